@@ -1,0 +1,117 @@
+# hubbub: two commands do everything on a fresh Debian machine: make demo, make test.
+#
+#   make                 ./hubbub (needs the packages; installs nothing)
+#   make demo            packages, build, five peers on real data (ARGS=--json for a program)
+#   make test            packages, build, all tests
+#   make deps            the packages alone (apt-get, as root or through sudo)
+#   make VARIANT=asan test-unit     any target in another build: release asan tsan
+#   make bench           benchmarks, side by side with what they are measured against
+
+VARIANT ?= release
+CC      = gcc
+ARCH    ?= native
+BUILD   := build/$(VARIANT)$(if $(findstring clang,$(CC)),-clang)
+
+# ---- packages ------------------------------------------------------------------------------
+LIBS      := libuv msgpack openblas zlib libxxhash jansson
+APT_BUILD := gcc pkg-config libuv1-dev libmsgpack-dev libopenblas-dev zlib1g-dev libxxhash-dev \
+             libjansson-dev
+APT_DATA  := dataset-fashion-mnist
+APT_TEST  := libcriterion-dev clang libclang-rt-14-dev python3-numpy
+
+have_build = command -v $(CC) pkg-config >/dev/null && pkg-config --exists $(LIBS)
+have_data  = test -r /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
+have_test  = pkg-config --exists criterion && command -v clang >/dev/null && \
+             test -n "$$(ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-x86_64.a \
+             2>/dev/null)" && /usr/bin/python3 -c 'import numpy' 2>/dev/null
+
+# $(call apt,PACKAGES): installs them, printing the line it runs.
+define apt
+sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; set -e; \
+echo "$$sudo apt-get install -y --no-install-recommends $(1)"; \
+$$sudo apt-get update -qq; \
+DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y --no-install-recommends $(1) >/dev/null
+endef
+
+# ---- sources -------------------------------------------------------------------------------
+ROOMS   := base data model net node sim
+SRC     := $(wildcard $(addsuffix /*.c,$(ROOMS) bench))
+OBJ     := $(SRC:%.c=$(BUILD)/%.o)
+UNIT    := $(wildcard tests/unit/*.c) $(wildcard tests/support/*.c)
+UNIT_O  := $(UNIT:%.c=$(BUILD)/%.o)
+PLAIN   := $(wildcard tests/property/*.c) $(wildcard tests/race/*.c)
+PLAIN_B := $(PLAIN:%.c=$(BUILD)/%)
+
+OPT_release := -O3
+OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+               -fno-omit-frame-pointer
+OPT_tsan    := -O1 -g -fsanitize=thread
+
+WARN   := -Wall -Wextra -Wshadow -Wconversion -Wswitch-enum -Wstrict-prototypes \
+          -Wmissing-prototypes -Wvla -Werror
+CFLAGS := -std=c11 -D_GNU_SOURCE -g -march=$(ARCH) -ffp-contract=off -fno-math-errno $(WARN) \
+          $(OPT_$(VARIANT)) -I. $(shell pkg-config --cflags $(LIBS) 2>/dev/null) -MMD -MP
+LDLIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread -lm
+
+# ---- building ------------------------------------------------------------------------------
+.PHONY: all deps deps-build deps-data deps-test demo test test-unit test-property test-race \
+        test-system test-floors bench install clean
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/hubbub
+	@ln -sf $(BUILD)/hubbub hubbub
+
+$(BUILD)/hubbub: $(BUILD)/main.o $(OBJ)
+	$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS)
+
+$(BUILD)/tests/unit/run: $(UNIT_O) $(OBJ)
+	$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS) -lcriterion
+
+$(PLAIN_B): %: %.o $(OBJ) $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
+	$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -c $< -o $@
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+clean:
+	rm -rf build hubbub
+
+PREFIX ?= /usr/local
+install: all
+	install -D -m 755 $(BUILD)/hubbub $(DESTDIR)$(PREFIX)/bin/hubbub
+
+# ---- packages ------------------------------------------------------------------------------
+deps: deps-build deps-data deps-test
+deps-build:
+	@$(have_build) || { $(call apt,$(APT_BUILD)); }
+deps-data:
+	@$(have_data) || { $(call apt,$(APT_DATA)); }
+deps-test:
+	@$(have_test) || { $(call apt,$(APT_TEST)); }
+
+# ---- running -------------------------------------------------------------------------------
+# A fresh make after deps: pkg-config's answers are read when make starts.
+demo: deps-build deps-data
+	@$(MAKE) --no-print-directory -s all
+	@./hubbub demo $(ARGS)
+
+test: deps
+	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) --no-print-directory test-floors test-unit test-property test-race test-system
+
+# Criterion exits 0 when no test matched, so the count is checked.
+test-unit: $(BUILD)/tests/unit/run
+	timeout 600 $< --jobs 2 > $(BUILD)/unit.log 2>&1; rc=$$?; tail -40 $(BUILD)/unit.log; \
+	grep -q 'Tested: [^0|]*[1-9]' $(BUILD)/unit.log && exit $$rc
+test-property: $(patsubst %.c,$(BUILD)/%,$(wildcard tests/property/*.c))
+	@for t in $^; do echo "== $$t"; timeout 600 $$t || exit 1; done
+test-race: $(patsubst %.c,$(BUILD)/%,$(wildcard tests/race/*.c))
+	@for t in $^; do echo "== $$t"; timeout 600 $$t || exit 1; done
+test-system: all
+	@for t in tests/system/*; do [ -x $$t -a -f $$t ] || continue; echo "== $$t"; \
+	HUBBUB=./$(BUILD)/hubbub timeout 900 $$t || exit 1; done
+test-floors: $(OBJ)
+	@BUILD=$(BUILD) tests/floors

@@ -1,0 +1,22 @@
+/* Time, in microseconds. Any thread. */
+#ifndef HUBBUB_BASE_CLOCK_H
+#define HUBBUB_BASE_CLOCK_H
+
+#include <stdint.h>
+
+#define MS_US     UINT64_C(1000)
+#define SECOND_US UINT64_C(1000000)
+
+/* Since an arbitrary moment, never backwards (CLOCK_MONOTONIC). */
+uint64_t clock_us(void);
+
+/* Since 1970 (CLOCK_REALTIME): for names and records, never for intervals. */
+uint64_t clock_wall_us(void);
+
+/* Processor time used by the calling thread. */
+uint64_t clock_thread_us(void);
+
+/* Sleeps until clock_us() >= deadline_us, whatever signals arrive. */
+void clock_sleep_until(uint64_t deadline_us);
+
+#endif

@@ -1,0 +1,51 @@
+/* Counter-based random streams.
+ *
+ * Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3").
+ * The seed is the key; (node, purpose, index) is the counter. So a stream is named, not stored:
+ * two streams never share a block, any draw can be made again, and a stream can be moved to any
+ * index. Pure; any thread.
+ */
+#ifndef HUBBUB_BASE_RNG_H
+#define HUBBUB_BASE_RNG_H
+
+#include <stdint.h>
+
+/* What a stream is for: part of its name, so the values are part of reproducibility. */
+enum rng_purpose {
+    RNG_INIT = 1,      /* first weights */
+    RNG_PARTITION = 2, /* which sample goes to which shard */
+    RNG_EPOCH = 3,     /* order of a shard's samples */
+    RNG_BLOBS = 4,     /* synthetic data */
+    RNG_GOSSIP = 5,    /* whom to average with */
+    RNG_BACKOFF = 6,   /* jitter of dialling again */
+    RNG_TEST = 7       /* tests and simulated networks */
+};
+
+struct rng {
+    uint64_t seed;
+    uint64_t index; /* the next draw; may be set to any value */
+    uint32_t node;
+    uint32_t purpose;
+};
+
+struct rng rng_stream(uint64_t seed, uint32_t node, enum rng_purpose purpose);
+
+/* 64 random bits; one block a draw. */
+uint64_t rng_u64(struct rng *r);
+
+/* Uniform in [0, n), n >= 1, without bias (Lemire 2019). */
+uint32_t rng_below(struct rng *r, uint32_t n);
+
+/* Uniform in [0, 1), 53 bits. */
+double rng_uniform(struct rng *r);
+
+/* Standard normal (Box-Muller, the cosine half). */
+double rng_normal(struct rng *r);
+
+/* Fisher-Yates over x[0..n). */
+void rng_shuffle(struct rng *r, uint32_t *x, uint32_t n);
+
+/* The bare block function: out = Philox4x32-10(counter, key). */
+void rng_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+
+#endif

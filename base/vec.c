@@ -1,0 +1,114 @@
+#include "base/vec.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { LANES = 16 };
+
+void vec_mix(float *restrict x, float c, const float *restrict theirs, const float *restrict base,
+             size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = fmaf(c, theirs[i] - base[i], x[i]);
+}
+
+void vec_mix_current(float *restrict x, float c, const float *restrict theirs, size_t n)
+{
+    if (c == 1.0f) {
+        memcpy(x, theirs, n * sizeof *x);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        x[i] = fmaf(c, theirs[i] - x[i], x[i]);
+}
+
+void vec_swap_mix(float *restrict x, float c, float *restrict buffer, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float mine = x[i];
+        x[i] = fmaf(c, buffer[i] - mine, mine);
+        buffer[i] = mine;
+    }
+}
+
+void vec_descend(float *restrict x, float lr, const float *restrict v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = fmaf(-lr, v[i], x[i]);
+}
+
+void vec_add(float *restrict x, const float *restrict y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] += y[i];
+}
+
+/* Lanes are floats for a block, then added up in double: fast, and exact enough for any n. */
+static double sum_lanes(const float lane[LANES])
+{
+    double sum = 0;
+    for (int l = 0; l < LANES; l++)
+        sum += (double)lane[l];
+    return sum;
+}
+
+enum { BLOCK = 4096 };
+
+double vec_norm_sq(const float *x, size_t n)
+{
+    double sum = 0;
+    for (size_t start = 0; start < n; start += BLOCK) {
+        size_t end = n - start < BLOCK ? n : start + BLOCK;
+        float lane[LANES] = {0};
+        size_t i = start;
+        for (; i + LANES <= end; i += LANES)
+            for (int l = 0; l < LANES; l++)
+                lane[l] = fmaf(x[i + (size_t)l], x[i + (size_t)l], lane[l]);
+        for (; i < end; i++)
+            lane[i % LANES] = fmaf(x[i], x[i], lane[i % LANES]);
+        sum += sum_lanes(lane);
+    }
+    return sum;
+}
+
+double vec_distance_sq(const float *x, const float *y, size_t n)
+{
+    double sum = 0;
+    for (size_t start = 0; start < n; start += BLOCK) {
+        size_t end = n - start < BLOCK ? n : start + BLOCK;
+        float lane[LANES] = {0};
+        size_t i = start;
+        for (; i + LANES <= end; i += LANES)
+            for (int l = 0; l < LANES; l++) {
+                float d = x[i + (size_t)l] - y[i + (size_t)l];
+                lane[l] = fmaf(d, d, lane[l]);
+            }
+        for (; i < end; i++)
+            lane[i % LANES] = fmaf(x[i] - y[i], x[i] - y[i], lane[i % LANES]);
+        sum += sum_lanes(lane);
+    }
+    return sum;
+}
+
+static int is_nonfinite(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (bits & 0x7f800000u) == 0x7f800000u;
+}
+
+size_t vec_first_nonfinite(const float *x, size_t n)
+{
+    for (size_t start = 0; start < n; start += BLOCK) {
+        size_t end = n - start < BLOCK ? n : start + BLOCK;
+        int found = 0;
+        for (size_t i = start; i < end; i++)
+            found |= is_nonfinite(x[i]);
+        if (found)
+            for (size_t i = start; i < end; i++)
+                if (is_nonfinite(x[i]))
+                    return i;
+    }
+    return n;
+}

@@ -1,0 +1,82 @@
+/* A learner: a model, its theta and optimiser state, its shard and its place in it.
+ *
+ * The node's trainer thread and the simulator run the same one. A learner belongs to one thread;
+ * nothing here allocates after learner_init.
+ */
+#ifndef HUBBUB_MODEL_LEARNER_H
+#define HUBBUB_MODEL_LEARNER_H
+
+#include "data/batches.h"
+#include "model/model.h"
+#include "model/optim.h"
+
+struct learner_config {
+    const struct model *model;    /* borrowed, like all below */
+    const struct dataset *train;
+    const struct shard *shard;
+    struct optim_config optim;
+    uint32_t batch;
+    uint64_t seed; /* first weights and sample order; peers of a run share it */
+    uint32_t node; /* names this peer's sample order */
+};
+
+struct learner {
+    struct learner_config config;
+    float *theta;    /* [dim]; owned */
+    float *momentum; /* [dim]: v of OPTIM_SGD, m-hat of OPTIM_QGM; owned */
+    float *grad;     /* [dim] for OPTIM_QGM; NULL for OPTIM_SGD */
+    struct batches batches;
+    uint64_t step;   /* steps done */
+    float last_lr;   /* of the step before; 0 before the first */
+    float *x, *scratch;
+    uint8_t *y;
+    uint32_t *rows;
+};
+
+void learner_init(struct learner *l, const struct learner_config *config);
+void learner_close(struct learner *l);
+
+/* One minibatch: gather, gradient, update. Returns the batch's mean loss before the update. */
+double learner_step(struct learner *l);
+
+/* Samples drawn so far over the size of the shard. */
+double learner_epochs(const struct learner *l);
+
+/* Goes on as if `step` steps had been done: schedule and sample order follow; momentum is zero.
+ * For a newcomer that took over a peer's weights. */
+void learner_resume(struct learner *l, uint64_t step);
+
+/* The three jobs of an exchange on theta[offset, offset + n). They keep the optimiser's state true
+ * to the mixing (OPTIM_QGM takes its momentum from the displacement of theta, mixing included). */
+
+/* out = theta. */
+void learner_take(const struct learner *l, uint64_t offset, uint64_t n, float *out);
+
+/* theta += c * (theirs - base); base NULL stands for theta as it is (and c = 1 then copies). */
+void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const float *theirs,
+                 const float *base);
+
+/* Take and mix as one indivisible job: (theta, buffer) = (theta + c (buffer - theta), theta). */
+void learner_swap_mix(struct learner *l, uint64_t offset, uint64_t n, float c, float *buffer);
+
+/* An evaluation in pieces, on a snapshot, so that training and exchanges go on in between. */
+struct evaluator {
+    const struct model *model;
+    const struct dataset *test;
+    float *theta; /* snapshot [dim]; owned */
+    float *x, *scratch;
+    uint8_t *y;
+    uint32_t *rows;
+    uint32_t next;    /* next sample; n_samples when finished */
+    uint64_t step;    /* of the snapshot */
+    struct evaluation sum;
+};
+
+void evaluator_init(struct evaluator *e, const struct model *model, const struct dataset *test);
+void evaluator_close(struct evaluator *e);
+void evaluator_start(struct evaluator *e, const float *theta, uint64_t step);
+
+/* Evaluates the next 250 samples or so; true while some remain. */
+int evaluator_run(struct evaluator *e);
+
+#endif

@@ -1,0 +1,31 @@
+/* Optimisers over the flat vector. One thread at a time. */
+#ifndef HUBBUB_MODEL_OPTIM_H
+#define HUBBUB_MODEL_OPTIM_H
+
+#include <stdint.h>
+
+enum optimizer {
+    OPTIM_SGD, /* v = momentum * v + g;  theta -= lr * v */
+    OPTIM_QGM, /* QG-DSGDm (Lin et al. 2021, arXiv 2102.04761, Algorithm 1): see optim.c */
+    N_OPTIMIZERS
+};
+extern const char *const optimizer_names[N_OPTIMIZERS + 1];
+
+enum lr_schedule {
+    LR_CONSTANT,
+    LR_COSINE, /* lr/2 * (1 + cos(pi * step/steps)), 0 after the last step */
+    N_LR_SCHEDULES
+};
+extern const char *const lr_schedule_names[N_LR_SCHEDULES + 1];
+
+struct optim_config {
+    enum optimizer kind;
+    enum lr_schedule schedule;
+    float lr, momentum;
+    uint64_t steps; /* length of the schedule; unused when constant */
+};
+
+/* The learning rate of step `step` (from 0). */
+float lr_at(const struct optim_config *c, uint64_t step);
+
+#endif
