@@ -1,0 +1,90 @@
+/* Links over TCP on a libuv loop: frames out, frames in, nothing of what they mean.
+ *
+ * Everything here runs on the loop's thread. A link carries frames in both directions, in order.
+ * It has two queues: control frames (HELLO, STATUS, BYE) go out before the next tensor frame;
+ * REQUEST, REPLY and DECLINE keep their order among themselves. At most one tensor frame, in
+ * chunks of TCP_CHUNK_BYTES, is inside libuv at a time. Bodies are read straight into the memory
+ * that `body` gave. No allocation per frame.
+ */
+#ifndef HUBBUB_NET_TCP_H
+#define HUBBUB_NET_TCP_H
+
+#include "base/error.h"
+#include "base/parse.h"
+#include "net/wire.h"
+
+#include <uv.h>
+
+#include <stdbool.h>
+
+enum {
+    TCP_CHUNK_BYTES = 64 * 1024,
+    TCP_LINKS_MAX = 1024,          /* one more is told BUSY */
+    TCP_CONTROL_BYTES = 32 * 1024, /* of control frames waiting; a peer that reads none is cut */
+    TCP_TENSORS_MAX = 256,         /* tensor frames waiting on a link; exchanges are far fewer */
+    TCP_HELLO_MS = 5000,           /* connecting, and from connected to the first whole frame */
+    TCP_SILENCE_MS = 10000         /* nothing at all from a peer that should send each second */
+};
+
+struct tcp;
+struct tcp_link;
+
+/* Callbacks; none may be NULL. They may send, dial and close, the link at hand included. */
+struct tcp_ops {
+    /* Connected: frames may be sent. */
+    void (*opened)(void *ctx, struct tcp_link *link);
+    /* Header and map of a frame with a body have come and are well-formed (the checksum is not
+     * known yet). Returns room for message->body_bytes, lent to the link until `received` or
+     * `dropped`; or NULL: the body is then read and thrown away. */
+    void *(*body)(void *ctx, struct tcp_link *link, const struct wire_message *message);
+    /* A whole frame with the right checksum. body is what `body` returned, or NULL. */
+    void (*received)(void *ctx, struct tcp_link *link, const struct wire_message *message,
+                     void *body);
+    /* The link failed while `body` was being filled. */
+    void (*dropped)(void *ctx, struct tcp_link *link, void *body);
+    /* The memory given to tcp_send_tensor is free again; sent or, on a dying link, not. */
+    void (*released)(void *ctx, struct tcp_link *link, void *token, bool sent);
+    /* The last call for this link, also for a dial that failed (then without `opened`): reason
+     * says why, in words. link is invalid afterwards. */
+    void (*closed)(void *ctx, struct tcp_link *link, const char *reason);
+};
+
+struct tcp *tcp_new(uv_loop_t *loop, const struct tcp_ops *ops, void *ctx, uint32_t body_max);
+
+/* Closes the listener and all links (each gets `closed`); the memory goes once the loop has run
+ * the close callbacks, then done(ctx) is called (it may be NULL). */
+void tcp_free(struct tcp *tcp, void (*done)(void *ctx));
+
+/* Listens. ERR_FAILURE: address in use and the like, with a hint. *port is the one bound (for
+ * port 0). host may be a name, an IPv4 or an IPv6 address. */
+int tcp_listen(struct tcp *tcp, const struct host_port *address, uint16_t *port,
+               struct error *err) MUST_USE;
+
+/* Resolves (in libuv's pool) and connects, trying every address of the name. */
+struct tcp_link *tcp_dial(struct tcp *tcp, const struct host_port *address);
+
+/* HELLO, STATUS or BYE; copied. */
+void tcp_send_control(struct tcp_link *link, const struct wire_message *message);
+
+/* REQUEST, REPLY or DECLINE. body stays the caller's, untouched, until released(token); a message
+ * without body may have token NULL and is then not reported. */
+void tcp_send_tensor(struct tcp_link *link, const struct wire_message *message, const void *body,
+                     void *token);
+
+/* Ends the link: `released` for what waits, then `closed` with reason, both from the loop, not
+ * from inside this call. With drain, control frames already queued still go out (for at most a
+ * second): for a BYE. */
+void tcp_close(struct tcp_link *link, bool drain, const char *reason);
+
+void tcp_set_user(struct tcp_link *link, void *user);
+void *tcp_user(const struct tcp_link *link);
+bool tcp_is_dialled(const struct tcp_link *link); /* by us */
+const char *tcp_remote(const struct tcp_link *link); /* "1.2.3.4:7700", for messages */
+
+struct tcp_traffic {
+    uint64_t bytes_in, bytes_out, frames_in, frames_out;
+};
+struct tcp_traffic tcp_traffic(const struct tcp *tcp); /* of all links, also past ones */
+uint32_t tcp_n_links(const struct tcp *tcp);
+
+#endif

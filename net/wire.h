@@ -1,0 +1,134 @@
+/* The wire: messages <-> bytes. docs/WIRE.md shows every byte.
+ *
+ * A frame is a fixed header of 32 bytes, a msgpack map of at most 4 KiB, and raw little-endian
+ * tensor bytes outside msgpack. An XXH3-64 checksum covers all three. Pure; any thread.
+ * Bytes from a peer never reach a CHECK and never decide an allocation: limits are below.
+ */
+#ifndef HUBBUB_NET_WIRE_H
+#define HUBBUB_NET_WIRE_H
+
+#include "base/error.h"
+#include "net/peer_state.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    WIRE_PROTOCOL = 1,       /* the version this program speaks; HELLO carries min and max */
+    WIRE_HEADER_BYTES = 32,
+    WIRE_MAP_MAX = 4096,     /* a HELLO needs about 700 */
+    WIRE_HEAD_MAX = WIRE_HEADER_BYTES + WIRE_MAP_MAX,
+    WIRE_BODY_MAX = 1 << 24, /* a slice is 256 KiB by default; links set their own lower limit */
+    WIRE_PEER_ID_BYTES = 32,
+    WIRE_TEXT_MAX = 256      /* of any string, with its NUL */
+};
+
+enum wire_kind {
+    WIRE_HELLO = 1,   /* first frame on a link, both ways */
+    WIRE_STATUS = 2,  /* state and progress; every second and on a change */
+    WIRE_BYE = 3,     /* last frame: why the link ends */
+    WIRE_REQUEST = 16,
+    WIRE_REPLY = 17,
+    WIRE_DECLINE = 18 /* an answer to REQUEST: no room, or not now */
+};
+
+enum wire_codec { WIRE_F32 = 0 };
+
+enum wire_mode { WIRE_PAIRWISE = 0, WIRE_PULL = 1 };
+
+enum wire_bye {
+    WIRE_BYE_DONE = 0,         /* left in order: its training is over */
+    WIRE_BYE_LEAVING = 1,      /* left in order: told to stop */
+    WIRE_BYE_INCOMPATIBLE = 2, /* text: the difference in words */
+    WIRE_BYE_DUPLICATE = 3,    /* we have another link already */
+    WIRE_BYE_SELF = 4,         /* you are me */
+    WIRE_BYE_PROTOCOL = 5,     /* you broke the protocol; text says how */
+    WIRE_BYE_BUSY = 6,         /* too many links */
+    N_WIRE_BYES
+};
+
+struct wire_hello {
+    uint8_t id[WIRE_PEER_ID_BYTES];
+    uint64_t incarnation;              /* of this id: later starts are greater */
+    uint32_t protocol_min, protocol_max;
+    uint64_t capabilities;             /* bits, none defined yet */
+    char run[WIRE_TEXT_MAX];
+    char model[WIRE_TEXT_MAX];         /* canonical spec */
+    char data[WIRE_TEXT_MAX];          /* data set, split and seed, in words */
+    char address[WIRE_TEXT_MAX];       /* where it listens, "" when nowhere */
+    uint64_t dim;
+    uint32_t slice;                    /* floats in a slice */
+    uint32_t shard, n_shards;          /* from 0 */
+    uint32_t stage_first, stage_last;  /* layers it holds: the whole model today */
+    enum peer_state state;
+    uint64_t step;
+};
+
+struct wire_status {
+    enum peer_state state;
+    uint64_t step;
+};
+
+struct wire_bye_message {
+    enum wire_bye reason;
+    char text[WIRE_TEXT_MAX];
+};
+
+/* REQUEST and REPLY. The body is `count` elements; a pull's REQUEST has none. */
+struct wire_tensor {
+    uint64_t offset;      /* in the whole model's theta, floats */
+    uint32_t count;
+    enum wire_codec codec;
+    enum wire_mode mode;
+    float weight;         /* w of the exchange, (0, 0.5]; 1 for an adopting pull; in REQUEST */
+    float mass;           /* m of the sender, > 0 */
+};
+
+struct wire_message {
+    enum wire_kind kind;
+    uint64_t id;         /* of the exchange; 0 for HELLO, STATUS, BYE */
+    uint32_t body_bytes;
+    union {
+        struct wire_hello hello;
+        struct wire_status status;
+        struct wire_bye_message bye;
+        struct wire_tensor tensor; /* REQUEST, REPLY */
+    };
+};
+
+/* The fixed header, decoded. */
+struct wire_header {
+    uint16_t version, kind;
+    uint32_t map_bytes, body_bytes;
+    uint64_t id, checksum;
+};
+
+/* Writes header and map into head (WIRE_HEAD_MAX bytes) and the checksum over them and the body;
+ * returns their length. message->body_bytes long body; NULL when 0. */
+size_t wire_encode(const struct wire_message *message, const void *body, uint8_t *head);
+
+/* First WIRE_HEADER_BYTES bytes of a frame. ERR_DATA: magic, kind, a map above WIRE_MAP_MAX or a
+ * body above body_max, with the values. An unknown version passes here: HELLO must say which. */
+int wire_decode_header(const uint8_t *bytes, uint32_t body_max, struct wire_header *header,
+                       struct error *err) MUST_USE;
+
+/* The map of that header, header->map_bytes long. Every field is range-checked; an unknown key is
+ * skipped (a later version may add some), a missing or repeated one is ERR_DATA. Strings are valid
+ * UTF-8 without control characters. */
+int wire_decode_map(const struct wire_header *header, const uint8_t *map,
+                    struct wire_message *message, struct error *err) MUST_USE;
+
+/* Checksum of a received frame, fed as the bytes arrive. */
+struct wire_sum {
+    void *state; /* XXH3 state; owned */
+};
+void wire_sum_init(struct wire_sum *s);
+void wire_sum_close(struct wire_sum *s);
+void wire_sum_start(struct wire_sum *s, const uint8_t *header_bytes); /* WIRE_HEADER_BYTES */
+void wire_sum_add(struct wire_sum *s, const void *bytes, size_t n);   /* map, then body */
+uint64_t wire_sum_get(const struct wire_sum *s);                      /* to match header.checksum */
+
+extern const char *const wire_bye_names[N_WIRE_BYES];
+const char *wire_kind_name(enum wire_kind kind);
+
+#endif
