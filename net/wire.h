@@ -80,7 +80,7 @@ struct wire_tensor {
     uint32_t count;
     enum wire_codec codec;
     enum wire_mode mode;
-    float weight;         /* w of the exchange, (0, 0.5]; 1 for an adopting pull; in REQUEST */
+    float weight;         /* w of the exchange, (0, 0.5]; 1 for an adopting pull */
     float mass;           /* m of the sender, > 0 */
 };
 

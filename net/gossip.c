@@ -1,0 +1,606 @@
+#include "net/gossip.h"
+
+#include "base/check.h"
+#include "base/rng.h"
+
+#include <string.h>
+
+/* An entry of the table is one exchange, mine or theirs. One with a job under way (TAKING, MIXING,
+ * SWAPPING, COPYING and the DROPPED forms) stays occupied until its DONE, so that the table bounds
+ * the buffers even when a step lasts for seconds. */
+enum entry_state {
+    FREE,
+    /* mine */
+    TAKING, /* TAKE under way */
+    OPEN,   /* sent, no answer yet */
+    PARKED, /* the same, but gave up its place */
+    MIXING, /* MIX under way */
+    DROPPED_TAKING,
+    FORGOTTEN, /* over; the buffer is still to be given back */
+    /* theirs */
+    SWAPPING,
+    COPYING, /* a pull */
+    DROPPED_SWAPPING,
+    DROPPED_COPYING
+};
+
+struct entry {
+    uint64_t id;
+    uint32_t peer, slice, buffer;
+    float weight;
+    uint8_t state, mode, blocked, adopts;
+};
+
+struct gossip {
+    const struct gossip_config *config;
+    uint64_t draws; /* position in this node's RNG_GOSSIP stream */
+    uint64_t next_id, due_us, period_us;
+    uint32_t self, n_peers;
+    uint32_t every_steps, steps;
+    uint32_t cursor, due;           /* next slice to offer; slices still to offer */
+    uint32_t adopt_peer, adopted;   /* from whom; slices that have come */
+    float mass;
+    uint16_t n_mine, n_theirs;
+    uint8_t phase, adopt_broken;
+    struct gossip_counts counts;
+    struct entry entries[];
+};
+
+/* What a node of the simulator pays for its core (docs/DESIGN.md, section 3). */
+_Static_assert(sizeof(struct gossip) + 2 * sizeof(struct entry) <= 192, "core too large");
+
+static uint32_t n_entries(const struct gossip *g)
+{
+    return (uint32_t)g->config->open_max + g->config->serve_max;
+}
+
+size_t gossip_size(const struct gossip_config *config)
+{
+    return sizeof(struct gossip) +
+           ((size_t)config->open_max + config->serve_max) * sizeof(struct entry);
+}
+
+void gossip_init(struct gossip *g, const struct gossip_config *config, uint32_t self)
+{
+    CHECK(config->n_slices > 0 && config->open_max > 0 && config->serve_max > 0);
+    CHECK(config->open_per_slice >= 1 && config->open_per_slice <= GOSSIP_OPEN_PER_SLICE_MAX);
+    memset(g, 0, gossip_size(config));
+    g->config = config;
+    g->self = self;
+    g->next_id = 1;
+    g->due_us = GOSSIP_NEVER;
+    g->adopt_peer = GOSSIP_NONE;
+    g->mass = 1;
+    g->phase = GOSSIP_JOINING;
+}
+
+void gossip_set_schedule(struct gossip *g, uint32_t n_steps, uint64_t period_us)
+{
+    g->every_steps = n_steps;
+    if (period_us != g->period_us)
+        g->due_us = period_us > 0 ? 0 : GOSSIP_NEVER; /* 0: from the next event on */
+    g->period_us = period_us;
+}
+
+void gossip_set_mass(struct gossip *g, float mass)
+{
+    CHECK(mass > 0 && gossip_n_open(g) == 0);
+    g->mass = mass;
+}
+
+const struct gossip_counts *gossip_counts(const struct gossip *g)
+{
+    return &g->counts;
+}
+
+uint32_t gossip_n_open(const struct gossip *g)
+{
+    return (uint32_t)g->n_mine + g->n_theirs;
+}
+
+static bool is_mine(const struct entry *e)
+{
+    return e->state >= TAKING && e->state <= FORGOTTEN;
+}
+
+/* Mine and still to be answered. */
+static bool is_live(const struct entry *e)
+{
+    return e->state == TAKING || e->state == OPEN || e->state == PARKED;
+}
+
+static bool is_served(const struct entry *e)
+{
+    return e->state == SWAPPING || e->state == COPYING;
+}
+
+static struct entry *free_entry(struct gossip *g)
+{
+    for (uint32_t i = 0; i < n_entries(g); i++)
+        if (g->entries[i].state == FREE)
+            return &g->entries[i];
+    CHECK(!"n_mine and n_theirs bound the table");
+    return NULL;
+}
+
+static void release(struct gossip *g, struct entry *e)
+{
+    if (is_mine(e))
+        g->n_mine--;
+    else
+        g->n_theirs--;
+    e->state = FREE;
+}
+
+static struct gossip_action *add(struct gossip_update *out, enum gossip_action_type type)
+{
+    CHECK(out->n_actions < GOSSIP_ACTIONS_MAX);
+    struct gossip_action *action = &out->actions[out->n_actions++];
+    action->type = type;
+    return action;
+}
+
+static void forget_buffer(struct gossip_update *out, uint32_t buffer)
+{
+    if (buffer != GOSSIP_NONE)
+        add(out, GOSSIP_FORGET)->buffer = buffer;
+}
+
+static void punish(struct gossip_update *out, const struct gossip_message *m, const char *reason)
+{
+    struct gossip_action *action = add(out, GOSSIP_PUNISH);
+    action->punish.peer = m->peer;
+    action->punish.reason = reason;
+    forget_buffer(out, m->buffer);
+}
+
+static void send_message(struct gossip *g, struct gossip_update *out, enum gossip_kind kind,
+                         const struct entry *e, uint32_t buffer)
+{
+    add(out, GOSSIP_SEND)->send = (struct gossip_message){.kind = kind,
+                                                          .mode = (enum gossip_mode)e->mode,
+                                                          .peer = e->peer,
+                                                          .slice = e->slice,
+                                                          .id = e->id,
+                                                          .buffer = buffer,
+                                                          .weight = e->weight,
+                                                          .mass = g->mass};
+}
+
+static void add_job(struct gossip *g, struct gossip_update *out, enum gossip_action_type type,
+                    const struct entry *e, uint32_t buffer, uint32_t base, float c)
+{
+    struct gossip_action *action = add(out, type);
+    action->job.exchange = (uint32_t)(e - g->entries);
+    action->job.slice = e->slice;
+    action->job.buffer = buffer;
+    action->job.base = base;
+    action->job.peer = e->peer;
+    action->job.c = c;
+}
+
+/* c_i = 2 w m_j / (m_i + m_j): with equal masses c = w. */
+static float coefficient(const struct gossip *g, float weight, float mass_theirs)
+{
+    return 2 * weight * mass_theirs / (g->mass + mass_theirs);
+}
+
+/* w = 1/(2k) for the k-th exchange of a slice that is under way. */
+static float weight_among(uint32_t n_others)
+{
+    return 0.5f / (float)(n_others + 1);
+}
+
+/* ---- initiating ---------------------------------------------------------------------------- */
+
+/* Live exchanges of mine on a slice; *oldest is the one longest in its place. */
+static uint32_t count_slice(struct gossip *g, uint32_t slice, uint32_t *n_placed,
+                            struct entry **oldest)
+{
+    uint32_t n = 0;
+    *n_placed = 0;
+    *oldest = NULL;
+    for (uint32_t i = 0; i < n_entries(g); i++) {
+        struct entry *e = &g->entries[i];
+        if (e->slice != slice || !is_live(e) || e->adopts)
+            continue;
+        n++;
+        if (e->state == PARKED)
+            continue;
+        ++*n_placed;
+        if (*oldest == NULL || e->id < (*oldest)->id)
+            *oldest = e;
+    }
+    return n;
+}
+
+/* At most one exchange per (peer, slice), and none with a peer whose request for that slice I am
+ * serving: two that ask each other in step would swap their models for ever. */
+static bool is_engaged(const struct gossip *g, uint32_t peer, uint32_t slice)
+{
+    for (uint32_t i = 0; i < n_entries(g); i++) {
+        const struct entry *e = &g->entries[i];
+        if (e->peer == peer && e->slice == slice && (is_live(e) || is_served(e)))
+            return true;
+    }
+    return false;
+}
+
+/* Opens an exchange of mine and starts it: a pairwise one with a TAKE, a pull by asking. */
+static void open_exchange(struct gossip *g, struct gossip_update *out, uint32_t peer,
+                          uint32_t slice, enum gossip_mode mode, float weight, bool adopts)
+{
+    struct entry *e = free_entry(g);
+    *e = (struct entry){.id = g->next_id++,
+                        .peer = peer,
+                        .slice = slice,
+                        .buffer = GOSSIP_NONE,
+                        .weight = weight,
+                        .state = mode == GOSSIP_PAIRWISE ? TAKING : OPEN,
+                        .mode = (uint8_t)mode,
+                        .adopts = adopts};
+    g->n_mine++;
+    if (mode == GOSSIP_PAIRWISE) {
+        add_job(g, out, GOSSIP_TAKE, e, GOSSIP_NONE, GOSSIP_NONE, 0);
+    } else {
+        send_message(g, out, GOSSIP_REQUEST, e, GOSSIP_NONE);
+        g->counts.initiated++;
+    }
+}
+
+/* Offers one slice; false when the table is full and the offer has to wait. */
+static bool offer_slice(struct gossip *g, struct gossip_update *out, uint32_t slice)
+{
+    uint32_t n_placed;
+    struct entry *oldest;
+    uint32_t n = count_slice(g, slice, &n_placed, &oldest);
+    if (n_placed >= g->config->open_per_slice) {
+        if (oldest->state == OPEN && ++oldest->blocked >= GOSSIP_PARK_AFTER) {
+            oldest->state = PARKED;
+            g->counts.parked++;
+        } else {
+            g->counts.busy++;
+            return true;
+        }
+    }
+    if (g->n_mine >= g->config->open_max)
+        return false;
+    struct rng rng = rng_stream(g->config->seed, g->self, RNG_GOSSIP);
+    rng.index = g->draws;
+    uint32_t peer =
+        g->config->neighbour(g->config->ctx, g->self, rng_below(&rng, g->n_peers));
+    g->draws = rng.index;
+    if (is_engaged(g, peer, slice))
+        g->counts.busy++;
+    else
+        open_exchange(g, out, peer, slice, g->config->mode, weight_among(n), false);
+    return true;
+}
+
+static void offer_slices(struct gossip *g, struct gossip_update *out)
+{
+    while (g->due > 0 && out->n_actions < GOSSIP_ACTIONS_MAX) {
+        if (!offer_slice(g, out, g->cursor))
+            return;
+        g->cursor = (g->cursor + 1) % g->config->n_slices;
+        g->due--;
+    }
+}
+
+/* Slices are asked for in order, so with first-in first-out links they come in order: those that
+ * came are a prefix, and the number that is open tells the next one. After a decline no more are
+ * asked for; once the rest has been answered (and copied, though it counts for nothing beyond the
+ * gap), the adoption has failed. */
+static void adopt_slices(struct gossip *g, struct gossip_update *out)
+{
+    uint32_t n_asked = 0;
+    for (uint32_t i = 0; i < n_entries(g); i++)
+        n_asked += g->entries[i].adopts && is_live(&g->entries[i]);
+    if (g->adopt_broken) {
+        if (n_asked > 0 || out->n_actions == GOSSIP_ACTIONS_MAX)
+            return;
+        g->adopt_peer = GOSSIP_NONE;
+        g->adopt_broken = false;
+        add(out, GOSSIP_ADOPT_FAILED);
+        return;
+    }
+    while (g->adopted + n_asked < g->config->n_slices && g->n_mine < g->config->open_max &&
+           out->n_actions < GOSSIP_ACTIONS_MAX)
+        open_exchange(g, out, g->adopt_peer, g->adopted + n_asked++, GOSSIP_PULL, 1, true);
+}
+
+/* ---- what comes in ------------------------------------------------------------------------- */
+
+static struct entry *find_mine(const struct gossip *g, uint32_t peer, uint64_t id)
+{
+    for (uint32_t i = 0; i < n_entries(g); i++) {
+        const struct entry *e = &g->entries[i];
+        if ((e->state == OPEN || e->state == PARKED) && e->peer == peer && e->id == id)
+            return (struct entry *)e;
+    }
+    return NULL;
+}
+
+bool gossip_expects(const struct gossip *g, uint32_t peer, uint64_t id)
+{
+    return find_mine(g, peer, id) != NULL;
+}
+
+/* Ends an exchange of mine that will not be answered; its buffer goes back with the next flush. */
+static void drop_mine(struct entry *e)
+{
+    e->state = e->state == TAKING ? DROPPED_TAKING : FORGOTTEN;
+}
+
+/* Nothing more of the adoption is to come: its pulls are dropped. */
+static void drop_adoption(struct gossip *g)
+{
+    for (uint32_t i = 0; i < n_entries(g); i++)
+        if (g->entries[i].adopts && is_live(&g->entries[i]))
+            drop_mine(&g->entries[i]);
+}
+
+static void decline(struct gossip *g, struct gossip_update *out, const struct gossip_message *m)
+{
+    struct gossip_action *action = add(out, GOSSIP_SEND);
+    action->send = *m;
+    action->send.kind = GOSSIP_DECLINE;
+    action->send.buffer = GOSSIP_NONE;
+    forget_buffer(out, m->buffer);
+    g->counts.refused++;
+}
+
+/* Both asked each other for the same slice at once. The smaller id's request stands: it ignores
+ * the other's, and the larger forgets its own and serves. Each knows what the other will do: a
+ * request is sent before the other's is served, and links keep their order, so each meets the
+ * other's request while its own is open. True when theirs is to be ignored. */
+static bool resolve_crossing(struct gossip *g, const struct gossip_message *m, bool peer_is_smaller)
+{
+    for (uint32_t i = 0; i < n_entries(g); i++) {
+        struct entry *e = &g->entries[i];
+        if (!is_live(e) || e->peer != m->peer || e->slice != m->slice ||
+            e->mode != GOSSIP_PAIRWISE)
+            continue;
+        g->counts.crossed++;
+        if (!peer_is_smaller)
+            return true;
+        drop_mine(e);
+    }
+    return false;
+}
+
+/* The responder may lower w, by the same rule as the initiator: what is under way on a slice, here
+ * as there, adds up to a half at most. The reply carries the w that was used. */
+static float responder_weight(struct gossip *g, const struct gossip_message *m)
+{
+    uint32_t n_placed;
+    struct entry *oldest;
+    float w = weight_among(count_slice(g, m->slice, &n_placed, &oldest));
+    return w < m->weight ? w : m->weight;
+}
+
+static void on_request(struct gossip *g, struct gossip_update *out, const struct gossip_message *m,
+                       bool peer_is_smaller)
+{
+    bool pull = m->mode == GOSSIP_PULL;
+    if (m->slice >= g->config->n_slices) {
+        punish(out, m, "a request for a slice that the model does not have");
+        return;
+    }
+    if (!(m->weight > 0 && m->weight <= (pull ? 1.0f : 0.5f)) || !(m->mass > 0)) {
+        punish(out, m, "a request with a weight or mass out of range");
+        return;
+    }
+    if (!pull && resolve_crossing(g, m, peer_is_smaller)) {
+        forget_buffer(out, m->buffer);
+        return;
+    }
+    for (uint32_t i = 0; i < n_entries(g); i++) {
+        const struct entry *e = &g->entries[i];
+        if (is_served(e) && e->peer == m->peer && (e->slice == m->slice || e->id == m->id) &&
+            (e->mode == m->mode || e->id == m->id)) {
+            punish(out, m, "a second request while the first is being served");
+            return;
+        }
+    }
+    if (g->phase != GOSSIP_ACTIVE || m->buffer == GOSSIP_NONE ||
+        g->n_theirs >= g->config->serve_max) {
+        decline(g, out, m);
+        return;
+    }
+    struct entry *e = free_entry(g);
+    *e = (struct entry){.id = m->id,
+                        .peer = m->peer,
+                        .slice = m->slice,
+                        .buffer = m->buffer,
+                        .weight = pull ? m->weight : responder_weight(g, m),
+                        .state = pull ? COPYING : SWAPPING,
+                        .mode = (uint8_t)m->mode};
+    g->n_theirs++;
+    add_job(g, out, pull ? GOSSIP_TAKE : GOSSIP_SWAP, e, m->buffer, GOSSIP_NONE,
+            pull ? 0 : coefficient(g, e->weight, m->mass));
+}
+
+static void on_reply(struct gossip *g, struct gossip_update *out, const struct gossip_message *m)
+{
+    struct entry *e = find_mine(g, m->peer, m->id);
+    if (e == NULL || m->buffer == GOSSIP_NONE) {
+        g->counts.unknown++;
+        forget_buffer(out, m->buffer);
+        return;
+    }
+    if (m->slice != e->slice || m->mode != (enum gossip_mode)e->mode || !(m->mass > 0) ||
+        !(m->weight > 0 && m->weight <= e->weight)) {
+        punish(out, m, "a reply that does not fit its request");
+        return;
+    }
+    bool pull = e->mode == GOSSIP_PULL;
+    add_job(g, out, GOSSIP_MIX, e, m->buffer, e->buffer,
+            pull ? e->weight : coefficient(g, m->weight, m->mass));
+    e->state = MIXING;
+    g->counts.mixed++;
+    if (e->adopts && e->slice == g->adopted && ++g->adopted == g->config->n_slices) {
+        g->adopt_peer = GOSSIP_NONE;
+        add(out, GOSSIP_ADOPTED);
+    }
+}
+
+static void on_decline(struct gossip *g, const struct gossip_message *m)
+{
+    struct entry *e = find_mine(g, m->peer, m->id);
+    if (e == NULL) {
+        g->counts.unknown++;
+        return;
+    }
+    g->counts.declined++;
+    g->adopt_broken |= e->adopts;
+    drop_mine(e);
+}
+
+static void on_done(struct gossip *g, struct gossip_update *out, uint32_t exchange,
+                    uint32_t buffer)
+{
+    CHECK(exchange < n_entries(g));
+    struct entry *e = &g->entries[exchange];
+    switch ((enum entry_state)e->state) {
+    case TAKING:
+        e->buffer = buffer;
+        e->state = OPEN;
+        send_message(g, out, GOSSIP_REQUEST, e, buffer);
+        g->counts.initiated++;
+        return;
+    case SWAPPING:
+    case COPYING:
+        send_message(g, out, GOSSIP_REPLY, e, buffer);
+        g->counts.served++;
+        break;
+    case DROPPED_SWAPPING:
+        g->counts.orphaned++;
+        forget_buffer(out, buffer);
+        break;
+    case DROPPED_TAKING:
+    case DROPPED_COPYING:
+        forget_buffer(out, buffer);
+        break;
+    case MIXING:
+        break;
+    case FREE:
+    case OPEN:
+    case PARKED:
+    case FORGOTTEN:
+        CHECK(!"DONE answers a job under way");
+    }
+    release(g, e);
+}
+
+static void on_link_lost(struct gossip *g, uint32_t peer)
+{
+    for (uint32_t i = 0; i < n_entries(g); i++) {
+        struct entry *e = &g->entries[i];
+        if (e->state == FREE || e->peer != peer)
+            continue;
+        if (e->state == SWAPPING) {
+            e->state = DROPPED_SWAPPING;
+        } else if (e->state == COPYING) {
+            e->state = DROPPED_COPYING;
+        } else if (is_live(e)) {
+            g->counts.lost += e->state != TAKING;
+            drop_mine(e);
+        }
+    }
+    g->adopt_broken |= g->adopt_peer == peer;
+}
+
+/* ---- the step ------------------------------------------------------------------------------ */
+
+static void on_received(struct gossip *g, const struct gossip_event *event,
+                        struct gossip_update *out)
+{
+    const struct gossip_message *m = &event->received.message;
+    switch (m->kind) {
+    case GOSSIP_REQUEST:
+        on_request(g, out, m, event->received.peer_is_smaller);
+        break;
+    case GOSSIP_REPLY:
+        on_reply(g, out, m);
+        break;
+    case GOSSIP_DECLINE:
+        on_decline(g, m);
+        break;
+    }
+}
+
+/* Gives back the buffers of exchanges that are over; false when there was no room for them all. */
+static bool flush_forgotten(struct gossip *g, struct gossip_update *out)
+{
+    for (uint32_t i = 0; i < n_entries(g); i++) {
+        struct entry *e = &g->entries[i];
+        if (e->state != FORGOTTEN)
+            continue;
+        if (out->n_actions == GOSSIP_ACTIONS_MAX)
+            return false;
+        forget_buffer(out, e->buffer);
+        release(g, e);
+    }
+    return true;
+}
+
+/* An exchange of every slice falls due; what was left over from the last time is not added up. */
+static void fall_due(struct gossip *g)
+{
+    g->due = g->config->n_slices;
+}
+
+static void check_period(struct gossip *g, uint64_t now_us)
+{
+    if (g->period_us == 0 || now_us < g->due_us)
+        return;
+    fall_due(g);
+    bool late = g->due_us == 0 || now_us - g->due_us >= g->period_us;
+    g->due_us = (late ? now_us : g->due_us) + g->period_us;
+}
+
+void gossip_step(struct gossip *g, const struct gossip_event *event, struct gossip_update *out)
+{
+    out->n_actions = 0;
+    switch (event->type) {
+    case GOSSIP_WAKE:
+        break;
+    case GOSSIP_STEPPED:
+        g->steps += event->n_steps;
+        if (g->every_steps > 0 && g->steps >= g->every_steps) {
+            g->steps = 0;
+            fall_due(g);
+        }
+        break;
+    case GOSSIP_DONE:
+        on_done(g, out, event->done.exchange, event->done.buffer);
+        break;
+    case GOSSIP_RECEIVED:
+        on_received(g, event, out);
+        break;
+    case GOSSIP_LINK:
+        g->n_peers = event->link.n_peers;
+        if (event->link.peer != GOSSIP_NONE && !event->link.up)
+            on_link_lost(g, event->link.peer);
+        break;
+    case GOSSIP_PHASE:
+        g->phase = (uint8_t)event->phase;
+        g->adopt_peer = GOSSIP_NONE;
+        g->adopt_broken = false;
+        drop_adoption(g);
+        break;
+    case GOSSIP_ADOPT:
+        g->adopt_peer = event->adopt;
+        break;
+    }
+    check_period(g, event->now_us);
+    bool all_flushed = flush_forgotten(g, out);
+    if (g->adopt_peer != GOSSIP_NONE)
+        adopt_slices(g, out);
+    if (g->phase != GOSSIP_ACTIVE || g->n_peers == 0)
+        g->due = 0;
+    offer_slices(g, out);
+    bool full = out->n_actions == GOSSIP_ACTIONS_MAX;
+    out->wake_us = !all_flushed || full ? event->now_us : g->due_us;
+}

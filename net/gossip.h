@@ -1,0 +1,186 @@
+/* The gossip core: which slice is exchanged with whom, when, and what an answer means.
+ *
+ * A pure state machine: events in, actions out, one absolute deadline. It touches no socket, clock,
+ * allocator or weight; real nodes and the simulator drive the same object code. Weights pass
+ * through as opaque buffer handles. One thread at a time; it never blocks and never fails: what a
+ * hostile peer sends is counted, dropped or punished.
+ *
+ * An exchange of a slice (docs/ALGORITHMS.md):
+ *   initiator i: TAKE a = theta_i, SEND REQUEST(a, w) ................. MIX theta_i += c_i (b - a)
+ *   responder j: ............. SWAP: b = theta_j, theta_j += c_j (a - b), SEND REPLY(b)
+ * with c_i = 2 w m_j / (m_i + m_j): the increments cancel, weighted by mass, so the mean over the
+ * peers survives whatever either side did to its theta in between. The initiator asks for
+ * w = 1/(2k), k its exchanges of that slice under way, this one included; the responder lowers it
+ * by the same rule, and the reply says what it used.
+ *
+ * The driver promises: links are first-in first-out; jobs (TAKE, SWAP, MIX) of a node run in the
+ * order of their actions, each indivisibly, and each is answered by one DONE; a LINK event says
+ * when a link died, after which nothing more comes from it. It needs at most 2 open_max + serve_max
+ * buffers, lent ones included.
+ */
+#ifndef HUBBUB_NET_GOSSIP_H
+#define HUBBUB_NET_GOSSIP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GOSSIP_NEVER UINT64_MAX
+#define GOSSIP_NONE  UINT32_MAX /* no buffer, no peer */
+
+enum {
+    GOSSIP_OPEN_PER_SLICE_MAX = 4, /* with w = 1/(2k) more open exchanges only slow it down */
+    GOSSIP_ACTIONS_MAX = 16,
+    GOSSIP_PARK_AFTER = 4 /* initiations of its slice that an open exchange may hold up */
+};
+
+enum gossip_mode { GOSSIP_PAIRWISE, GOSSIP_PULL };
+
+enum gossip_phase {
+    GOSSIP_JOINING, /* adopts if told to; declines everybody */
+    GOSSIP_ACTIVE,
+    GOSSIP_LEAVING  /* initiates nothing, declines what is new, finishes what is open */
+};
+
+/* Shared by the nodes of a run; outlives them. */
+struct gossip_config {
+    enum gossip_mode mode;
+    uint32_t n_slices;       /* of the model */
+    uint16_t open_max;       /* exchanges I initiated, open at once */
+    uint16_t serve_max;      /* exchanges I answer, at once; above it: DECLINE */
+    uint16_t open_per_slice; /* 1 to GOSSIP_OPEN_PER_SLICE_MAX */
+    uint64_t seed;
+    /* The peer that node `self` knows as number k, 0 <= k < n_peers. Pure. */
+    uint32_t (*neighbour)(const void *ctx, uint32_t self, uint32_t k);
+    const void *ctx;
+};
+
+enum gossip_event_type {
+    GOSSIP_WAKE,     /* the deadline came (or any other time: it does no harm) */
+    GOSSIP_STEPPED,  /* local steps were done */
+    GOSSIP_DONE,     /* a job was done; the buffer of a TAKE or SWAP is sealed */
+    GOSSIP_RECEIVED, /* a REQUEST, REPLY or DECLINE */
+    GOSSIP_LINK,     /* a peer appeared or was lost, or the number of neighbours changed */
+    GOSSIP_PHASE,    /* enter a phase */
+    GOSSIP_ADOPT     /* while JOINING: take over the weights of a peer */
+};
+
+enum gossip_kind { GOSSIP_REQUEST, GOSSIP_REPLY, GOSSIP_DECLINE };
+
+struct gossip_message {
+    enum gossip_kind kind;
+    enum gossip_mode mode; /* of the exchange; a pairwise run answers pulls too */
+    uint32_t peer;         /* slot: from whom, to whom */
+    uint32_t slice;
+    uint64_t id;           /* of the exchange, the initiator's */
+    uint32_t buffer;       /* the weights, or GOSSIP_NONE */
+    float weight;          /* w: asked for in a REQUEST, used in a REPLY */
+    float mass;            /* m of the sender; REQUEST, REPLY */
+};
+
+struct gossip_event {
+    uint64_t now_us;
+    enum gossip_event_type type;
+    union {
+        uint32_t n_steps; /* STEPPED */
+        struct {
+            uint32_t exchange, buffer; /* of a TAKE or SWAP */
+        } done;
+        struct {
+            /* message.buffer: a REQUEST's (pairwise) or REPLY's weights, or for a pull's REQUEST
+             * an empty buffer for the reply; GOSSIP_NONE when the driver had none to spare: the
+             * request is then declined. A REPLY's is never NONE (see gossip_expects). */
+            struct gossip_message message;
+            bool peer_is_smaller; /* its id is below mine: decides crossings */
+        } received;
+        struct {
+            uint32_t peer;    /* GOSSIP_NONE: only n_peers changed */
+            bool up;
+            uint32_t n_peers; /* neighbours that may be drawn now */
+        } link;
+        enum gossip_phase phase;
+        uint32_t adopt; /* from this peer */
+    };
+};
+
+enum gossip_action_type {
+    GOSSIP_TAKE,         /* job: copy the slice into a buffer (a new one when buffer is NONE) */
+    GOSSIP_SWAP,         /* job: take and mix at once: (theta, buffer) = (theta + c (buffer -
+                            theta), theta) */
+    GOSSIP_MIX,          /* job: theta += c (buffer - base); base NONE: theta as it is. Both buffers
+                            pass to the driver, which frees them after it */
+    GOSSIP_SEND,         /* message. The buffer of a REPLY passes to the driver; that of a REQUEST
+                            stays mine, also after it is sent, until MIX or FORGET */
+    GOSSIP_FORGET,       /* buffer: I am done with it */
+    GOSSIP_PUNISH,       /* peer broke the protocol, reason says how: close its link */
+    GOSSIP_ADOPTED,      /* every slice of the adopted peer was asked for, came and is in MIX */
+    GOSSIP_ADOPT_FAILED  /* declined or lost; ADOPT again, after a while if it is the same peer:
+                            it resumes with the first slice that did not come */
+};
+
+struct gossip_action {
+    enum gossip_action_type type;
+    union {
+        struct {
+            uint32_t exchange; /* to be returned in DONE */
+            uint32_t slice, buffer, base, peer;
+            float c;
+        } job;
+        struct gossip_message send;
+        uint32_t buffer; /* FORGET */
+        struct {
+            uint32_t peer;
+            const char *reason;
+        } punish;
+    };
+};
+
+struct gossip_update {
+    uint64_t wake_us; /* absolute; GOSSIP_NEVER if none */
+    uint32_t n_actions;
+    struct gossip_action actions[GOSSIP_ACTIONS_MAX];
+};
+
+/* Counts since the start. They wrap at 2^32: take differences. */
+struct gossip_counts {
+    uint32_t initiated; /* requests sent */
+    uint32_t mixed;     /* replies applied: exchanges completed as initiator */
+    uint32_t served;    /* replies sent: exchanges completed as responder */
+    uint32_t crossed;   /* my own forgotten, or theirs ignored, because both asked at once */
+    uint32_t declined;  /* my requests that were declined */
+    uint32_t refused;   /* requests I declined */
+    uint32_t busy;      /* initiations skipped: no free place */
+    uint32_t parked;
+    uint32_t lost;      /* mine, open when the link died */
+    uint32_t orphaned;  /* theirs, applied here when the link was gone: shifts the mean */
+    uint32_t unknown;   /* answers to nothing I asked */
+};
+
+struct gossip; /* storage is the caller's */
+
+/* Bytes of a core: the header and one entry for each of open_max + serve_max exchanges. */
+size_t gossip_size(const struct gossip_config *config);
+
+/* self: this node's number in the seed's streams. Starts in JOINING with no neighbour, mass 1 and
+ * no schedule. `g` is 8-byte aligned. */
+void gossip_init(struct gossip *g, const struct gossip_config *config, uint32_t self);
+
+/* Every n_steps local steps (0: not by steps) and/or every period_us (0: not by time) each slice
+ * is offered for an exchange. May be called at any time. */
+void gossip_set_schedule(struct gossip *g, uint32_t n_steps, uint64_t period_us);
+
+/* What this peer's weights count for in the mean that exchanges keep: sum m_i theta_i. Not while
+ * exchanges are open. mass > 0. */
+void gossip_set_mass(struct gossip *g, float mass);
+
+void gossip_step(struct gossip *g, const struct gossip_event *event, struct gossip_update *out);
+
+/* Whether a REPLY with this id from this peer would be taken: ask before lending it a buffer. */
+bool gossip_expects(const struct gossip *g, uint32_t peer, uint64_t id);
+
+/* Exchanges that are open or being served (0: nothing is in flight, all buffers are back). */
+uint32_t gossip_n_open(const struct gossip *g);
+
+const struct gossip_counts *gossip_counts(const struct gossip *g);
+
+#endif
