@@ -24,7 +24,9 @@
 enum {
     N_MAX = 16,
     SLICES_MAX = 3,
-    LEN = 32, /* floats in a slice */
+    /* Floats in a slice. Staleness contracts in expectation only: in four dimensions one draw in
+     * thirty rises above its start by some per cent, in many (as a model has) none does. */
+    LEN = 64,
     DIM_MAX = SLICES_MAX * LEN,
     POOL_MAX = 64,
     JOBS_MAX = 128,
@@ -620,7 +622,7 @@ static void check_contraction(struct world *w)
             fail(w, "contracts at half the ideal rate or better", ratio, bound);
     }
     /* Exchanges happen: on average a peer completes one per slice in 4 (delay + 1) periods. */
-    double least = 20.0 * w->n / (4.0 * (2 * w->delay_max + 1 + w->boundary_jobs));
+    double least = floor(20.0 * w->n / (4.0 * (2 * w->delay_max + 1 + w->boundary_jobs)));
     if (w->config.serve_max > 1 && !w->cuts && !w->newcomer && mixes < least)
         fail(w, "exchanges happen", mixes, least);
 }
