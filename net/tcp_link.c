@@ -293,8 +293,6 @@ static void on_written(uv_write_t *req, int status)
 {
     struct tcp_link *link = req->data;
     link->writing = false;
-    if (link->state == LINK_CLOSING)
-        return;
     if (status != 0) {
         tcp_link_fail(link, "cannot write: ", status);
         return;

@@ -70,6 +70,53 @@ TCP_TEST(control_overtakes_waiting_tensors)
     free(bytes);
 }
 
+/* The steps of the STATUS frames in bytes[0..n) must count on from *step; returns what is left of
+ * the last frame, moved to the front. */
+static size_t take_statuses(uint8_t *bytes, size_t n, uint64_t *step)
+{
+    size_t at = 0;
+    struct wire_header header;
+    struct wire_message m;
+    struct error err = {0};
+    while (n - at >= WIRE_HEADER_BYTES) {
+        cr_assert_eq(wire_decode_header(bytes + at, 0, &header, &err), 0, "%s", err.text);
+        if (n - at < WIRE_HEADER_BYTES + header.map_bytes)
+            break;
+        at += WIRE_HEADER_BYTES;
+        cr_assert_eq(wire_decode_map(&header, bytes + at, &m, &err), 0, "%s", err.text);
+        cr_assert_eq(m.status.step, (*step)++);
+        at += header.map_bytes;
+    }
+    memmove(bytes, bytes + at, n - at);
+    return n - at;
+}
+
+/* Waiting control frames go round their ring, also while a part of them is being written. */
+TCP_TEST(control_frames_wait_in_order)
+{
+    enum { FRAMES = 4000 };
+    int fd = raw_dial(), small = 4096;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    WAIT(a.link != NULL);
+    uv_send_buffer_size((uv_handle_t *)&a.link->handle, &small);
+    uint64_t sent = 0, step = 0;
+    uint8_t bytes[8192];
+    size_t n = 0;
+    bool wrapped = false;
+    while (step < FRAMES) {
+        while (sent < FRAMES && (a.link->control == NULL || a.link->control->n < 30000))
+            send_status(&a, sent++);
+        const struct tcp_ring *ring = a.link->control;
+        wrapped |= ring != NULL && ring->start + ring->n > TCP_CONTROL_BYTES;
+        run_for(100);
+        ssize_t got = recv(fd, bytes + n, sizeof bytes - n, MSG_DONTWAIT);
+        n = take_statuses(bytes, n + (got > 0 ? (size_t)got : 0), &step);
+    }
+    WAIT(a.link->control == NULL);
+    cr_assert(wrapped, "the ring was never full: the test shows nothing");
+    close(fd);
+}
+
 TCP_TEST(largest_body)
 {
     uint8_t *bytes = random_body(BODY_MAX);

@@ -5,6 +5,7 @@
 #include "tests/support/tcp_sides.h"
 
 #include <criterion/criterion.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,8 +61,63 @@ LINKS_TEST(name_that_is_none)
     REASON(b, "cannot resolve the name: ");
 }
 
-/* localhost may be ::1 first, where nobody listens. */
+/* A listener whose queue is full answers no SYN. */
+static uint16_t black_hole(int fds[4])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    for (int i = 0; i < 4; i++)
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    cr_assert_eq(bind(fds[0], (struct sockaddr *)&address, sizeof address), 0);
+    cr_assert_eq(listen(fds[0], 0), 0);
+    cr_assert_eq(getsockname(fds[0], (struct sockaddr *)&address, &length), 0);
+    for (int i = 1; i < 4; i++)
+        (void)!connect(fds[i], (struct sockaddr *)&address, length);
+    return ntohs(address.sin_port);
+}
+
+static void append_address(struct tcp_link *link, uint16_t port)
+{
+    char service[8];
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST}, *more;
+    snprintf(service, sizeof service, "%u", port);
+    cr_assert_eq(getaddrinfo("127.0.0.1", service, &hints, &more), 0);
+    struct addrinfo *last = link->addresses;
+    while (last->ai_next != NULL)
+        last = last->ai_next;
+    last->ai_next = more;
+}
+
 LINKS_TEST(every_address_of_a_name_is_tried)
+{
+    int fds[4];
+    uint16_t hole = black_hole(fds);
+    struct host_port nobody = at_loopback(1);
+    tcp_set_limits(b.tcp, &quick);
+    struct tcp_link *link = tcp_dial(b.tcp, &nobody);
+    append_address(link, hole);
+    append_address(link, 1);
+    append_address(link, a.port);
+    WAIT(a.n_opened == 1 && b.n_opened == 1);
+    cr_assert(b.n_closed == 0 && b.link == link);
+    cr_assert_null(link->addresses);
+
+    link = tcp_dial(b.tcp, &nobody);
+    append_address(link, 1);
+    WAIT(b.n_closed == 1);
+    REASON(b, "connection refused");
+    link = tcp_dial(b.tcp, &nobody);
+    append_address(link, hole);
+    tcp_dial_next(link, UV_ETIMEDOUT);
+    cr_assert_eq(link->state, LINK_RETRYING);
+    tcp_close(link, false, "between two addresses");
+    WAIT(b.n_closed == 2);
+    REASON(b, "between two addresses");
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+}
+
+LINKS_TEST(names_are_resolved)
 {
     struct host_port address = {.host = "localhost", .port = a.port};
     tcp_dial(b.tcp, &address);
@@ -178,6 +234,21 @@ LINKS_TEST(draining_ends_the_frame_begun_and_says_goodbye)
     free(bytes);
 }
 
+LINKS_TEST(freeing_lets_a_goodbye_out)
+{
+    enum { BYTES = 8 << 20 };
+    uint8_t *bytes = random_body(BYTES);
+    dial();
+    send_reply(a.link, 1, bytes, BYTES);
+    struct wire_message m = bye();
+    tcp_send_control(a.link, &m);
+    tcp_close(a.link, true, "over");
+    tcp_free(a.tcp, sides_freed);
+    WAIT(a.freed && b.n_closed == 1);
+    cr_assert(b.n_received == 2 && b.log[1].kind == WIRE_BYE && a.n_sent == 1);
+    free(bytes);
+}
+
 LINKS_TEST(draining_to_who_does_not_read_ends_in_time)
 {
     enum { BYTES = 8 << 20 };
@@ -257,21 +328,6 @@ LINKS_TEST(callbacks_may_free_everything)
         send_status(&b, i);
     WAIT(a.freed && b.freed);
     cr_assert(a.n_received == 1 && a.n_closed == 1 && b.n_closed == 1);
-}
-
-/* A listener whose queue is full answers no SYN. */
-static uint16_t black_hole(int fds[4])
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    for (int i = 0; i < 4; i++)
-        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    cr_assert_eq(bind(fds[0], (struct sockaddr *)&address, sizeof address), 0);
-    cr_assert_eq(listen(fds[0], 0), 0);
-    cr_assert_eq(getsockname(fds[0], (struct sockaddr *)&address, &length), 0);
-    for (int i = 1; i < 4; i++)
-        (void)!connect(fds[i], (struct sockaddr *)&address, length);
-    return ntohs(address.sin_port);
 }
 
 LINKS_TEST(dialling_into_a_black_hole_ends_in_time)
