@@ -7,6 +7,14 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+/* Criterion's children end without the check for leaks that ASan makes at exit. */
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#define N_LEAKS() __lsan_do_recoverable_leak_check()
+#else
+#define N_LEAKS() 0
+#endif
+
 uv_loop_t loop;
 struct side a, b;
 static uv_timer_t wake; /* so that a wait on the loop can look at the clock */
@@ -138,6 +146,7 @@ void sides_close(void)
     uv_close((uv_handle_t *)&wake, NULL);
     uv_run(&loop, UV_RUN_DEFAULT);
     cr_assert_eq(uv_loop_close(&loop), 0);
+    cr_assert_eq(N_LEAKS(), 0);
 }
 
 void dial(void)

@@ -14,7 +14,7 @@
 
 TestSuite(tcp, .timeout = 30);
 
-#define TCP_TEST(name) Test(tcp, name, .init = sides_open, .fini = sides_close)
+#define TCP_TEST(name) SIDES_TEST(tcp, name)
 
 /* ---- frames ------------------------------------------------------------------------------- */
 

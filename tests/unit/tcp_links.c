@@ -15,7 +15,7 @@
 
 TestSuite(tcp_links, .timeout = 30);
 
-#define LINKS_TEST(name) Test(tcp_links, name, .init = sides_open, .fini = sides_close)
+#define LINKS_TEST(name) SIDES_TEST(tcp_links, name)
 
 /* ---- dialling ----------------------------------------------------------------------------- */
 
