@@ -84,7 +84,7 @@ static int set_value(const struct opt *opt, const char *text, void *target, stru
         }
         return 0;
     }
-    CHECK(!"opt type");
+    CHECK(0 && "opt type");
     return ERR_USAGE;
 }
 

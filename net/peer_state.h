@@ -3,7 +3,7 @@
 #define HUBBUB_NET_PEER_STATE_H
 
 enum peer_state {
-    PEER_JOINING,  /* looking for someone to take weights over from; declines requests */
+    PEER_JOINING, /* looking for someone to take weights over from; declines requests */
     PEER_TRAINING,
     PEER_DONE,     /* its own --until is met; it trains on until most are */
     PEER_SETTLING, /* the vote passed: no steps; answers and initiates until all agree */

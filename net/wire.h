@@ -14,19 +14,19 @@
 #include <stdint.h>
 
 enum {
-    WIRE_PROTOCOL = 1,       /* the version this program speaks; HELLO carries min and max */
+    WIRE_PROTOCOL = 1, /* the version this program speaks; HELLO carries min and max */
     WIRE_HEADER_BYTES = 32,
-    WIRE_MAP_MAX = 4096,     /* a HELLO needs about 700 */
+    WIRE_MAP_MAX = 4096, /* a HELLO needs about 700 */
     WIRE_HEAD_MAX = WIRE_HEADER_BYTES + WIRE_MAP_MAX,
     WIRE_BODY_MAX = 1 << 24, /* a slice is 256 KiB by default; links set their own lower limit */
     WIRE_PEER_ID_BYTES = 32,
-    WIRE_TEXT_MAX = 256      /* of any string, with its NUL */
+    WIRE_TEXT_MAX = 256 /* of any string, with its NUL */
 };
 
 enum wire_kind {
-    WIRE_HELLO = 1,   /* first frame on a link, both ways */
-    WIRE_STATUS = 2,  /* state and progress; every second and on a change */
-    WIRE_BYE = 3,     /* last frame: why the link ends */
+    WIRE_HELLO = 1,  /* first frame on a link, both ways */
+    WIRE_STATUS = 2, /* state and progress; every second and on a change */
+    WIRE_BYE = 3,    /* last frame: why the link ends */
     WIRE_REQUEST = 16,
     WIRE_REPLY = 17,
     WIRE_DECLINE = 18 /* an answer to REQUEST: no room, or not now */
@@ -49,17 +49,17 @@ enum wire_bye {
 
 struct wire_hello {
     uint8_t id[WIRE_PEER_ID_BYTES];
-    uint64_t incarnation;              /* of this id: later starts are greater */
+    uint64_t incarnation; /* of this id: later starts are greater */
     uint32_t protocol_min, protocol_max;
-    uint64_t capabilities;             /* bits, none defined yet */
+    uint64_t capabilities; /* bits, none defined yet */
     char run[WIRE_TEXT_MAX];
-    char model[WIRE_TEXT_MAX];         /* canonical spec */
-    char data[WIRE_TEXT_MAX];          /* data set, split and seed, in words */
-    char address[WIRE_TEXT_MAX];       /* where it listens, "" when nowhere */
+    char model[WIRE_TEXT_MAX];   /* canonical spec */
+    char data[WIRE_TEXT_MAX];    /* data set, split and seed, in words */
+    char address[WIRE_TEXT_MAX]; /* where it listens, "" when nowhere */
     uint64_t dim;
-    uint32_t slice;                    /* floats in a slice */
-    uint32_t shard, n_shards;          /* from 0 */
-    uint32_t stage_first, stage_last;  /* layers it holds: the whole model today */
+    uint32_t slice;                   /* floats in a slice */
+    uint32_t shard, n_shards;         /* from 0 */
+    uint32_t stage_first, stage_last; /* layers it holds: the whole model today */
     enum peer_state state;
     uint64_t step;
 };
@@ -76,17 +76,17 @@ struct wire_bye_message {
 
 /* REQUEST and REPLY. The body is `count` elements; a pull's REQUEST has none. */
 struct wire_tensor {
-    uint64_t offset;      /* in the whole model's theta, floats */
+    uint64_t offset; /* in the whole model's theta, floats */
     uint32_t count;
     enum wire_codec codec;
     enum wire_mode mode;
-    float weight;         /* w of the exchange, (0, 0.5]; 1 for an adopting pull */
-    float mass;           /* m of the sender, > 0 */
+    float weight; /* w: asked for in a REQUEST, used in a REPLY; (0, 0.5], or 1 for a pull */
+    float mass;   /* m of the sender, > 0 */
 };
 
 struct wire_message {
     enum wire_kind kind;
-    uint64_t id;         /* of the exchange; 0 for HELLO, STATUS, BYE */
+    uint64_t id; /* of the exchange; 0 for HELLO, STATUS, BYE */
     uint32_t body_bytes;
     union {
         struct wire_hello hello;
@@ -104,11 +104,14 @@ struct wire_header {
 };
 
 /* Writes header and map into head (WIRE_HEAD_MAX bytes) and the checksum over them and the body;
- * returns their length. message->body_bytes long body; NULL when 0. */
+ * returns their length. message->body_bytes long body; NULL when 0. Numbers go out as they are (the
+ * other side refuses what is out of range); text is cut to whole characters, and what is not clean
+ * UTF-8 in it becomes '?'. */
 size_t wire_encode(const struct wire_message *message, const void *body, uint8_t *head);
 
-/* First WIRE_HEADER_BYTES bytes of a frame. ERR_DATA: magic, kind, a map above WIRE_MAP_MAX or a
- * body above body_max, with the values. An unknown version passes here: HELLO must say which. */
+/* First WIRE_HEADER_BYTES bytes of a frame. ERR_DATA: magic, kind, an empty map or one above
+ * WIRE_MAP_MAX, a body above body_max or where the kind has none, with the values. Another version
+ * than WIRE_PROTOCOL passes, with all but header->version 0: the caller must look. */
 int wire_decode_header(const uint8_t *bytes, uint32_t body_max, struct wire_header *header,
                        struct error *err) MUST_USE;
 

@@ -1,0 +1,115 @@
+#include "net/peers.h"
+
+#include "base/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void peers_init(struct peers *p, const uint8_t self[WIRE_PEER_ID_BYTES])
+{
+    memset(p, 0, sizeof *p);
+    memcpy(p->self, self, WIRE_PEER_ID_BYTES);
+}
+
+uint32_t peers_find(const struct peers *p, const uint8_t id[WIRE_PEER_ID_BYTES])
+{
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        if (p->slots[i].link != NULL && memcmp(p->slots[i].id, id, WIRE_PEER_ID_BYTES) == 0)
+            return i;
+    return PEERS_MAX;
+}
+
+/* Those who may be drawn for an exchange: they answer. */
+static void list_neighbours(struct peers *p)
+{
+    p->n_neighbours = 0;
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        const struct peer *peer = &p->slots[i];
+        if (peer->link != NULL && peer->state != PEER_JOINING && peer->state != PEER_LEAVING)
+            p->neighbours[p->n_neighbours++] = i;
+    }
+}
+
+uint32_t peers_add(struct peers *p, void *link, const struct wire_hello *hello,
+                   const char *remote, uint64_t now_us)
+{
+    uint32_t i = 0;
+    while (i < PEERS_MAX && p->slots[i].link != NULL)
+        i++;
+    if (i == PEERS_MAX)
+        return PEERS_MAX;
+    struct peer *peer = &p->slots[i];
+    *peer = (struct peer){.link = link,
+                          .state = hello->state,
+                          .step = hello->step,
+                          .shard = hello->shard,
+                          .n_shards = hello->n_shards,
+                          .heard_us = now_us};
+    memcpy(peer->id, hello->id, WIRE_PEER_ID_BYTES);
+    snprintf(peer->name, sizeof peer->name, "shard %u/%u at %.50s", hello->shard + 1,
+             hello->n_shards, hello->address[0] != '\0' ? hello->address : remote);
+    p->n_linked++;
+    list_neighbours(p);
+    return i;
+}
+
+void peers_remove(struct peers *p, uint32_t slot, bool goodbye)
+{
+    CHECK(p->slots[slot].link != NULL);
+    p->slots[slot].link = NULL;
+    p->n_linked--;
+    p->n_goodbyes += goodbye;
+    list_neighbours(p);
+}
+
+void peers_set_status(struct peers *p, uint32_t slot, enum peer_state state, uint64_t step)
+{
+    p->slots[slot].state = state;
+    p->slots[slot].step = step;
+    list_neighbours(p);
+}
+
+bool peers_is_smaller(const struct peers *p, uint32_t slot)
+{
+    return memcmp(p->slots[slot].id, p->self, WIRE_PEER_ID_BYTES) < 0;
+}
+
+uint32_t peers_furthest(const struct peers *p, uint64_t step, uint32_t except)
+{
+    uint32_t best = PEERS_MAX;
+    for (uint32_t k = 0; k < p->n_neighbours; k++) {
+        uint32_t i = p->neighbours[k];
+        if (i != except && p->slots[i].step > step) {
+            best = i;
+            step = p->slots[i].step;
+        }
+    }
+    return best;
+}
+
+bool peers_most_are_done(const struct peers *p, bool i_am_done)
+{
+    uint32_t n_done = i_am_done + p->n_goodbyes, n = 1 + p->n_linked + p->n_goodbyes;
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        n_done += p->slots[i].link != NULL &&
+                  (p->slots[i].state == PEER_DONE || p->slots[i].state == PEER_SETTLING);
+    return 2 * n_done > n;
+}
+
+bool peers_all_settled(const struct peers *p, uint32_t n_calm)
+{
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        const struct peer *peer = &p->slots[i];
+        bool settled = peer->state == PEER_LEAVING ||
+                       (peer->state == PEER_SETTLING && peer->n_calm >= n_calm);
+        if (peer->link != NULL && !settled)
+            return false;
+    }
+    return true;
+}
+
+void peers_note_move(struct peers *p, uint32_t slot, float moved)
+{
+    struct peer *peer = &p->slots[slot];
+    peer->n_calm = moved < PEERS_CALM ? peer->n_calm + 1 : 0;
+}

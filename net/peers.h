@@ -1,0 +1,69 @@
+/* The peer table: who is linked, how far they are, and the vote on ending.
+ *
+ * A peer has a slot while it is linked; the gossip core knows it by that number. Pure bookkeeping:
+ * links are opaque pointers. One thread at a time.
+ */
+#ifndef HUBBUB_NET_PEERS_H
+#define HUBBUB_NET_PEERS_H
+
+#include "net/peer_state.h"
+#include "net/wire.h"
+
+#include <stdbool.h>
+
+enum { PEERS_MAX = 256 };
+
+struct peer {
+    void *link; /* NULL: the slot is free */
+    uint8_t id[WIRE_PEER_ID_BYTES];
+    enum peer_state state;
+    uint64_t step;
+    uint32_t shard, n_shards;
+    uint64_t heard_us;   /* when a frame last came */
+    uint32_t n_calm;     /* exchanges in a row, while settling, that hardly moved this peer */
+    char name[80];       /* "shard 2/5 at 10.0.0.2:7700", for messages */
+};
+
+struct peers {
+    uint8_t self[WIRE_PEER_ID_BYTES];
+    struct peer slots[PEERS_MAX];
+    uint32_t n_linked;
+    uint32_t n_goodbyes; /* peers that left because their training was over */
+    uint32_t neighbours[PEERS_MAX], n_neighbours; /* slots to draw from */
+};
+
+void peers_init(struct peers *p, const uint8_t self[WIRE_PEER_ID_BYTES]);
+
+/* The slot of a linked id, or PEERS_MAX. */
+uint32_t peers_find(const struct peers *p, const uint8_t id[WIRE_PEER_ID_BYTES]);
+
+/* A slot for a peer that said HELLO; PEERS_MAX when the table is full. */
+uint32_t peers_add(struct peers *p, void *link, const struct wire_hello *hello,
+                   const char *remote, uint64_t now_us);
+
+/* Its link is gone. goodbye: it left because its training was over, which counts in the vote. */
+void peers_remove(struct peers *p, uint32_t slot, bool goodbye);
+
+void peers_set_status(struct peers *p, uint32_t slot, enum peer_state state, uint64_t step);
+
+/* Whether id of the peer is below mine: decides crossings and which of two links stays. */
+bool peers_is_smaller(const struct peers *p, uint32_t slot);
+
+/* Among the linked peers that train, are done or settle: the one with most steps, above `step`;
+ * `except` is passed over. PEERS_MAX if there is none. */
+uint32_t peers_furthest(const struct peers *p, uint64_t step, uint32_t except);
+
+/* The vote: more than half of the peers known to live, with me and with those that said goodbye,
+ * are done. */
+bool peers_most_are_done(const struct peers *p, bool i_am_done);
+
+/* Every linked peer settles or leaves, and the last n_calm exchanges with each of those that
+ * settle were calm. */
+bool peers_all_settled(const struct peers *p, uint32_t n_calm);
+
+/* An exchange with the peer moved me by `moved` relative to my weights, while settling. */
+void peers_note_move(struct peers *p, uint32_t slot, float moved);
+
+#define PEERS_CALM 1e-4f /* relative move below which an exchange is calm */
+
+#endif
