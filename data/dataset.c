@@ -46,14 +46,17 @@ void data_close(struct data_pair *data)
     dataset_close(&data->test);
 }
 
-/* The rows of a batch lie anywhere in memory: ask for one while the one before is unpacked. */
-enum { ROWS_AHEAD = 4, CACHE_LINE = 64 };
-
-static void prefetch_row(const void *row, size_t n_bytes)
+void dataset_prefetch(const struct dataset *set, const uint32_t *rows, uint32_t n)
 {
-    const char *p = row;
-    for (size_t i = 0; i < n_bytes; i += CACHE_LINE)
-        __builtin_prefetch(p + i);
+    enum { CACHE_LINE = 64, TO_L2 = 2 };
+    size_t width = set->n_features * (set->x_u8 != NULL ? 1 : sizeof(float));
+    const char *base = set->x_u8 != NULL ? (const char *)set->x_u8 : (const char *)set->x_f32;
+    for (uint32_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < width; j += CACHE_LINE)
+            __builtin_prefetch(base + rows[i] * width + j, 0, TO_L2);
+        __builtin_prefetch(base + (rows[i] + 1) * width - 1, 0, TO_L2);
+        __builtin_prefetch(set->labels + rows[i], 0, TO_L2);
+    }
 }
 
 static void unpack(const uint8_t *restrict from, float scale, float *restrict to, uint32_t n)
@@ -67,16 +70,10 @@ void dataset_gather(const struct dataset *set, const uint32_t *rows, uint32_t n,
 {
     size_t width = set->n_features;
     for (uint32_t i = 0; i < n; i++) {
-        size_t ahead = i + ROWS_AHEAD < n ? (size_t)rows[i + ROWS_AHEAD] * width : 0;
-        if (set->x_u8 != NULL) {
-            if (ahead > 0)
-                prefetch_row(set->x_u8 + ahead, width);
-            unpack(set->x_u8 + (size_t)rows[i] * width, set->scale, x + i * width, set->n_features);
-        } else {
-            if (ahead > 0)
-                prefetch_row(set->x_f32 + ahead, width * sizeof(float));
-            memcpy(x + i * width, set->x_f32 + (size_t)rows[i] * width, width * sizeof(float));
-        }
+        if (set->x_u8 != NULL)
+            unpack(set->x_u8 + rows[i] * width, set->scale, x + i * width, set->n_features);
+        else
+            memcpy(x + i * width, set->x_f32 + rows[i] * width, width * sizeof(float));
         y[i] = set->labels[rows[i]];
     }
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -110,6 +111,20 @@ static int read_header(struct idx *idx, struct source *s, uint32_t min_dims, uin
     return 0;
 }
 
+/* Huge pages where the system gives them: the rows of a batch lie anywhere, and with small pages
+ * each costs a walk of the page table. */
+static void *alloc_pages(uint64_t n_bytes)
+{
+    const size_t huge = (size_t)1 << 21;
+    if (n_bytes < huge)
+        return malloc(n_bytes);
+    size_t size = (n_bytes + huge - 1) / huge * huge;
+    void *p = aligned_alloc(huge, size);
+    if (p != NULL)
+        (void)madvise(p, size, MADV_HUGEPAGE);
+    return p;
+}
+
 static int read_data(struct idx *idx, struct source *s, struct error *err)
 {
     uint8_t extra;
@@ -118,7 +133,7 @@ static int read_data(struct idx *idx, struct source *s, struct error *err)
                          "%s: offset 4: the header promises %" PRIu64
                          " bytes of data, more than the whole file can hold",
                          s->path, idx->n_bytes);
-    idx->bytes = malloc(idx->n_bytes);
+    idx->bytes = alloc_pages(idx->n_bytes);
     if (idx->bytes == NULL)
         return error_set(err, ERR_FAILURE, "%s: no memory for %" PRIu64 " bytes", s->path,
                          idx->n_bytes);

@@ -21,6 +21,7 @@ void learner_init(struct learner *l, const struct learner_config *config)
     l->y = MEM_NEW(uint8_t, config->batch);
     l->rows = MEM_NEW(uint32_t, config->batch);
     batches_init(&l->batches, config->shard, config->seed, config->node);
+    batches_next(&l->batches, l->rows, config->batch);
     model_init(m, config->seed, l->theta);
 }
 
@@ -37,21 +38,36 @@ void learner_close(struct learner *l)
     *l = (struct learner){0};
 }
 
+/* Updates theta from its end to its start: the gradient of the last rows is what the backward pass
+ * left in the cache, and the weights of the first layer are what the next forward pass asks for
+ * first. An update keeps the caches busy and the memory idle, so the next batch is fetched
+ * meanwhile: its rows lie anywhere, and waiting for them took three times as long as unpacking. */
+static void update(struct learner *l, float lr)
+{
+    enum { PIECE = 32768 };
+    const struct learner_config *c = &l->config;
+    uint64_t n_pieces = (c->model->dim + PIECE - 1) / PIECE, asked = 0;
+    for (uint64_t k = 0; k < n_pieces; k++) {
+        uint64_t at = (n_pieces - 1 - k) * PIECE, left = c->model->dim - at;
+        uint64_t ask = c->batch * (k + 1) / n_pieces;
+        dataset_prefetch(c->train, l->rows + asked, (uint32_t)(ask - asked));
+        asked = ask;
+        optim_step(&c->optim, lr, l->theta + at, l->momentum + at,
+                   l->grad != NULL ? l->grad + at : NULL, left < PIECE ? left : PIECE);
+    }
+}
+
 double learner_step(struct learner *l)
 {
     const struct learner_config *c = &l->config;
-    const struct model *m = c->model;
-    float lr = lr_at(&c->optim, l->step), mu = c->optim.momentum;
-    batches_next(&l->batches, l->rows, c->batch);
+    bool qgm = c->optim.kind == OPTIM_QGM;
+    float lr = lr_at(&c->optim, l->step);
     dataset_gather(c->train, l->rows, c->batch, l->x, l->y);
-    double loss;
-    if (c->optim.kind == OPTIM_QGM) {
-        loss = model_loss_grad(m, l->theta, l->x, l->y, c->batch, 0.0f, l->grad, l->scratch);
-        optim_qgm(l->theta, l->momentum, l->grad, lr, mu, m->dim);
-    } else {
-        loss = model_loss_grad(m, l->theta, l->x, l->y, c->batch, mu, l->momentum, l->scratch);
-        vec_descend(l->theta, lr, l->momentum, m->dim);
-    }
+    batches_next(&l->batches, l->rows, c->batch);
+    double loss =
+        model_loss_grad(c->model, l->theta, l->x, l->y, c->batch, qgm ? 0.0f : c->optim.momentum,
+                        qgm ? l->grad : l->momentum, l->scratch);
+    update(l, lr);
     l->step++;
     l->last_lr = lr;
     return loss;
@@ -59,7 +75,7 @@ double learner_step(struct learner *l)
 
 double learner_epochs(const struct learner *l)
 {
-    return (double)l->batches.position / (double)l->config.shard->n;
+    return (double)l->step * (double)l->config.batch / (double)l->config.shard->n;
 }
 
 void learner_resume(struct learner *l, uint64_t step)
@@ -68,6 +84,7 @@ void learner_resume(struct learner *l, uint64_t step)
     l->last_lr = 0.0f;
     memset(l->momentum, 0, l->config.model->dim * sizeof *l->momentum);
     batches_seek(&l->batches, step * l->config.batch);
+    batches_next(&l->batches, l->rows, l->config.batch);
 }
 
 static void check_range(const struct learner *l, uint64_t offset, uint64_t n)

@@ -8,11 +8,13 @@
  * Here mixing comes in pieces between two steps: x_{t+1} = x_t - lr * m + d_1 + d_2 + ..., so
  *     (x_t - x_{t+1}) / lr = m - (d_1 + d_2 + ...) / lr,
  * and m_hat can be kept true as things happen: after the gradient
- *     m_hat = mu * m_hat + (1 - mu) * m        (optim_qgm)
+ *     m_hat = mu * m_hat + (1 - mu) * m        (optim_step)
  * and for every piece that mixing adds to theta until the next step
  *     m_hat += -(1 - mu) / lr * d_i            (optim_qgm_mixing gives the factor).
  */
 #include "model/optim.h"
+
+#include "base/vec.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -20,15 +22,24 @@
 const char *const optimizer_names[N_OPTIMIZERS + 1] = {"sgd", "qgm", NULL};
 const char *const lr_schedule_names[N_LR_SCHEDULES + 1] = {"constant", "cosine", NULL};
 
-void optim_qgm(float *restrict theta, float *restrict m_hat, const float *restrict g, float lr,
-               float mu, uint64_t n)
+static void step_qgm(float *restrict theta, float *restrict m_hat, const float *restrict g,
+                     float lr, float mu, size_t n)
 {
-    for (uint64_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         float decayed = mu * m_hat[i];
         float m = decayed + g[i];
         theta[i] = fmaf(-lr, m, theta[i]);
         m_hat[i] = fmaf(1.0f - mu, m, decayed);
     }
+}
+
+void optim_step(const struct optim_config *c, float lr, float *theta, float *momentum,
+                const float *grad, uint64_t n)
+{
+    if (c->kind == OPTIM_QGM)
+        step_qgm(theta, momentum, grad, lr, c->momentum, n);
+    else
+        vec_descend(theta, lr, momentum, n);
 }
 
 float optim_qgm_mixing(float last_lr, float mu)
