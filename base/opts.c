@@ -84,8 +84,7 @@ static int set_value(const struct opt *opt, const char *text, void *target, stru
         }
         return 0;
     }
-    CHECK(!"opt type");
-    return ERR_USAGE;
+    check_failed(__FILE__, __LINE__, "an option type of enum opt_type");
 }
 
 static int unknown_option(const struct opts *o, const char *name, struct error *err)

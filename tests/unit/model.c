@@ -222,7 +222,7 @@ Test(model, evaluation)
         uint8_t best = 0;
         for (uint8_t j = 1; j < N_CLASSES; j++)
             best = z[b * N_CLASSES + j] > z[b * N_CLASSES + best] ? j : best;
-        s.y[b] = b % 3 == 0 ? (uint8_t)((best + 1) % N_CLASSES) : best;
+        s.y[b] = (uint8_t)((best + (b % 3 == 0)) % N_CLASSES);
     }
     model_evaluate(&s.m, s.theta, s.x, s.y, BATCH, s.scratch, &sum);
     model_evaluate(&s.m, s.theta, s.x, s.y, BATCH, s.scratch, &sum);
