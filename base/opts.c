@@ -84,7 +84,8 @@ static int set_value(const struct opt *opt, const char *text, void *target, stru
         }
         return 0;
     }
-    check_failed(__FILE__, __LINE__, "an option type of enum opt_type");
+    CHECK(0 && "opt type");
+    return ERR_USAGE;
 }
 
 static int unknown_option(const struct opts *o, const char *name, struct error *err)
