@@ -1,6 +1,7 @@
 #include "data/dataset.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <string.h>
 
 TestSuite(dataset, .timeout = 30);
@@ -48,6 +49,9 @@ Test(dataset, blobs_are_the_same_every_time)
     cr_assert_arr_eq(a.train.x_f32, b.train.x_f32, 120 * sizeof(float));
     cr_assert_arr_eq(a.test.x_f32, b.test.x_f32, 36 * sizeof(float));
     cr_assert_arr_neq(a.train.x_f32, c.train.x_f32, 120 * sizeof(float));
+    /* Rows 0 and 3 are of one class: their difference is noise alone. */
+    const float *x = a.train.x_f32, *other = c.train.x_f32;
+    cr_assert(fabs((double)(x[0] - x[12]) - (double)(other[0] - other[12])) > 1e-3);
     uint32_t counts[3] = {0};
     for (uint32_t i = 0; i < 30; i++)
         counts[a.train.labels[i]]++;
