@@ -104,6 +104,7 @@ test: deps
 
 # Criterion exits 0 when no test matched, so the count is checked.
 test-unit: $(BUILD)/tests/unit/run
+	LSAN_OPTIONS=suppressions=tests/support/lsan.supp:print_suppressions=0 \
 	timeout 600 $< --jobs 2 > $(BUILD)/unit.log 2>&1; rc=$$?; tail -40 $(BUILD)/unit.log; \
 	grep -q 'Tested: [^0|]*[1-9]' $(BUILD)/unit.log && exit $$rc
 test-property: $(patsubst %.c,$(BUILD)/%,$(wildcard tests/property/*.c))

@@ -37,4 +37,7 @@ void data_close(struct data_pair *data);
 void dataset_gather(const struct dataset *set, const uint32_t *rows, uint32_t n, float *x,
                     uint8_t *y);
 
+/* Asks the memory for rows that will soon be gathered, and does not wait for them. */
+void dataset_prefetch(const struct dataset *set, const uint32_t *rows, uint32_t n);
+
 #endif

@@ -11,7 +11,7 @@
 #include "model/optim.h"
 
 struct learner_config {
-    const struct model *model;    /* borrowed, like all below */
+    const struct model *model; /* borrowed, like all below */
     const struct dataset *train;
     const struct shard *shard;
     struct optim_config optim;
@@ -22,12 +22,12 @@ struct learner_config {
 
 struct learner {
     struct learner_config config;
-    float *theta;    /* [dim]; owned */
-    float *momentum; /* [dim]: v of OPTIM_SGD, m-hat of OPTIM_QGM; owned */
-    float *grad;     /* [dim] for OPTIM_QGM; NULL for OPTIM_SGD */
-    struct batches batches;
-    uint64_t step;   /* steps done */
-    float last_lr;   /* of the step before; 0 before the first */
+    float *theta;           /* [dim]; owned */
+    float *momentum;        /* [dim]: v of OPTIM_SGD, m-hat of OPTIM_QGM; owned */
+    float *grad;            /* [dim] for OPTIM_QGM; NULL for OPTIM_SGD */
+    struct batches batches; /* one batch ahead of step: the next one is in rows */
+    uint64_t step;          /* steps done */
+    float last_lr;          /* of the step before; 0 before the first */
     float *x, *scratch;
     uint8_t *y;
     uint32_t *rows;
@@ -67,8 +67,8 @@ struct evaluator {
     float *x, *scratch;
     uint8_t *y;
     uint32_t *rows;
-    uint32_t next;    /* next sample; n_samples when finished */
-    uint64_t step;    /* of the snapshot */
+    uint32_t next; /* next sample; n_samples when finished */
+    uint64_t step; /* of the snapshot */
     struct evaluation sum;
 };
 

@@ -14,6 +14,8 @@
 
 enum { MODEL_LAYERS_MAX = 64, MODEL_TENSORS_MAX = 2 * MODEL_LAYERS_MAX, MODEL_SPEC_MAX = 256 };
 
+enum { MODEL_WIDTH_MAX = 65536, MODEL_DIM_MAX = 1 << 28 };
+
 struct model {
     char spec[MODEL_SPEC_MAX]; /* canonical text: equal specs are equal models */
     uint32_t n_in, n_out;
@@ -23,7 +25,8 @@ struct model {
     struct tensor_info tensors[MODEL_TENSORS_MAX]; /* PyTorch's state_dict names: "0.weight" */
 };
 
-/* spec: "softmax" or "mlp:784-256-128-10" (ReLU between); "mlp:256-128" is refused when its ends
+/* spec: "softmax" or "mlp:784-256-128-10" (ReLU between; canonical text "softmax:784-10" when there
+ * is no layer between, which is understood as well); "mlp:256-128" is refused when its ends
  * are not n_in and n_classes, with both sizes in the message. ERR_USAGE. */
 int model_parse(struct model *m, const char *spec, uint32_t n_in, uint32_t n_classes,
                 struct error *err) MUST_USE;
@@ -38,8 +41,8 @@ uint64_t model_scratch(const struct model *m, uint32_t batch);
 /* Mean softmax cross-entropy of x [batch, n_in] with labels y [batch], and
  * grad = beta * grad + d(loss)/d(theta). beta > 0 accumulates for free inside the matrix product
  * (momentum); beta = 0 overwrites, whatever grad held. */
-double model_loss_grad(const struct model *m, const float *theta, const float *x,
-                       const uint8_t *y, uint32_t batch, float beta, float *grad, float *scratch);
+double model_loss_grad(const struct model *m, const float *theta, const float *x, const uint8_t *y,
+                       uint32_t batch, float beta, float *grad, float *scratch);
 
 /* Logits [batch, n_out]; they lie in scratch until its next use. */
 const float *model_forward(const struct model *m, const float *theta, const float *x,

@@ -25,6 +25,16 @@ struct optim_config {
     uint64_t steps; /* length of the schedule; unused when constant */
 };
 
+/* Moves n floats of theta, given what model_loss_grad left. OPTIM_SGD: momentum holds v, with the
+ * gradient already in it (beta = momentum); grad is not looked at. OPTIM_QGM, in one pass: m = mu *
+ * m_hat + g;  theta -= lr * m;  m_hat = mu * m_hat + (1 - mu) * m. */
+void optim_step(const struct optim_config *c, float lr, float *theta, float *momentum,
+                const float *grad, uint64_t n);
+
+/* What m_hat gains for each unit that mixing adds to theta, after a step with rate last_lr; 0 when
+ * last_lr is 0. */
+float optim_qgm_mixing(float last_lr, float mu);
+
 /* The learning rate of step `step` (from 0). */
 float lr_at(const struct optim_config *c, uint64_t step);
 

@@ -1,0 +1,286 @@
+#include "bench/bench.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/opts.h"
+#include "base/vec.h"
+#include "bench/kernels.h"
+#include "model/learner.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct options {
+    const char *model, *data;
+    uint64_t batch;
+    int optimizer;
+    double seconds;
+    bool json;
+};
+
+#define FIELD(name) offsetof(struct options, name)
+
+static const struct opt table[] = {
+    {.name = "model",
+     .type = OPT_STRING,
+     .offset = FIELD(model),
+     .arg = "SPEC",
+     .fallback = "mlp:784-256-128-10",
+     .help = "softmax or mlp:784-256-128-10",
+     .group = "what is measured"},
+    {.name = "data",
+     .type = OPT_STRING,
+     .offset = FIELD(data),
+     .arg = "DATA",
+     .fallback = "fashion-mnist",
+     .help = "fashion-mnist, a directory of IDX files, or blobs:..."},
+    {.name = "batch",
+     .type = OPT_U64,
+     .offset = FIELD(batch),
+     .arg = "N",
+     .fallback = "64",
+     .help = "samples of a minibatch",
+     .min = 1,
+     .max = 65536},
+    {.name = "optimizer",
+     .type = OPT_CHOICE,
+     .offset = FIELD(optimizer),
+     .arg = "NAME",
+     .fallback = "sgd",
+     .help = "sgd or qgm",
+     .choices = optimizer_names},
+    {.name = "seconds",
+     .type = OPT_F64,
+     .offset = FIELD(seconds),
+     .arg = "S",
+     .fallback = "10",
+     .help = "how long to measure",
+     .group = "how",
+     .min = 0.1,
+     .max = 3600},
+    {.name = "json", .type = OPT_SWITCH, .offset = FIELD(json), .help = "print one JSON object"},
+};
+
+static const struct opts options = {
+    .command = "hubbub bench train",
+    .summary = "full training steps against the bare matrix products of the same step,\n"
+               "the core's peak, and the mixing kernel against a plain loop; one thread",
+    .usage = "[OPTIONS]",
+    .examples = "  taskset -c 1 hubbub bench train --optimizer qgm\n",
+    .table = table,
+    .n = sizeof table / sizeof table[0],
+};
+
+enum { ROUNDS = 25, SLICE = 65536 };
+
+/* Everything that is measured: a rate is calls a second. */
+enum subject { FULL, BARE, PEAK, MIX, PLAIN, SAXPBY, N_SUBJECTS };
+
+struct bench {
+    struct learner learner;
+    struct products products;
+    float *x, *theirs, *base, sink;
+    uint64_t calls[N_SUBJECTS]; /* a measurement of each is about equally long */
+    double rate[N_SUBJECTS][ROUNDS];
+};
+
+enum { PEAK_CALLS = 10000 };
+
+static void run(struct bench *b, enum subject s, uint64_t calls)
+{
+    for (uint64_t i = 0; i < calls; i++)
+        switch (s) {
+        case FULL:
+            learner_step(&b->learner);
+            break;
+        case BARE:
+            products_step(&b->products);
+            break;
+        case PEAK:
+            kernel_peak(PEAK_CALLS, &b->sink);
+            break;
+        case MIX:
+            vec_mix(b->x, 0.5f, b->theirs, b->base, SLICE);
+            break;
+        case PLAIN:
+            kernel_plain_mix(b->x, 0.5f, b->theirs, b->base, SLICE);
+            break;
+        case SAXPBY:
+            kernel_saxpby(0.5f, b->theirs, 0.5f, b->x, SLICE);
+            break;
+        case N_SUBJECTS:
+            break;
+        }
+}
+
+static double measure(struct bench *b, enum subject s)
+{
+    uint64_t start = clock_us();
+    run(b, s, b->calls[s]);
+    uint64_t end = clock_us();
+    return (double)b->calls[s] * 1e6 / (double)(end > start ? end - start : 1);
+}
+
+static void calibrate(struct bench *b, enum subject s, double slice_us)
+{
+    uint64_t took = 0;
+    for (b->calls[s] = 1; took < (uint64_t)(slice_us / 4); b->calls[s] *= 2) {
+        uint64_t start = clock_us();
+        run(b, s, b->calls[s]);
+        took = clock_us() - start;
+    }
+    double calls = (double)b->calls[s] / 2 * slice_us / (double)(took > 0 ? took : 1);
+    b->calls[s] = calls > 1 ? (uint64_t)calls : 1;
+}
+
+/* Subjects take turns within a round, forwards and backwards, so that a change of the machine's
+ * speed meets all of them. */
+static void measure_all(struct bench *b, double seconds)
+{
+    double slice_us = seconds * 1e6 / (ROUNDS * N_SUBJECTS);
+    for (int s = 0; s < N_SUBJECTS; s++)
+        calibrate(b, (enum subject)s, slice_us);
+    for (int round = 0; round < ROUNDS; round++)
+        for (int i = 0; i < N_SUBJECTS; i++) {
+            int s = round % 2 == 0 ? i : N_SUBJECTS - 1 - i;
+            b->rate[s][round] = measure(b, (enum subject)s);
+        }
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(const double *values)
+{
+    double sorted[ROUNDS];
+    memcpy(sorted, values, sizeof sorted);
+    qsort(sorted, ROUNDS, sizeof sorted[0], compare_doubles);
+    return sorted[ROUNDS / 2];
+}
+
+static double median_ratio(const struct bench *b, enum subject over, enum subject under)
+{
+    double ratios[ROUNDS];
+    for (int i = 0; i < ROUNDS; i++)
+        ratios[i] = b->rate[over][i] / b->rate[under][i];
+    return median(ratios);
+}
+
+struct result {
+    const char *name, *unit, *what;
+    double value;
+};
+
+static void print_results(const struct options *o, const struct data_pair *data,
+                          const struct model *m, const struct result *results, size_t n)
+{
+    const char *optimizer = optimizer_names[o->optimizer];
+    if (o->json) {
+        json_t *object =
+            json_pack("{s:s, s:s, s:s, s:I, s:f}", "model", m->spec, "data", data->name,
+                      "optimizer", optimizer, "batch", (json_int_t)o->batch, "seconds", o->seconds);
+        for (size_t i = 0; i < n; i++)
+            json_object_set_new(object, results[i].name, json_real(results[i].value));
+        json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+        printf("\n");
+        json_decref(object);
+        return;
+    }
+    printf("%s, %s, batch %d, %s, one thread; medians of %d alternating rounds\n\n", m->spec,
+           optimizer, (int)o->batch, data->name, ROUNDS);
+    for (size_t i = 0; i < n; i++)
+        printf("  %14.*f %-10s %s\n", results[i].value < 10 ? 3 : 0, results[i].value,
+               results[i].unit, results[i].what);
+}
+
+static void report(const struct bench *b, const struct options *o, const struct data_pair *data,
+                   const struct model *m)
+{
+    double batch = (double)o->batch, peak = 2.0 * PEAK_CALLS;
+    double flops = products_flops(&b->products), mix = median(b->rate[MIX]) * SLICE;
+    peak = kernel_peak(PEAK_CALLS, &(float){0}) * median(b->rate[PEAK]) * 1e-9;
+    double full = median(b->rate[FULL]), bare = median(b->rate[BARE]);
+    struct result results[] = {
+        {"full_samples_per_s", "samples/s", "full training steps", full * batch},
+        {"bare_samples_per_s", "samples/s", "their bare matrix products", bare * batch},
+        {"full_over_bare", "", "full over bare", median_ratio(b, FULL, BARE)},
+        {"full_gflops", "GF/s", "full training steps, useful operations", full * flops * 1e-9},
+        {"bare_gflops", "GF/s", "bare matrix products", bare * flops * 1e-9},
+        {"peak_gflops", "GF/s", "the core's multiply-add peak", peak},
+        {"full_of_peak", "", "full over peak", full * flops * 1e-9 / peak},
+        {"bare_of_peak", "", "bare over peak", bare * flops * 1e-9 / peak},
+        {"mix_elements_per_s", "floats/s", "mixing kernel, one slice of 65536", mix},
+        {"mix_gbytes_per_s", "GB/s", "mixing kernel (three reads, one write)", mix * 16e-9},
+        {"plain_gbytes_per_s", "GB/s", "plain loop of the same",
+         median(b->rate[PLAIN]) * SLICE * 16e-9},
+        {"mix_over_plain", "", "mixing kernel over plain loop", median_ratio(b, MIX, PLAIN)},
+        {"saxpby_gbytes_per_s", "GB/s", "cblas_saxpby (two reads, one write), for scale",
+         median(b->rate[SAXPBY]) * SLICE * 12e-9},
+    };
+    print_results(o, data, m, results, sizeof results / sizeof results[0]);
+}
+
+static void run_bench(const struct options *o, const struct data_pair *data, const struct model *m,
+                      const struct shard *shard)
+{
+    struct learner_config config = {
+        .model = m,
+        .train = &data->train,
+        .shard = shard,
+        .optim = {.kind = (enum optimizer)o->optimizer, .lr = 0.01f, .momentum = 0.9f},
+        .batch = (uint32_t)o->batch,
+        .seed = 1,
+    };
+    struct bench *b = MEM_NEW(struct bench, 1);
+    learner_init(&b->learner, &config);
+    products_init(&b->products, m, config.batch,
+                  config.optim.kind == OPTIM_SGD ? config.optim.momentum : 0.0f);
+    b->x = MEM_NEW(float, SLICE);
+    b->theirs = MEM_NEW(float, SLICE);
+    b->base = MEM_NEW(float, SLICE);
+    measure_all(b, o->seconds);
+    report(b, o, data, m);
+    free(b->x);
+    free(b->theirs);
+    free(b->base);
+    products_close(&b->products);
+    learner_close(&b->learner);
+    free(b);
+}
+
+int bench_train(int argc, char **argv)
+{
+    struct options o = {0};
+    struct error err;
+    struct data_pair data = {0};
+    struct model m;
+    struct shard shard = {0};
+    int n_operands = 0;
+    int rc = opts_parse(&options, &o, argc, argv, &n_operands, &err);
+    if (rc == OPTS_HELP) {
+        opts_help(&options, stdout);
+        return 0;
+    }
+    if (rc == 0 && n_operands > 0)
+        rc = error_set(&err, ERR_USAGE, "no operand is expected, but '%s' stands there", argv[1]);
+    if (rc == 0)
+        rc = data_open(&data, o.data, &err);
+    if (rc == 0)
+        rc = model_parse(&m, o.model, data.train.n_features, data.train.n_classes, &err);
+    if (rc == 0)
+        rc = model_blas_setup(1, 0, &err);
+    if (rc == 0)
+        rc = shard_make(&shard, &data.train, PARTITION_IID, 0, 1, 1, &err);
+    if (rc == 0)
+        run_bench(&o, &data, &m, &shard);
+    else
+        fprintf(stderr, "hubbub bench train: %s\n", err.text);
+    shard_close(&shard);
+    data_close(&data);
+    return -rc;
+}

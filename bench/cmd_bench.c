@@ -1,0 +1,48 @@
+#include "bench/cmd_bench.h"
+
+#include "base/error.h"
+#include "base/parse.h"
+#include "bench/bench.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name, *summary;
+    int (*run)(int argc, char **argv);
+} benches[] = {
+    {"train", "training steps against their bare matrix products; the mixing kernel", bench_train},
+};
+enum { N_BENCHES = sizeof benches / sizeof benches[0] };
+
+static void help(FILE *out)
+{
+    fprintf(out, "hubbub bench: measure, next to what it is measured against\n\n"
+                 "usage: hubbub bench NAME [OPTIONS]\n\nbenchmarks:\n");
+    for (size_t i = 0; i < N_BENCHES; i++)
+        fprintf(out, "  %-10s %s\n", benches[i].name, benches[i].summary);
+    fprintf(out, "\n'hubbub bench NAME --help' tells the options of one.\n");
+}
+
+int cmd_bench(int argc, char **argv)
+{
+    if (argc < 2) {
+        help(stderr);
+        return -ERR_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        help(stdout);
+        return 0;
+    }
+    const char *names[N_BENCHES];
+    for (size_t i = 0; i < N_BENCHES; i++)
+        names[i] = benches[i].name;
+    size_t i = parse_choice(argv[1], names, N_BENCHES);
+    if (i < N_BENCHES)
+        return benches[i].run(argc - 1, argv + 1);
+    const char *nearest = parse_nearest(argv[1], names, N_BENCHES);
+    fprintf(stderr, "hubbub bench: no benchmark '%s'%s%s%s; 'hubbub bench --help' lists them all\n",
+            argv[1], nearest ? "; did you mean '" : "", nearest ? nearest : "",
+            nearest ? "'?" : "");
+    return -ERR_USAGE;
+}

@@ -1,0 +1,58 @@
+/* QG-DSGDm (Lin, Karimireddy, Stich, Jaggi 2021, arXiv 2102.04761, Algorithm 1), for a peer whose
+ * weights are mixed at any time.
+ *
+ * The paper, with g the gradient at x_t, and mixing as a part of the step:
+ *     m       = mu * m_hat + g
+ *     x_{t+1} = mix(x_t - lr * m)
+ *     m_hat   = mu * m_hat + (1 - mu) * (x_t - x_{t+1}) / lr
+ * Here mixing comes in pieces between two steps: x_{t+1} = x_t - lr * m + d_1 + d_2 + ..., so
+ *     (x_t - x_{t+1}) / lr = m - (d_1 + d_2 + ...) / lr,
+ * and m_hat can be kept true as things happen: after the gradient
+ *     m_hat = mu * m_hat + (1 - mu) * m        (optim_step)
+ * and for every piece that mixing adds to theta until the next step
+ *     m_hat += -(1 - mu) / lr * d_i            (optim_qgm_mixing gives the factor).
+ */
+#include "model/optim.h"
+
+#include "base/vec.h"
+
+#include <math.h>
+#include <stddef.h>
+
+const char *const optimizer_names[N_OPTIMIZERS + 1] = {"sgd", "qgm", NULL};
+const char *const lr_schedule_names[N_LR_SCHEDULES + 1] = {"constant", "cosine", NULL};
+
+static void step_qgm(float *restrict theta, float *restrict m_hat, const float *restrict g,
+                     float lr, float mu, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float decayed = mu * m_hat[i];
+        float m = decayed + g[i];
+        theta[i] = fmaf(-lr, m, theta[i]);
+        m_hat[i] = fmaf(1.0f - mu, m, decayed);
+    }
+}
+
+void optim_step(const struct optim_config *c, float lr, float *theta, float *momentum,
+                const float *grad, uint64_t n)
+{
+    if (c->kind == OPTIM_QGM)
+        step_qgm(theta, momentum, grad, lr, c->momentum, n);
+    else
+        vec_descend(theta, lr, momentum, n);
+}
+
+float optim_qgm_mixing(float last_lr, float mu)
+{
+    return last_lr > 0.0f ? -(1.0f - mu) / last_lr : 0.0f;
+}
+
+float lr_at(const struct optim_config *c, uint64_t step)
+{
+    if (c->schedule == LR_CONSTANT)
+        return c->lr;
+    if (step >= c->steps)
+        return 0.0f;
+    double progress = (double)step / (double)c->steps;
+    return (float)(0.5 * (double)c->lr * (1.0 + cos(3.141592653589793 * progress)));
+}

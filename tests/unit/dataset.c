@@ -1,0 +1,90 @@
+#include "data/dataset.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+TestSuite(dataset, .timeout = 30);
+
+Test(dataset, gathers_bytes_and_floats)
+{
+    enum { N = 50, WIDTH = 37, BATCH = 20 };
+    static uint8_t bytes[N * WIDTH], labels[N];
+    static float floats[N * WIDTH];
+    for (int i = 0; i < N * WIDTH; i++) {
+        bytes[i] = (uint8_t)(i * 7);
+        floats[i] = (float)bytes[i] * (1.0f / 255.0f);
+    }
+    for (int i = 0; i < N; i++)
+        labels[i] = (uint8_t)(i % 5);
+    struct dataset sets[2] = {{N, WIDTH, 5, bytes, NULL, labels, 1.0f / 255.0f},
+                              {N, WIDTH, 5, NULL, floats, labels, 1.0f}};
+    uint32_t rows[BATCH];
+    for (uint32_t i = 0; i < BATCH; i++)
+        rows[i] = (i * 31 + 49) % N;
+    for (int s = 0; s < 2; s++) {
+        float x[BATCH * WIDTH + 1];
+        uint8_t y[BATCH + 1];
+        x[BATCH * WIDTH] = -3;
+        y[BATCH] = 99;
+        dataset_prefetch(&sets[s], rows, BATCH);
+        dataset_gather(&sets[s], rows, BATCH, x, y);
+        for (uint32_t i = 0; i < BATCH; i++) {
+            cr_assert_eq(y[i], labels[rows[i]]);
+            cr_assert_arr_eq(x + i * WIDTH, floats + rows[i] * WIDTH, WIDTH * sizeof(float));
+        }
+        cr_assert(x[BATCH * WIDTH] < -2 && y[BATCH] == 99);
+    }
+}
+
+Test(dataset, blobs_are_the_same_every_time)
+{
+    struct data_pair a, b, c;
+    struct error err;
+    cr_assert_eq(data_open(&a, "blobs:classes=3,features=4,train=30,test=9", &err), 0);
+    cr_assert_eq(data_open(&b, "blobs:test=9,train=30,features=4,classes=3,seed=7", &err), 0);
+    cr_assert_eq(data_open(&c, "blobs:classes=3,features=4,train=30,test=9,seed=8", &err), 0);
+    cr_assert_str_eq(a.name, b.name);
+    cr_assert_str_neq(a.name, c.name);
+    cr_assert_arr_eq(a.train.x_f32, b.train.x_f32, 120 * sizeof(float));
+    cr_assert_arr_eq(a.test.x_f32, b.test.x_f32, 36 * sizeof(float));
+    cr_assert_arr_neq(a.train.x_f32, c.train.x_f32, 120 * sizeof(float));
+    /* Rows 0 and 3 are of one class: their difference is noise alone. */
+    const float *x = a.train.x_f32, *other = c.train.x_f32;
+    cr_assert(fabs((double)(x[0] - x[12]) - (double)(other[0] - other[12])) > 1e-3);
+    uint32_t counts[3] = {0};
+    for (uint32_t i = 0; i < 30; i++)
+        counts[a.train.labels[i]]++;
+    cr_assert(counts[0] == 10 && counts[1] == 10 && counts[2] == 10);
+    data_close(&a);
+    data_close(&b);
+    data_close(&c);
+}
+
+Test(dataset, specs_nobody_understands)
+{
+    static const struct {
+        const char *spec, *text;
+        int code;
+    } cases[] = {
+        {"fashion-mnst", "did you mean 'fashion-mnist'", ERR_USAGE},
+        {"blobs:clases=3", "did you mean 'classes'", ERR_USAGE},
+        {"blobs:classes=1", "classes=1", ERR_USAGE},
+        {"blobs:classes=257", "classes=257", ERR_USAGE},
+        {"blobs:features=0", "features=0", ERR_USAGE},
+        {"blobs:spread=-1", "spread=-1", ERR_USAGE},
+        {"blobs:spread=nan", "spread=nan", ERR_USAGE},
+        {"blobs:train", "not key=value", ERR_USAGE},
+        {"blobs:train=10,", "not key=value", ERR_USAGE},
+        {"blobs:train=10000000,features=65536", "at most", ERR_USAGE},
+        {"/no/such/directory", "no such directory", ERR_DATA},
+        {"", "no data ''", ERR_USAGE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct data_pair data;
+        struct error err;
+        cr_assert_eq(data_open(&data, cases[i].spec, &err), cases[i].code, "%s", cases[i].spec);
+        cr_assert_not_null(strstr(err.text, cases[i].text), "%s: %s", cases[i].spec, err.text);
+        data_close(&data);
+    }
+}

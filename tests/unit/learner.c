@@ -1,0 +1,298 @@
+#include "model/learner.h"
+
+#include "base/mem.h"
+#include "base/rng.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(learner, .timeout = 60);
+
+enum { BATCH = 16 };
+
+struct world {
+    struct data_pair data;
+    struct model m;
+    struct shard shard;
+};
+
+static void make_world(struct world *w)
+{
+    struct error err;
+    cr_assert_eq(data_open(&w->data, "blobs:train=1000,test=601,spread=0.5", &err), 0, "%s", err.text);
+    cr_assert_eq(model_parse(&w->m, "mlp:20-16-10", 20, 10, &err), 0, "%s", err.text);
+    cr_assert_eq(model_blas_setup(1, 0, &err), 0);
+    cr_assert_eq(shard_make(&w->shard, &w->data.train, PARTITION_IID, 1, 3, 1, &err), 0);
+}
+
+static void close_world(struct world *w)
+{
+    shard_close(&w->shard);
+    data_close(&w->data);
+}
+
+static void make_learner(struct learner *l, const struct world *w, enum optimizer kind, float lr)
+{
+    struct learner_config c = {.model = &w->m,
+                               .train = &w->data.train,
+                               .shard = &w->shard,
+                               .optim = {.kind = kind, .lr = lr, .momentum = 0.9f},
+                               .batch = BATCH,
+                               .seed = 5,
+                               .node = 2};
+    learner_init(l, &c);
+}
+
+Test(learner, same_seed_same_bits)
+{
+    struct world w;
+    make_world(&w);
+    for (int kind = 0; kind < N_OPTIMIZERS; kind++) {
+        struct learner a, b;
+        make_learner(&a, &w, (enum optimizer)kind, 0.05f);
+        make_learner(&b, &w, (enum optimizer)kind, 0.05f);
+        for (int i = 0; i < 200; i++) {
+            double loss = learner_step(&a);
+            cr_assert(loss >= learner_step(&b) && isfinite(loss));
+        }
+        cr_assert_arr_eq(a.theta, b.theta, w.m.dim * sizeof(float));
+        cr_assert_arr_eq(a.momentum, b.momentum, w.m.dim * sizeof(float));
+        cr_assert_eq(a.step, 200);
+        cr_assert(fabs(learner_epochs(&a) - 200.0 * BATCH / w.shard.n) < 1e-12);
+        learner_close(&a);
+        learner_close(&b);
+    }
+    close_world(&w);
+}
+
+/* theta and momentum of the update rules as written, in double, fed with gradients that the model
+ * gives at the learner's own theta. */
+struct naive {
+    double *x, *start, *m; /* weights, weights before this step, momentum */
+    float *grad, *scratch, *in;
+    uint8_t y[BATCH];
+    struct batches batches;
+};
+
+static void naive_open(struct naive *n, const struct world *w, const struct learner *l)
+{
+    n->x = MEM_NEW(double, w->m.dim);
+    n->start = MEM_NEW(double, w->m.dim);
+    n->m = MEM_NEW(double, w->m.dim);
+    n->grad = MEM_NEW(float, w->m.dim);
+    n->scratch = MEM_NEW(float, model_scratch(&w->m, BATCH));
+    n->in = MEM_NEW(float, BATCH * w->m.n_in);
+    batches_init(&n->batches, &w->shard, 5, 2);
+    for (uint64_t i = 0; i < w->m.dim; i++)
+        n->x[i] = (double)l->theta[i];
+}
+
+static void naive_close(struct naive *n)
+{
+    void *all[] = {n->x, n->start, n->m, n->grad, n->scratch, n->in};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        free(all[i]);
+    batches_close(&n->batches);
+}
+
+static void naive_gradient(struct naive *n, const struct world *w, const struct learner *l)
+{
+    uint32_t rows[BATCH];
+    batches_next(&n->batches, rows, BATCH);
+    dataset_gather(&w->data.train, rows, BATCH, n->in, n->y);
+    model_loss_grad(&w->m, l->theta, n->in, n->y, BATCH, 0.0f, n->grad, n->scratch);
+}
+
+static double distance(const struct naive *n, const struct learner *l, uint64_t dim)
+{
+    double sum = 0, norm = 0;
+    for (uint64_t i = 0; i < dim; i++) {
+        sum += (n->x[i] - (double)l->theta[i]) * (n->x[i] - (double)l->theta[i]);
+        norm += n->x[i] * n->x[i];
+    }
+    return sqrt(sum / norm);
+}
+
+Test(learner, sgd_as_written)
+{
+    const double lr = (double)0.05f, mu = (double)0.9f;
+    struct world w;
+    struct learner l;
+    struct naive n;
+    make_world(&w);
+    make_learner(&l, &w, OPTIM_SGD, 0.05f);
+    naive_open(&n, &w, &l);
+    for (int step = 0; step < 50; step++) {
+        naive_gradient(&n, &w, &l);
+        learner_step(&l);
+        for (uint64_t i = 0; i < w.m.dim; i++) {
+            n.m[i] = mu * n.m[i] + (double)n.grad[i];
+            n.x[i] -= lr * n.m[i];
+        }
+        cr_assert_lt(distance(&n, &l, w.m.dim), 1e-5, "step %d", step);
+    }
+    naive_close(&n);
+    learner_close(&l);
+    close_world(&w);
+}
+
+/* Three ways in which an exchange moves theta between two steps. */
+static void mix_somehow(struct learner *l, int how, const float *theirs, const float *base,
+                        float *buffer, uint64_t dim)
+{
+    if (how == 0)
+        learner_mix(l, 0, dim, 0.5f, theirs, base);
+    if (how == 1)
+        learner_mix(l, 0, dim, 0.25f, theirs, NULL);
+    if (how == 2) {
+        memcpy(buffer, theirs, dim * sizeof *buffer);
+        learner_swap_mix(l, 0, dim, 0.5f, buffer);
+    }
+}
+
+/* Algorithm 1 of arXiv 2102.04761 with x_t - x_{t+1} taken literally, x_{t+1} after mixing. */
+Test(learner, qgm_as_written)
+{
+    const double lr = (double)0.05f, mu = (double)0.9f;
+    struct world w;
+    struct learner l;
+    struct naive n;
+    struct rng r = rng_stream(9, 0, RNG_TEST);
+    make_world(&w);
+    make_learner(&l, &w, OPTIM_QGM, 0.05f);
+    naive_open(&n, &w, &l);
+    float *theirs = MEM_NEW(float, w.m.dim), *base = MEM_NEW(float, w.m.dim);
+    float *buffer = MEM_NEW(float, w.m.dim);
+    for (int step = 0; step < 60; step++) {
+        naive_gradient(&n, &w, &l);
+        learner_step(&l);
+        for (uint64_t i = 0; i < w.m.dim; i++) {
+            n.start[i] = n.x[i];
+            n.x[i] -= lr * (mu * n.m[i] + (double)n.grad[i]);
+            theirs[i] = l.theta[i] + 0.02f * (float)rng_normal(&r);
+            base[i] = l.theta[i] + 0.01f * (float)rng_normal(&r);
+        }
+        for (int how = 0; how < 3 && step % 3 == 1; how++) {
+            for (uint64_t i = 0; i < w.m.dim; i++)
+                n.x[i] += how == 0 ? 0.5 * ((double)theirs[i] - (double)base[i])
+                                   : (how == 1 ? 0.25 : 0.5) * ((double)theirs[i] - n.x[i]);
+            mix_somehow(&l, how, theirs, base, buffer, w.m.dim);
+        }
+        for (uint64_t i = 0; i < w.m.dim; i++)
+            n.m[i] = mu * n.m[i] + (1 - mu) * (n.start[i] - n.x[i]) / lr;
+        cr_assert_lt(distance(&n, &l, w.m.dim), 1e-5, "step %d: %g", step,
+                     distance(&n, &l, w.m.dim));
+    }
+    free(theirs);
+    free(base);
+    free(buffer);
+    naive_close(&n);
+    learner_close(&l);
+    close_world(&w);
+}
+
+Test(learner, exchanges_move_their_range_alone)
+{
+    enum { AT = 100, N = 50 };
+    struct world w;
+    make_world(&w);
+    for (int kind = 0; kind < N_OPTIMIZERS; kind++) {
+        struct learner l;
+        float before[1000], momentum[1000], theirs[N], base[N], out[N];
+        make_learner(&l, &w, (enum optimizer)kind, 0.05f);
+        cr_assert(w.m.dim <= 1000);
+        learner_step(&l);
+        memcpy(before, l.theta, w.m.dim * sizeof(float));
+        memcpy(momentum, l.momentum, w.m.dim * sizeof(float));
+        for (int i = 0; i < N; i++) {
+            theirs[i] = (float)i;
+            base[i] = (float)i - 0.5f;
+        }
+        learner_take(&l, AT, N, out);
+        cr_assert_arr_eq(out, before + AT, sizeof out);
+        learner_mix(&l, AT, N, 0.5f, theirs, base);
+        for (uint64_t i = 0; i < w.m.dim; i++) {
+            bool inside = i >= AT && i < AT + N;
+            cr_assert_eq(memcmp(&l.theta[i], &before[i], 4) != 0, inside);
+            cr_assert_eq(memcmp(&l.momentum[i], &momentum[i], 4) != 0, inside && kind == OPTIM_QGM);
+        }
+        learner_take(&l, AT, N, before);
+        learner_swap_mix(&l, AT, N, 0.5f, theirs);
+        cr_assert_arr_eq(theirs, before, sizeof theirs);
+        learner_mix(&l, AT, N, 1.0f, base, NULL);
+        cr_assert_arr_eq(l.theta + AT, base, sizeof base);
+        for (int i = 0; i < N; i++)
+            cr_assert_eq(fpclassify(l.momentum[AT + i]), FP_ZERO);
+        learner_close(&l);
+    }
+    close_world(&w);
+}
+
+/* A newcomer that takes over weights and step goes on as the other would with no momentum. */
+Test(learner, resume_follows_schedule_and_order)
+{
+    struct world w;
+    make_world(&w);
+    struct learner a, b;
+    make_learner(&a, &w, OPTIM_SGD, 0.05f);
+    make_learner(&b, &w, OPTIM_SGD, 0.05f);
+    a.config.optim.schedule = b.config.optim.schedule = LR_COSINE;
+    a.config.optim.steps = b.config.optim.steps = 100;
+    for (int i = 0; i < 37; i++)
+        learner_step(&a);
+    memset(a.momentum, 0, w.m.dim * sizeof(float));
+    learner_step(&b);
+    learner_mix(&b, 0, w.m.dim, 1.0f, a.theta, NULL);
+    learner_resume(&b, 37);
+    cr_assert(fabs(learner_epochs(&b) - learner_epochs(&a)) < 1e-12);
+    for (int i = 0; i < 10; i++) {
+        learner_step(&a);
+        learner_step(&b);
+    }
+    cr_assert_arr_eq(a.theta, b.theta, w.m.dim * sizeof(float));
+    learner_close(&a);
+    learner_close(&b);
+    close_world(&w);
+}
+
+Test(learner, evaluator_and_training)
+{
+    for (int kind = 0; kind < N_OPTIMIZERS; kind++) {
+        struct world w;
+        struct learner l;
+        struct evaluator e;
+        int pieces = 1;
+        make_world(&w);
+        make_learner(&l, &w, (enum optimizer)kind, 0.05f);
+        evaluator_init(&e, &w.m, &w.data.test);
+        cr_assert_eq(evaluator_run(&e), 0, "nothing to do before the start");
+        for (int i = 0; i < 600; i++)
+            learner_step(&l);
+        evaluator_start(&e, l.theta, l.step);
+        memset(l.theta, 0, w.m.dim * sizeof(float)); /* it works on a snapshot */
+        while (evaluator_run(&e))
+            pieces++;
+        cr_assert_gt(pieces, 1);
+        cr_assert_eq(e.sum.n, 601);
+        cr_assert_eq(e.step, 600);
+        cr_assert_gt(e.sum.n_correct, 601 * 98 / 100, "%d of 601", (int)e.sum.n_correct);
+        evaluator_close(&e);
+        learner_close(&l);
+        close_world(&w);
+    }
+}
+
+Test(learner, schedules)
+{
+    struct optim_config c = {.schedule = LR_COSINE, .lr = 0.2f, .steps = 100};
+    static const struct {
+        uint64_t step;
+        double lr;
+    } cases[] = {{0, 0.2}, {50, 0.1}, {25, 0.1 * (1 + 0.70710678)}, {100, 0}, {150, 0}, {1000, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        cr_assert(fabs((double)lr_at(&c, cases[i].step) - cases[i].lr) < 1e-7);
+    c.schedule = LR_CONSTANT;
+    cr_assert(fabs((double)lr_at(&c, 1000) - 0.2) < 1e-7);
+}

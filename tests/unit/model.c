@@ -1,0 +1,239 @@
+#include "model/model.h"
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "tests/support/reference.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(model, .timeout = 60);
+
+Test(model, canonical_specs_and_tensors)
+{
+    static const struct {
+        const char *spec, *canonical;
+        uint32_t n_layers, n_tensors;
+        uint64_t dim;
+    } cases[] = {
+        {"mlp:784-256-128-10", "mlp:784-256-128-10", 5, 6, 235146},
+        {"mlp:0784-016-10", "mlp:784-16-10", 3, 4, 12730},
+        {"softmax", "softmax:784-10", 1, 2, 7850},
+        {"softmax:784-10", "softmax:784-10", 1, 2, 7850},
+        {"mlp:784-10", "softmax:784-10", 1, 2, 7850},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct model m;
+        struct error err;
+        cr_assert_eq(model_parse(&m, cases[i].spec, 784, 10, &err), 0, "%s", err.text);
+        cr_assert_str_eq(m.spec, cases[i].canonical);
+        cr_assert_eq(m.n_layers, cases[i].n_layers);
+        cr_assert_eq(m.n_tensors, cases[i].n_tensors);
+        cr_assert_eq(m.dim, cases[i].dim);
+        uint64_t offset = 0;
+        for (uint32_t t = 0; t < m.n_tensors; t++) {
+            char name[32];
+            snprintf(name, sizeof name, "%u.%s", t / 2 * 2, t % 2 == 0 ? "weight" : "bias");
+            cr_assert_str_eq(m.tensors[t].name, name);
+            cr_assert_eq(m.tensors[t].offset, offset);
+            offset += m.tensors[t].shape[0] * (t % 2 == 0 ? m.tensors[t].shape[1] : 1);
+        }
+        cr_assert_eq(offset, m.dim);
+    }
+}
+
+Test(model, specs_that_are_refused)
+{
+    static const struct {
+        const char *spec, *texts[4];
+    } cases[] = {
+        {"mlp:256-128", {"256", "128", "784", "10"}},
+        {"mlp:784-256-11", {"784", "11", "10 classes", ""}},
+        {"softmax:20-10", {"20", "784", "", ""}},
+        {"mlp:", {"list of 2", "", "", ""}},
+        {"mlp:784", {"list of 2", "", "", ""}},
+        {"mlp:784--10", {"list of 2", "", "", ""}},
+        {"mlp:784-0-10", {"list of 2", "", "", ""}},
+        {"mlp:784-65537-10", {"65536", "", "", ""}},
+        {"mlp:784-256-10-", {"list of 2", "", "", ""}},
+        {"mlp:784-65536-65536-10", {"parameters", "", "", ""}},
+        {"softmax:784-20-10", {"right: softmax:784-10", "", "", ""}},
+        {"mlp", {"right: softmax, or mlp:784-", "", "", ""}},
+        {"cnn:3", {"no model 'cnn:3'", "", "", ""}},
+        {"", {"no model ''", "", "", ""}},
+    };
+    struct model m;
+    struct error err;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cr_assert_eq(model_parse(&m, cases[i].spec, 784, 10, &err), ERR_USAGE, "%s", cases[i].spec);
+        for (int t = 0; t < 4; t++)
+            cr_assert_not_null(strstr(err.text, cases[i].texts[t]), "%s: %s", cases[i].spec,
+                               err.text);
+    }
+    char deep[MODEL_SPEC_MAX + 100] = "mlp:784";
+    while (strlen(deep) < MODEL_SPEC_MAX)
+        strcat(deep, "-5");
+    cr_assert_eq(model_parse(&m, deep, 784, 10, &err), ERR_USAGE);
+}
+
+Test(model, first_weights)
+{
+    struct model m;
+    struct error err;
+    cr_assert_eq(model_parse(&m, "mlp:784-256-10", 784, 10, &err), 0);
+    float *a = MEM_NEW(float, m.dim), *b = MEM_NEW(float, m.dim);
+    model_init(&m, 1, a);
+    model_init(&m, 1, b);
+    cr_assert_arr_eq(a, b, m.dim * sizeof *a);
+    model_init(&m, 2, b);
+    cr_assert_arr_neq(a, b, m.dim * sizeof *a);
+    for (uint32_t i = 0; i < m.n_layers; i++) {
+        const struct layer *l = &m.layers[i];
+        double bound = 1.0 / sqrt(l->n_in), squares = 0;
+        for (uint64_t p = 0; p < l->n_params; p++) {
+            double w = (double)a[l->offset + p];
+            cr_assert(fabs(w) <= bound);
+            squares += w * w;
+        }
+        if (l->n_params > 1000)
+            cr_assert(fabs(squares / (double)l->n_params / (bound * bound / 3) - 1) < 0.1);
+    }
+    free(a);
+    free(b);
+}
+
+enum { BATCH = 9, N_IN = 13, N_CLASSES = 5 };
+
+struct sample {
+    struct model m;
+    float *theta, *x, *grad, *scratch;
+    double *theta_d, *x_d, *grad_d, *got;
+    uint8_t y[BATCH];
+};
+
+static void make_sample(struct sample *s, const char *spec)
+{
+    struct error err;
+    struct rng r = rng_stream(11, 0, RNG_TEST);
+    cr_assert_eq(model_parse(&s->m, spec, N_IN, N_CLASSES, &err), 0, "%s", err.text);
+    s->theta = MEM_NEW(float, s->m.dim);
+    s->grad = MEM_NEW(float, s->m.dim);
+    s->x = MEM_NEW(float, BATCH *N_IN);
+    s->scratch = MEM_NEW(float, model_scratch(&s->m, BATCH));
+    s->theta_d = MEM_NEW(double, s->m.dim);
+    s->grad_d = MEM_NEW(double, s->m.dim);
+    s->got = MEM_NEW(double, s->m.dim);
+    s->x_d = MEM_NEW(double, BATCH *N_IN);
+    model_init(&s->m, 3, s->theta);
+    for (uint64_t i = 0; i < s->m.dim; i++)
+        s->theta_d[i] = (double)s->theta[i];
+    for (int i = 0; i < BATCH * N_IN; i++) {
+        s->x[i] = (float)rng_normal(&r);
+        s->x_d[i] = (double)s->x[i];
+    }
+    for (int i = 0; i < BATCH; i++)
+        s->y[i] = (uint8_t)rng_below(&r, N_CLASSES);
+}
+
+static void free_sample(struct sample *s)
+{
+    void *all[] = {s->theta, s->x, s->grad, s->scratch, s->theta_d, s->x_d, s->grad_d, s->got};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        free(all[i]);
+}
+
+static const char *const specs[] = {"softmax", "mlp:13-8-5", "mlp:13-40-5", "mlp:13-9-7-6-5"};
+enum { N_SPECS = sizeof specs / sizeof specs[0] };
+
+/* The reference's own backward pass against central differences of its loss. */
+Test(model, reference_against_differences)
+{
+    for (size_t k = 0; k < N_SPECS; k++) {
+        struct sample s;
+        make_sample(&s, specs[k]);
+        reference_loss(&s.m, s.theta_d, s.x_d, s.y, BATCH, s.grad_d);
+        for (uint64_t i = 0; i < s.m.dim; i++) {
+            const double h = 1e-6;
+            double w = s.theta_d[i];
+            s.theta_d[i] = w + h;
+            double up = reference_loss(&s.m, s.theta_d, s.x_d, s.y, BATCH, NULL);
+            s.theta_d[i] = w - h;
+            double down = reference_loss(&s.m, s.theta_d, s.x_d, s.y, BATCH, NULL);
+            s.theta_d[i] = w;
+            s.got[i] = (up - down) / (2 * h);
+        }
+        double e = reference_error(s.got, s.grad_d, s.m.dim);
+        cr_assert_lt(e, 1e-6, "%s: %g", specs[k], e);
+        free_sample(&s);
+    }
+}
+
+Test(model, gradients_against_the_reference)
+{
+    static const float betas[] = {0.0f, 0.9f};
+    for (size_t k = 0; k < N_SPECS * 2; k++) {
+        struct sample s;
+        float beta = betas[k % 2];
+        make_sample(&s, specs[k / 2]);
+        double expected = reference_loss(&s.m, s.theta_d, s.x_d, s.y, BATCH, s.grad_d);
+        for (uint64_t i = 0; i < s.m.dim; i++) {
+            s.grad[i] = beta > 0 ? 0.5f : NAN; /* beta = 0 overwrites whatever was there */
+            s.grad_d[i] += beta > 0 ? (double)beta * 0.5 : 0;
+        }
+        double loss = model_loss_grad(&s.m, s.theta, s.x, s.y, BATCH, beta, s.grad, s.scratch);
+        cr_assert(fabs(loss - expected) < 1e-5 * expected);
+        for (uint64_t i = 0; i < s.m.dim; i++)
+            s.got[i] = (double)s.grad[i];
+        double e = reference_error(s.got, s.grad_d, s.m.dim);
+        cr_assert_lt(e, 1e-5, "%s, beta %g: %g", specs[k / 2], (double)beta, e);
+        for (uint32_t t = 0; t < s.m.n_tensors; t++) {
+            uint64_t at = s.m.tensors[t].offset;
+            uint64_t end = t + 1 < s.m.n_tensors ? s.m.tensors[t + 1].offset : s.m.dim;
+            e = reference_error(s.got + at, s.grad_d + at, end - at);
+            cr_assert_lt(e, 1e-4, "%s, %s: %g", specs[k / 2], s.m.tensors[t].name, e);
+        }
+        free_sample(&s);
+    }
+}
+
+Test(model, loss_of_extreme_logits)
+{
+    static const float logits[] = {1000, 0, 0, -1000, -1000, -1000, 0, 80, 1000};
+    static const uint8_t y[] = {0, 1, 0};
+    float d[9];
+    double loss = loss_softmax_xent(logits, y, 3, 3, d);
+    cr_assert(fabs(loss - (0 + log(3) + 1000) / 3) < 1e-3, "%g", loss);
+    for (int i = 0; i < 9; i++)
+        cr_assert(isfinite(d[i]));
+    float poisoned[] = {0, NAN, 0};
+    cr_assert(isnan(loss_softmax_xent(poisoned, y, 1, 3, d)));
+}
+
+Test(model, evaluation)
+{
+    struct sample s;
+    struct evaluation sum = {0};
+    make_sample(&s, "mlp:13-8-5");
+    const float *z = model_forward(&s.m, s.theta, s.x, BATCH, s.scratch);
+    for (int b = 0; b < BATCH; b++) {
+        uint8_t best = 0;
+        for (uint8_t j = 1; j < N_CLASSES; j++)
+            best = z[b * N_CLASSES + j] > z[b * N_CLASSES + best] ? j : best;
+        s.y[b] = (uint8_t)((best + (b % 3 == 0)) % N_CLASSES);
+    }
+    model_evaluate(&s.m, s.theta, s.x, s.y, BATCH, s.scratch, &sum);
+    model_evaluate(&s.m, s.theta, s.x, s.y, BATCH, s.scratch, &sum);
+    double loss = reference_loss(&s.m, s.theta_d, s.x_d, s.y, BATCH, NULL);
+    cr_assert_eq(sum.n, 2 * BATCH);
+    cr_assert_eq(sum.n_correct, 2 * BATCH * 2 / 3);
+    cr_assert(fabs(sum.loss_sum - 2 * BATCH * loss) < 1e-4 * sum.loss_sum);
+    for (uint64_t i = 0; i < s.m.dim; i++)
+        s.theta[i] = NAN;
+    sum = (struct evaluation){0};
+    model_evaluate(&s.m, s.theta, s.x, s.y, BATCH, s.scratch, &sum);
+    cr_assert_eq(sum.n_correct, 0, "a model of NaN knows nothing");
+    free_sample(&s);
+}
