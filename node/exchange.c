@@ -1,0 +1,320 @@
+/* Drives the gossip core: frames and completions become events; actions become frames and jobs. */
+#include "node/node.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    OPEN_MAX = 64,  /* exchanges of ours at once: bounds the memory in flight (two slices each) */
+    SERVE_MAX = 32, /* of others at once (one slice each) */
+    /* Beyond the open ones, places for exchanges parked with slow peers. */
+    PARKED_PER_SLICE = 3,
+    SETTLE_PERIOD_US = 2000,
+    ADJUST_US = 250000,
+    EVERY_MAX = 4096
+};
+
+#define BUDGET 0.10 /* of the trainer's time; --gossip-every auto stays below */
+#define SETTLE_SCHEDULE (&(struct gossip_every){.period_us = SETTLE_PERIOD_US})
+
+static uint32_t neighbour(const void *ctx, uint32_t self, uint32_t k)
+{
+    (void)self;
+    return ((const struct node *)ctx)->peers.neighbours[k];
+}
+
+void exchange_init(struct node *n)
+{
+    const struct node_config *c = &n->config;
+    uint64_t n_slices = (n->model.dim + NODE_SLICE_FLOATS - 1) / NODE_SLICE_FLOATS;
+    uint64_t open = n_slices * (c->open_per_slice + PARKED_PER_SLICE);
+    uint64_t serve = n_slices * 4;
+    n->gossip_config = (struct gossip_config){
+        .mode = c->gossip == GOSSIP_CHOICE_PULL ? GOSSIP_PULL : GOSSIP_PAIRWISE,
+        .n_slices = (uint32_t)n_slices,
+        .open_max = (uint16_t)(open < OPEN_MAX ? open : OPEN_MAX),
+        .serve_max = (uint16_t)(serve < SERVE_MAX ? serve : SERVE_MAX),
+        .open_per_slice = (uint16_t)c->open_per_slice,
+        .seed = c->seed,
+        .neighbour = neighbour,
+        .ctx = n};
+    uint32_t open_max = n->gossip_config.open_max, serve_max = n->gossip_config.serve_max;
+    n->gossip = mem_alloc(1, gossip_size(&n->gossip_config));
+    gossip_init(n->gossip, &n->gossip_config, c->shard);
+    uint64_t floats = n->model.dim < NODE_SLICE_FLOATS ? n->model.dim : NODE_SLICE_FLOATS;
+    /* Two for each exchange of ours, one for each that we answer; the rest for writes that outlive
+     * their exchange (see forget). */
+    pool_init(&n->pool, 4 * open_max + serve_max, floats, serve_max);
+    n->sent_to = MEM_NEW(uint32_t, n->pool.n);
+}
+
+void exchange_close(struct node *n)
+{
+    pool_close(&n->pool);
+    free(n->sent_to);
+    free(n->gossip);
+}
+
+static uint64_t slice_offset(uint32_t slice)
+{
+    return (uint64_t)slice * NODE_SLICE_FLOATS;
+}
+
+static uint32_t slice_count(const struct node *n, uint32_t slice)
+{
+    uint64_t left = n->model.dim - slice_offset(slice);
+    return (uint32_t)(left < NODE_SLICE_FLOATS ? left : NODE_SLICE_FLOATS);
+}
+
+/* ---- actions ------------------------------------------------------------------------------- */
+
+static void give_job(struct node *n, const struct gossip_action *action)
+{
+    uint32_t buffer = action->job.buffer, base = action->job.base;
+    if (action->type == GOSSIP_TAKE && buffer == GOSSIP_NONE)
+        buffer = pool_take(&n->pool);
+    struct job job = {.type = action->type == GOSSIP_TAKE   ? JOB_TAKE
+                              : action->type == GOSSIP_SWAP ? JOB_SWAP
+                                                            : JOB_MIX,
+                      .exchange = action->job.exchange,
+                      .buffer = buffer,
+                      .base = base,
+                      .peer = action->job.peer,
+                      .data = pool_data(&n->pool, buffer),
+                      .base_data = base == GOSSIP_NONE ? NULL : pool_data(&n->pool, base),
+                      .offset = slice_offset(action->job.slice),
+                      .count = slice_count(n, action->job.slice),
+                      .c = action->job.c,
+                      .measure = n->state == PEER_SETTLING};
+    handoff_give_job(&n->handoff, &job);
+}
+
+static void send_message(struct node *n, const struct gossip_message *g)
+{
+    const struct peer *peer = &n->peers.slots[g->peer];
+    struct wire_message m = {.id = g->id};
+    bool has_body = g->buffer != GOSSIP_NONE;
+    switch (g->kind) {
+    case GOSSIP_DECLINE:
+        m.kind = WIRE_DECLINE;
+        break;
+    case GOSSIP_REQUEST:
+    case GOSSIP_REPLY:
+        m.kind = g->kind == GOSSIP_REQUEST ? WIRE_REQUEST : WIRE_REPLY;
+        m.tensor = (struct wire_tensor){.offset = slice_offset(g->slice),
+                                        .count = slice_count(n, g->slice),
+                                        .codec = WIRE_F32,
+                                        .mode = g->mode == GOSSIP_PULL ? WIRE_PULL : WIRE_PAIRWISE,
+                                        .weight = g->weight,
+                                        .mass = g->mass};
+        m.body_bytes = has_body ? m.tensor.count * (uint32_t)sizeof(float) : 0;
+        break;
+    }
+    /* A REQUEST's buffer stays the core's, so the write has a reference of its own. */
+    if (has_body && g->kind == GOSSIP_REQUEST) {
+        pool_ref(&n->pool, g->buffer);
+        n->sent_to[g->buffer] = g->peer;
+    }
+    CHECK(peer->link != NULL);
+    tcp_send_tensor(peer->link, &m, has_body ? pool_data(&n->pool, g->buffer) : NULL,
+                    has_body ? pool_data(&n->pool, g->buffer) : NULL);
+}
+
+/* A peer that stops reading would strand buffers in its link's queue without end: the last one to
+ * take the pool over its allowance is cut. */
+static void forget(struct node *n, uint32_t buffer)
+{
+    if (pool_forget(&n->pool, buffer) && n->pool.n_stranded > n->gossip_config.open_max)
+        peering_punish(n, n->sent_to[buffer], "it does not read what we send");
+}
+
+static void act(struct node *n, const struct gossip_action *action)
+{
+    switch (action->type) {
+    case GOSSIP_TAKE:
+    case GOSSIP_SWAP:
+    case GOSSIP_MIX:
+        give_job(n, action);
+        break;
+    case GOSSIP_SEND:
+        send_message(n, &action->send);
+        break;
+    case GOSSIP_FORGET:
+        forget(n, action->buffer);
+        break;
+    case GOSSIP_PUNISH:
+        peering_punish(n, action->punish.peer, action->punish.reason);
+        break;
+    case GOSSIP_ADOPTED:
+        log_info("took over the weights of %s at step %llu",
+                 n->peers.slots[n->adopt_slot].name, (unsigned long long)n->adopt_step);
+        n->adopting = false;
+        node_set_state(n, PEER_TRAINING);
+        break;
+    case GOSSIP_ADOPT_FAILED:
+        n->adopting = false;
+        n->adopt_retry_us = clock_us() + 100 * MS_US;
+        break;
+    }
+}
+
+static void on_wake(uv_timer_t *timer)
+{
+    struct gossip_event event = {.type = GOSSIP_WAKE};
+    exchange_drive(timer->data, &event);
+}
+
+void exchange_drive(struct node *n, struct gossip_event *event)
+{
+    struct gossip_update update;
+    event->now_us = clock_us();
+    gossip_step(n->gossip, event, &update);
+    for (uint32_t i = 0; i < update.n_actions; i++)
+        act(n, &update.actions[i]);
+    if (update.wake_us == GOSSIP_NEVER) {
+        uv_timer_stop(&n->wake);
+        return;
+    }
+    uint64_t now = clock_us();
+    uint64_t ms = update.wake_us > now ? (update.wake_us - now + MS_US - 1) / MS_US : 0;
+    uv_timer_start(&n->wake, on_wake, ms, 0);
+}
+
+void exchange_peer(struct node *n, uint32_t slot, bool up)
+{
+    struct gossip_event event = {.type = GOSSIP_LINK,
+                                 .link = {.peer = slot == PEERS_MAX ? GOSSIP_NONE : slot,
+                                          .up = up,
+                                          .n_peers = n->peers.n_neighbours}};
+    exchange_drive(n, &event);
+}
+
+void exchange_phase(struct node *n, enum gossip_phase phase)
+{
+    struct gossip_event event = {.type = GOSSIP_PHASE, .phase = phase};
+    exchange_drive(n, &event);
+}
+
+void exchange_steps(struct node *n, uint32_t n_steps)
+{
+    struct gossip_event event = {.type = GOSSIP_STEPPED, .n_steps = n_steps};
+    exchange_drive(n, &event);
+}
+
+void exchange_completed(struct node *n, const struct completion *c)
+{
+    const struct job *job = &c->job;
+    if (job->type == JOB_MIX) {
+        pool_unref(&n->pool, job->buffer);
+        if (job->base != GOSSIP_NONE)
+            pool_unref(&n->pool, job->base);
+    }
+    if (job->measure && job->type != JOB_TAKE && n->peers.slots[job->peer].link != NULL)
+        peers_note_move(&n->peers, job->peer, c->moved);
+    struct gossip_event event = {.type = GOSSIP_DONE,
+                                 .done = {.exchange = job->exchange, .buffer = job->buffer}};
+    exchange_drive(n, &event);
+}
+
+/* ---- frames -------------------------------------------------------------------------------- */
+
+static bool fits(const struct node *n, const struct wire_tensor *t)
+{
+    return t->offset % NODE_SLICE_FLOATS == 0 && t->offset < n->model.dim &&
+           t->count == slice_count(n, (uint32_t)(t->offset / NODE_SLICE_FLOATS));
+}
+
+void *exchange_body(struct node *n, uint32_t slot, const struct wire_message *m)
+{
+    uint32_t buffer = POOL_NONE;
+    if (!fits(n, &m->tensor))
+        return NULL;
+    if (m->kind == WIRE_REQUEST)
+        buffer = pool_lend(&n->pool);
+    else if (gossip_expects(n->gossip, slot, m->id))
+        buffer = pool_take(&n->pool);
+    return buffer == POOL_NONE ? NULL : pool_data(&n->pool, buffer);
+}
+
+void exchange_dropped(struct node *n, void *body)
+{
+    pool_unref(&n->pool, pool_handle(&n->pool, body));
+}
+
+void exchange_released(struct node *n, void *token)
+{
+    pool_unref(&n->pool, pool_handle(&n->pool, token));
+}
+
+void exchange_received(struct node *n, uint32_t slot, const struct wire_message *m, void *body)
+{
+    uint32_t buffer = body == NULL ? GOSSIP_NONE : pool_handle(&n->pool, body);
+    struct gossip_event event = {.type = GOSSIP_RECEIVED,
+                                 .received.peer_is_smaller = peers_is_smaller(&n->peers, slot)};
+    struct gossip_message *g = &event.received.message;
+    *g = (struct gossip_message){.peer = slot, .id = m->id, .buffer = buffer};
+    if (m->kind == WIRE_DECLINE) {
+        g->kind = GOSSIP_DECLINE;
+        exchange_drive(n, &event);
+        return;
+    }
+    if (!fits(n, &m->tensor)) {
+        peering_punish(n, slot, "a tensor that is no slice of the model");
+        return;
+    }
+    g->kind = m->kind == WIRE_REQUEST ? GOSSIP_REQUEST : GOSSIP_REPLY;
+    g->mode = m->tensor.mode == WIRE_PULL ? GOSSIP_PULL : GOSSIP_PAIRWISE;
+    g->slice = (uint32_t)(m->tensor.offset / NODE_SLICE_FLOATS);
+    g->weight = m->tensor.weight;
+    g->mass = m->tensor.mass;
+    if (m->kind == WIRE_REQUEST && g->mode == GOSSIP_PULL) {
+        uint32_t lent = pool_lend(&n->pool);
+        g->buffer = lent == POOL_NONE ? GOSSIP_NONE : lent;
+    }
+    exchange_drive(n, &event);
+}
+
+/* ---- how often ----------------------------------------------------------------------------- */
+
+void exchange_set_schedule(struct node *n)
+{
+    const struct gossip_every *every =
+        n->state == PEER_SETTLING ? SETTLE_SCHEDULE : &n->config.every;
+    gossip_set_schedule(n->gossip, every->steps, every->period_us);
+    handoff_set_stride(&n->handoff, every->steps > 0 ? every->steps : 1u << 30);
+    struct gossip_event event = {.type = GOSSIP_WAKE};
+    exchange_drive(n, &event);
+}
+
+/* Gossip costs the trainer what its jobs take, and what the loop's thread takes, which on a busy
+ * machine comes out of somebody's training too. The period follows the share of both. */
+void exchange_adjust(struct node *n, uint64_t now_us)
+{
+    uint64_t elapsed = now_us - n->budget.adjusted_us;
+    if (elapsed < ADJUST_US)
+        return;
+    uint64_t job_us = n->report.job_us, loop_us = clock_thread_us();
+    double cost = (double)(job_us - n->budget.job_us + loop_us - n->budget.loop_us);
+    n->budget.share = cost / (double)elapsed;
+    n->budget.adjusted_us = now_us;
+    n->budget.job_us = job_us;
+    n->budget.loop_us = loop_us;
+    bool steady = n->state == PEER_TRAINING || n->state == PEER_DONE;
+    if (!n->config.every.automatic || !steady)
+        return;
+    double factor = n->budget.share / (0.9 * BUDGET);
+    factor = factor > 2 ? 2 : factor < 0.5 ? 0.5 : factor;
+    double steps = (double)n->config.every.steps * factor + 0.5;
+    n->config.every.steps = steps < 1 ? 1 : steps > EVERY_MAX ? EVERY_MAX : (uint32_t)steps;
+    exchange_set_schedule(n);
+}
+
+void exchange_count(struct node *n)
+{
+    n->counts = *gossip_counts(n->gossip);
+}

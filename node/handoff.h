@@ -1,0 +1,94 @@
+/* Everything that the trainer and the loop thread share: two bounded single-producer
+ * single-consumer rings. Atomics live here alone.
+ *
+ *   loop    --- struct job ---------> trainer      handoff_give_job / handoff_take_job
+ *   trainer --- struct completion --> loop         handoff_complete / handoff_take_completion
+ *
+ * What a job's buffers point to belongs to the trainer from give to completion. Neither side ever
+ * waits for the other, but for the trainer when it has nothing to do: handoff_wait.
+ */
+#ifndef HUBBUB_NODE_HANDOFF_H
+#define HUBBUB_NODE_HANDOFF_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum job_type {
+    JOB_TAKE, /* buffer = theta slice */
+    JOB_SWAP, /* (theta, buffer) = (theta + c (buffer - theta), theta) */
+    JOB_MIX,  /* theta += c (buffer - base); base NULL: theta as it is */
+    JOB_TRAIN,  /* start stepping at `step` (0: from the start; else weights were adopted) */
+    JOB_SETTLE, /* stop stepping; exchanges go on */
+    JOB_STOP    /* evaluate what is there and end the thread */
+};
+
+struct job {
+    enum job_type type;
+    uint32_t exchange;    /* the gossip core's, for the completion */
+    uint32_t buffer, base; /* handles, for the completion */
+    uint32_t peer;
+    float *data, *base_data;
+    uint64_t offset, count; /* range of theta, floats */
+    float c;
+    bool measure; /* report moved */
+    uint64_t step;
+};
+
+/* What the trainer says of itself; everything counts from the start of the thread. */
+struct trainer_report {
+    uint64_t step, steps_done;     /* of the schedule (adopted ones included); done here */
+    double epochs, loss;           /* loss: mean over the last 100 steps or so */
+    uint64_t step_max_us;          /* longest step, its jobs and pace included */
+    uint64_t step_us, job_us;      /* total time in steps (without jobs), and in jobs */
+    uint64_t n_evaluations, eval_step;
+    double accuracy, test_loss;    /* of the last evaluation; 0 before the first */
+    bool until_met, target_met;    /* some --until; its acc= */
+    bool until_failed;             /* met, but acc= was asked for and not reached */
+};
+
+enum completion_type { COMPLETED_JOB, COMPLETED_REPORT, COMPLETED_STOP };
+
+struct completion {
+    enum completion_type type;
+    struct job job;
+    float moved; /* relative: |c| ||theirs - base|| / ||theta slice|| */
+    struct trainer_report report; /* of COMPLETED_REPORT and COMPLETED_STOP */
+};
+
+struct handoff {
+    uint32_t n_jobs_max, n_completions_max; /* powers of two */
+    struct job *jobs;
+    struct completion *completions;
+    _Alignas(64) atomic_uint job_head;
+    _Alignas(64) atomic_uint job_tail;
+    _Alignas(64) atomic_uint completion_head;
+    _Alignas(64) atomic_uint completion_tail;
+    _Alignas(64) atomic_bool sleeping;
+    atomic_uint stride; /* report at least every so many steps */
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    void (*notify)(void *); /* wakes the loop; any thread, coalescing allowed */
+    void *notify_ctx;
+};
+
+/* Up to n_jobs jobs may be under way (given and not yet taken back as completions). */
+void handoff_init(struct handoff *h, uint32_t n_jobs, void (*notify)(void *), void *notify_ctx);
+void handoff_close(struct handoff *h);
+
+/* Loop thread. CHECKs that there is room: the gossip core's table bounds the jobs. */
+void handoff_give_job(struct handoff *h, const struct job *job);
+bool handoff_take_completion(struct handoff *h, struct completion *c);
+void handoff_set_stride(struct handoff *h, uint32_t n_steps);
+
+/* Trainer thread. */
+bool handoff_take_job(struct handoff *h, struct job *job);
+void handoff_complete(struct handoff *h, const struct completion *c);
+/* Dropped, false, when the loop is behind: reports are cumulative. */
+bool handoff_report(struct handoff *h, const struct trainer_report *report);
+uint32_t handoff_stride(const struct handoff *h);
+/* Sleeps until a job is there or clock_us() >= deadline_us. */
+void handoff_wait(struct handoff *h, uint64_t deadline_us);
+
+#endif

@@ -1,0 +1,170 @@
+/* A peer: a libuv loop and a trainer thread around one gossip core.
+ *
+ * The loop thread owns everything here but the trainer's insides. Its parts:
+ *   node.c      start, the life of the peer, the end and the result
+ *   peering.c   dialling, HELLO, one link per pair, STATUS, goodbyes
+ *   exchange.c  drives the gossip core: its actions become frames and jobs
+ */
+#ifndef HUBBUB_NODE_NODE_H
+#define HUBBUB_NODE_NODE_H
+
+#include "base/parse.h"
+#include "base/rng.h"
+#include "data/partition.h"
+#include "net/gossip.h"
+#include "net/peers.h"
+#include "net/tcp.h"
+#include "node/handoff.h"
+#include "node/pool.h"
+#include "node/trainer.h"
+
+#include <uv.h>
+
+enum { NODE_ADDRESSES_MAX = 256, NODE_SLICE_FLOATS = 65536 };
+
+enum gossip_choice { GOSSIP_CHOICE_PAIRWISE, GOSSIP_CHOICE_PULL, GOSSIP_CHOICE_OFF };
+enum end_choice { END_VOTE, END_OWN };
+
+/* How often slices are exchanged: one of the three. */
+struct gossip_every {
+    bool automatic;
+    uint32_t steps;
+    uint64_t period_us;
+};
+
+struct node_config {
+    const char *run;
+    const char *data_spec, *model_spec;
+    uint32_t shard, n_shards; /* from 0 */
+    enum partition partition;
+    bool listens;
+    struct host_port listen;
+    struct host_port addresses[NODE_ADDRESSES_MAX];
+    uint32_t n_addresses;
+    struct optim_config optim; /* steps are filled in from until */
+    bool schedule_is_given;
+    uint32_t batch;
+    uint64_t seed;
+    enum gossip_choice gossip;
+    struct gossip_every every;
+    uint32_t open_per_slice;
+    struct until until;
+    double eval_epochs;
+    enum end_choice end;
+    uint64_t settle_us, join_timeout_us, report_us;
+    uint32_t min_peers;
+    uint64_t pace_us;
+    double slow;
+    const char *out; /* "" for none */
+    const char *snapshot_dir;
+    uint64_t snapshot_us;
+    bool json;
+};
+
+/* An address to dial: from the peer list. */
+struct address {
+    struct host_port at;
+    struct tcp_link *link;  /* being dialled or in use; NULL: neither */
+    bool is_self;           /* it is we who answer there */
+    bool tried, refused;    /* an outcome is known; the peer there is incompatible */
+    bool has_served;        /* served_by is set */
+    uint8_t served_by[WIRE_PEER_ID_BYTES]; /* who answered there last: no dial while it is linked */
+    uint32_t n_failures;
+    uint64_t next_dial_us;
+};
+
+/* What we know of a link; its user pointer. */
+struct contact {
+    struct tcp_link *link;
+    struct address *address; /* when we dialled */
+    uint32_t slot;           /* in the peer table; PEERS_MAX before HELLO, and when superseded */
+    bool greeted;            /* its HELLO was accepted */
+    bool closing, said_goodbye, goodbye_done;
+};
+
+struct node {
+    struct node_config config;
+    struct data_pair data;
+    struct shard part;
+    struct model model;
+    struct trainer trainer;
+    struct handoff handoff;
+    struct pool pool;
+    uint32_t *sent_to; /* of a buffer whose REQUEST is being written: the peer */
+    struct peers peers;
+    struct gossip_config gossip_config;
+    struct gossip *gossip;
+    char data_name[WIRE_TEXT_MAX]; /* data, split and seed: what peers must agree on */
+    char listen_name[300];
+
+    uv_loop_t loop;
+    uv_async_t completions;
+    uv_timer_t wake, tick;
+    uv_signal_t sigint, sigterm;
+    struct tcp *tcp;
+
+    struct address addresses[NODE_ADDRESSES_MAX];
+    uint32_t n_addresses;
+    struct rng backoff;
+
+    enum peer_state state;
+    bool ever_linked, interrupted, adopting, stop_given, all_calm, refused_by_all, trains;
+    uint32_t adopt_slot;   /* from whom; PEERS_MAX if none */
+    uint64_t adopt_step, adopt_retry_us;
+    uint64_t started_us, trained_us, state_us; /* since when: program, training, state */
+    uint64_t status_us, logged_us;
+    struct trainer_report report;
+    uint64_t training_us; /* length of the training, once over */
+    uint32_t n_refusals;
+
+    struct {
+        uint64_t adjusted_us, job_us, loop_us;
+        double share; /* of the trainer's time that gossip costs, lately */
+    } budget;
+    uint64_t bytes_in, bytes_out;
+    struct gossip_counts counts;
+    bool tcp_closed;
+    struct error error; /* why the node ends early, code 0: it does not */
+};
+
+/* Runs a peer to its end. Returns 0 or an ERR_* with err filled; the result is on stdout. */
+int node_run(const struct node_config *config, struct error *err) MUST_USE;
+
+/* ---- between the parts (not for other rooms) ------------------------------------------------ */
+
+void node_set_state(struct node *n, enum peer_state state);
+void node_fail(struct node *n, const struct error *err);
+
+/* peering.c */
+extern const struct tcp_ops peering_ops;
+void peering_init(struct node *n);
+void peering_tick(struct node *n, uint64_t now_us);
+void peering_send_status(struct node *n);
+/* BYE to all. */
+void peering_say_goodbye(struct node *n, enum wire_bye reason, const char *text);
+void peering_punish(struct node *n, uint32_t slot, const char *reason);
+/* Every address has answered, failed or been recognised as ourselves. */
+bool peering_all_tried(const struct node *n);
+
+/* exchange.c */
+void exchange_init(struct node *n);
+void exchange_close(struct node *n);
+void exchange_drive(struct node *n, struct gossip_event *event);
+void exchange_peer(struct node *n, uint32_t slot, bool up); /* PEERS_MAX: only neighbours changed */
+void exchange_phase(struct node *n, enum gossip_phase phase);
+void exchange_set_schedule(struct node *n);
+void exchange_steps(struct node *n, uint32_t n_steps);
+void exchange_completed(struct node *n, const struct completion *c);
+void exchange_adjust(struct node *n, uint64_t now_us); /* --gossip-every auto */
+void *exchange_body(struct node *n, uint32_t slot, const struct wire_message *m);
+void exchange_received(struct node *n, uint32_t slot, const struct wire_message *m, void *body);
+void exchange_dropped(struct node *n, void *body);
+void exchange_released(struct node *n, void *token);
+void exchange_count(struct node *n); /* brings n->counts up to date */
+
+/* result.c */
+void result_print(const struct node *n);
+/* JSON text for the model file, to be freed. */
+char *result_metadata(const struct node *n);
+
+#endif

@@ -1,0 +1,377 @@
+/* Who is there: dialling, HELLO, one link per pair of peers, STATUS, goodbyes. */
+#include "node/node.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BACKOFF_MIN_US = 500000, /* between dials of an address: doubling, jittered by a quarter */
+    BACKOFF_MAX_US = 30000000,
+    STATUS_US = 1000000,
+    ALIVE_US = 3000000 /* a link on which something came within three statuses is alive */
+};
+
+/* ---- dialling ------------------------------------------------------------------------------ */
+
+void peering_init(struct node *n)
+{
+    n->backoff = rng_stream(clock_wall_us(), n->config.shard, RNG_BACKOFF);
+    n->n_addresses = n->config.n_addresses;
+    for (uint32_t i = 0; i < n->n_addresses; i++)
+        n->addresses[i].at = n->config.addresses[i];
+}
+
+static bool is_linked(const struct node *n, const struct address *a)
+{
+    return a->has_served && peers_find(&n->peers, a->served_by) != PEERS_MAX;
+}
+
+bool peering_all_tried(const struct node *n)
+{
+    for (uint32_t i = 0; i < n->n_addresses; i++)
+        if (!n->addresses[i].tried && !n->addresses[i].is_self)
+            return false;
+    return true;
+}
+
+static void set_backoff(struct node *n, struct address *a, uint64_t now_us)
+{
+    uint32_t doublings = a->n_failures < 6 ? a->n_failures : 6;
+    uint64_t us = (uint64_t)BACKOFF_MIN_US << doublings;
+    us = us < BACKOFF_MAX_US ? us : BACKOFF_MAX_US;
+    a->next_dial_us = now_us + (uint64_t)((double)us * (0.75 + 0.5 * rng_uniform(&n->backoff)));
+    a->n_failures++;
+}
+
+static void dial(struct node *n, struct address *a)
+{
+    struct contact *contact = MEM_NEW(struct contact, 1);
+    contact->link = a->link = tcp_dial(n->tcp, &a->at);
+    contact->address = a;
+    contact->slot = PEERS_MAX;
+    tcp_set_user(a->link, contact);
+}
+
+void peering_tick(struct node *n, uint64_t now_us)
+{
+    bool leaving = n->state == PEER_LEAVING;
+    for (uint32_t i = 0; i < n->n_addresses && !leaving; i++) {
+        struct address *a = &n->addresses[i];
+        if (a->link == NULL && !a->is_self && now_us >= a->next_dial_us && !is_linked(n, a))
+            dial(n, a);
+    }
+    if (now_us - n->status_us >= STATUS_US)
+        peering_send_status(n);
+}
+
+/* ---- what we say --------------------------------------------------------------------------- */
+
+static void send_hello(struct node *n, struct tcp_link *link)
+{
+    struct wire_message m = {.kind = WIRE_HELLO};
+    struct wire_hello *h = &m.hello;
+    memcpy(h->id, n->peers.self, WIRE_PEER_ID_BYTES);
+    h->incarnation = n->started_us;
+    h->protocol_min = h->protocol_max = WIRE_PROTOCOL;
+    snprintf(h->run, sizeof h->run, "%s", n->config.run);
+    snprintf(h->model, sizeof h->model, "%s", n->model.spec);
+    snprintf(h->data, sizeof h->data, "%s", n->data_name);
+    snprintf(h->address, sizeof h->address, "%.255s", n->listen_name);
+    h->dim = n->model.dim;
+    h->slice = NODE_SLICE_FLOATS;
+    h->shard = n->config.shard;
+    h->n_shards = n->config.n_shards;
+    h->stage_last = n->model.n_layers - 1;
+    h->state = n->state;
+    h->step = n->report.step;
+    tcp_send_control(link, &m);
+}
+
+void peering_send_status(struct node *n)
+{
+    struct wire_message m = {.kind = WIRE_STATUS,
+                             .status = {.state = n->state, .step = n->report.step}};
+    n->status_us = clock_us();
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        if (n->peers.slots[i].link != NULL)
+            tcp_send_control(n->peers.slots[i].link, &m);
+}
+
+/* Ends a link with a BYE that says why. */
+static void say_bye(struct contact *c, enum wire_bye reason, const char *text)
+{
+    struct wire_message m = {.kind = WIRE_BYE, .bye.reason = reason};
+    if (c->closing)
+        return;
+    c->closing = true;
+    snprintf(m.bye.text, sizeof m.bye.text, "%s", text);
+    tcp_send_control(c->link, &m);
+    tcp_close(c->link, true, text);
+}
+
+void peering_say_goodbye(struct node *n, enum wire_bye reason, const char *text)
+{
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        if (n->peers.slots[i].link != NULL)
+            say_bye(tcp_user(n->peers.slots[i].link), reason, text);
+}
+
+void peering_punish(struct node *n, uint32_t slot, const char *reason)
+{
+    struct peer *peer = &n->peers.slots[slot];
+    if (peer->link == NULL)
+        return;
+    log_warn("%s broke the protocol: %s; closing its link", peer->name, reason);
+    say_bye(tcp_user(peer->link), WIRE_BYE_PROTOCOL, reason);
+}
+
+/* ---- HELLO --------------------------------------------------------------------------------- */
+
+/* The first difference that rules out training together, in words; false if there is none. Both
+ * sides compare the same fields, so both give the same verdict. */
+static bool is_incompatible(const struct node *n, const struct wire_hello *h, char *text,
+                            size_t size)
+{
+    if (h->protocol_min > WIRE_PROTOCOL || h->protocol_max < WIRE_PROTOCOL)
+        snprintf(text, size, "protocol differs: %d here, %u to %u there", WIRE_PROTOCOL,
+                 h->protocol_min, h->protocol_max);
+    else if (strcmp(h->run, n->config.run) != 0)
+        snprintf(text, size, "run differs: '%s' here, '%.100s' there", n->config.run, h->run);
+    else if (strcmp(h->model, n->model.spec) != 0)
+        snprintf(text, size, "model differs: %.100s here, %.100s there", n->model.spec, h->model);
+    else if (h->dim != n->model.dim)
+        snprintf(text, size, "model size differs: %llu weights here, %llu there",
+                 (unsigned long long)n->model.dim, (unsigned long long)h->dim);
+    else if (strcmp(h->data, n->data_name) != 0)
+        snprintf(text, size, "data differs: %.100s here, %.100s there", n->data_name, h->data);
+    else if (h->slice != NODE_SLICE_FLOATS)
+        snprintf(text, size, "slice differs: %d floats here, %u there", NODE_SLICE_FLOATS,
+                 h->slice);
+    else
+        return false;
+    return true;
+}
+
+/* Two links to one peer: which stays. Both sides decide alike: of two that were dialled from
+ * either side, the one dialled by the smaller id; of two from the same side, the older one, unless
+ * nothing comes over it any more (then its dialler has given it up). */
+static bool new_link_wins(const struct node *n, const struct contact *old,
+                          const struct contact *fresh, uint32_t slot)
+{
+    bool old_dialled = tcp_is_dialled(old->link), new_dialled = tcp_is_dialled(fresh->link);
+    if (old_dialled != new_dialled)
+        return new_dialled == !peers_is_smaller(&n->peers, slot);
+    return !new_dialled && clock_us() - n->peers.slots[slot].heard_us > ALIVE_US;
+}
+
+static void lose_peer(struct node *n, struct contact *c, bool goodbye)
+{
+    uint32_t slot = c->slot;
+    c->slot = PEERS_MAX;
+    peers_remove(&n->peers, slot, goodbye);
+    exchange_peer(n, slot, false);
+}
+
+static void welcome(struct node *n, struct contact *c, const struct wire_hello *h)
+{
+    uint32_t slot = peers_find(&n->peers, h->id);
+    bool is_known = slot != PEERS_MAX;
+    if (is_known) {
+        struct contact *old = tcp_user(n->peers.slots[slot].link);
+        if (!new_link_wins(n, old, c, slot)) {
+            say_bye(c, WIRE_BYE_DUPLICATE, "there is a link already");
+            return;
+        }
+        lose_peer(n, old, false);
+        say_bye(old, WIRE_BYE_DUPLICATE, "replaced by another link");
+    }
+    c->slot = peers_add(&n->peers, c->link, h, tcp_remote(c->link), clock_us());
+    if (c->slot == PEERS_MAX) {
+        say_bye(c, WIRE_BYE_BUSY, "too many peers");
+        return;
+    }
+    n->ever_linked = true;
+    const struct peer *peer = &n->peers.slots[c->slot];
+    if (!is_known)
+        log_info("linked with %s (%s, step %llu); %u peer%s", peer->name,
+                 peer_state_names[peer->state], (unsigned long long)peer->step,
+                 n->peers.n_linked, n->peers.n_linked == 1 ? "" : "s");
+    if (!is_known && peer->shard == n->config.shard)
+        log_warn("%s trains on the same shard as this peer: is --shard right on both?",
+                 peer->name);
+    exchange_peer(n, c->slot, true);
+}
+
+static void on_hello(struct node *n, struct contact *c, const struct wire_hello *h)
+{
+    char text[WIRE_TEXT_MAX];
+    struct address *a = c->address;
+    if (c->greeted) {
+        say_bye(c, WIRE_BYE_PROTOCOL, "a second HELLO");
+        return;
+    }
+    c->greeted = true;
+    if (a != NULL) {
+        a->tried = true;
+        a->has_served = true;
+        memcpy(a->served_by, h->id, WIRE_PEER_ID_BYTES);
+    }
+    if (memcmp(h->id, n->peers.self, WIRE_PEER_ID_BYTES) == 0) {
+        if (a != NULL)
+            a->is_self = true;
+        say_bye(c, WIRE_BYE_SELF, "this is the same peer");
+        return;
+    }
+    if (is_incompatible(n, h, text, sizeof text)) {
+        log_warn("%s cannot take part: %s", tcp_remote(c->link), text);
+        if (a != NULL)
+            a->refused = true;
+        n->n_refusals++;
+        say_bye(c, WIRE_BYE_INCOMPATIBLE, text);
+        return;
+    }
+    if (a != NULL) {
+        a->refused = false;
+        a->n_failures = 0;
+    }
+    welcome(n, c, h);
+}
+
+/* ---- callbacks of net/tcp ------------------------------------------------------------------ */
+
+static void on_opened(void *ctx, struct tcp_link *link)
+{
+    struct node *n = ctx;
+    if (tcp_user(link) == NULL) {
+        struct contact *contact = MEM_NEW(struct contact, 1);
+        contact->link = link;
+        contact->slot = PEERS_MAX;
+        tcp_set_user(link, contact);
+    }
+    send_hello(n, link);
+}
+
+static void *on_body(void *ctx, struct tcp_link *link, const struct wire_message *m)
+{
+    const struct contact *c = tcp_user(link);
+    return c->slot == PEERS_MAX ? NULL : exchange_body(ctx, c->slot, m);
+}
+
+static void on_bye(struct node *n, struct contact *c, const struct wire_bye_message *bye)
+{
+    const char *who = c->slot < PEERS_MAX ? n->peers.slots[c->slot].name : tcp_remote(c->link);
+    c->said_goodbye = true;
+    c->goodbye_done = bye->reason == WIRE_BYE_DONE;
+    if (bye->reason == WIRE_BYE_INCOMPATIBLE) {
+        log_warn("%s refuses us: %s", who, bye->text);
+        n->n_refusals += !c->greeted;
+        if (c->address != NULL)
+            c->address->refused = c->address->tried = true;
+    } else if (bye->reason == WIRE_BYE_SELF && c->address != NULL) {
+        c->address->is_self = true;
+    } else if (bye->reason == WIRE_BYE_PROTOCOL || bye->reason == WIRE_BYE_BUSY) {
+        log_warn("%s closes the link: %s", who, bye->text);
+    } else if (bye->reason == WIRE_BYE_DONE || bye->reason == WIRE_BYE_LEAVING) {
+        log_info("%s says goodbye: %s", who, bye->text);
+    }
+    c->closing = true;
+    tcp_close(c->link, false, bye->text);
+}
+
+static void on_received(void *ctx, struct tcp_link *link, const struct wire_message *m,
+                        void *body)
+{
+    struct node *n = ctx;
+    struct contact *c = tcp_user(link);
+    /* A link that is ending, or was superseded, has nothing more to say. */
+    bool serves = c->slot != PEERS_MAX && !c->closing;
+    if (serves)
+        n->peers.slots[c->slot].heard_us = clock_us();
+    if (c->closing) {
+        if (body != NULL)
+            exchange_dropped(n, body);
+        return;
+    }
+    switch (m->kind) {
+    case WIRE_HELLO:
+        on_hello(n, c, &m->hello);
+        return;
+    case WIRE_BYE:
+        on_bye(n, c, &m->bye);
+        return;
+    case WIRE_STATUS:
+        if (serves) {
+            bool changed = n->peers.slots[c->slot].state != m->status.state;
+            peers_set_status(&n->peers, c->slot, m->status.state, m->status.step);
+            if (changed)
+                exchange_peer(n, PEERS_MAX, true);
+        }
+        break;
+    case WIRE_REQUEST:
+    case WIRE_REPLY:
+    case WIRE_DECLINE:
+        if (serves)
+            exchange_received(n, c->slot, m, body);
+        else if (body != NULL)
+            exchange_dropped(n, body);
+        break;
+    }
+    if (!c->greeted)
+        say_bye(c, WIRE_BYE_PROTOCOL, "HELLO must come first");
+}
+
+static void on_dropped(void *ctx, struct tcp_link *link, void *body)
+{
+    (void)link;
+    exchange_dropped(ctx, body);
+}
+
+static void on_released(void *ctx, struct tcp_link *link, void *token, bool sent)
+{
+    (void)link;
+    (void)sent;
+    exchange_released(ctx, token);
+}
+
+static void on_closed(void *ctx, struct tcp_link *link, const char *reason)
+{
+    struct node *n = ctx;
+    struct contact *c = tcp_user(link);
+    if (c == NULL)
+        return;
+    if (c->slot != PEERS_MAX) {
+        if (!c->said_goodbye && n->state != PEER_LEAVING)
+            log_warn("lost %s: %s; %u left", n->peers.slots[c->slot].name, reason,
+                     n->peers.n_linked - 1);
+        lose_peer(n, c, c->goodbye_done);
+    } else if (!c->greeted && c->address == NULL && !c->closing) {
+        log_warn("%s: link closed: %s", tcp_remote(link), reason);
+    }
+    struct address *a = c->address;
+    if (a != NULL) {
+        bool first = !a->tried && !c->greeted;
+        a->link = NULL;
+        a->tried = true;
+        if (!c->greeted)
+            log_debug("%s:%u: %s", a->at.host, a->at.port, reason);
+        if (first && !c->said_goodbye)
+            log_info("%s:%u does not answer yet: %s; trying again", a->at.host, a->at.port,
+                     reason);
+        set_backoff(n, a, clock_us());
+    }
+    free(c);
+}
+
+const struct tcp_ops peering_ops = {.opened = on_opened,
+                                    .body = on_body,
+                                    .received = on_received,
+                                    .dropped = on_dropped,
+                                    .released = on_released,
+                                    .closed = on_closed};

@@ -1,0 +1,43 @@
+/* Slice buffers: a fixed number, taken at the start. Loop thread (the trainer fills and reads them
+ * between a job's giving and its completion).
+ *
+ * A buffer has a reference for each user: the gossip core, a write under way. Those lent to other
+ * peers' requests are limited apart, so that they never starve our own exchanges. */
+#ifndef HUBBUB_NODE_POOL_H
+#define HUBBUB_NODE_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define POOL_NONE UINT32_MAX
+
+struct pool {
+    float *memory;
+    uint32_t n, n_free, n_lent, n_lent_max;
+    uint32_t n_stranded; /* that only a write under way still holds */
+    uint64_t floats; /* in a buffer */
+    uint16_t *refs;
+    bool *lent, *stranded;
+    uint32_t *free_list;
+};
+
+void pool_init(struct pool *p, uint32_t n, uint64_t floats, uint32_t n_lent_max);
+void pool_close(struct pool *p);
+
+/* One reference to a buffer for an exchange of ours: there always is one (CHECK). */
+uint32_t pool_take(struct pool *p);
+
+/* The same for somebody's request; POOL_NONE when as many are lent as may be. */
+uint32_t pool_lend(struct pool *p);
+
+void pool_ref(struct pool *p, uint32_t buffer);
+void pool_unref(struct pool *p, uint32_t buffer);
+
+/* The same by the gossip core, which has no more use for the buffer: true when a write under way
+ * keeps it occupied, as one on a link that does not drain does. */
+bool pool_forget(struct pool *p, uint32_t buffer);
+
+float *pool_data(const struct pool *p, uint32_t buffer);
+uint32_t pool_handle(const struct pool *p, const void *data);
+
+#endif

@@ -1,0 +1,245 @@
+#include "node/trainer.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/vec.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { REPORT_US = 100000 };
+
+uint64_t until_steps(const struct until *until, uint32_t n_samples, uint32_t batch)
+{
+    uint64_t steps = until->steps;
+    if (until->epochs > 0) {
+        uint64_t n = (uint64_t)ceil(until->epochs * n_samples / batch);
+        steps = steps == 0 || n < steps ? n : steps;
+    }
+    return steps;
+}
+
+void trainer_init(struct trainer *t, const struct trainer_config *config, struct handoff *handoff)
+{
+    *t = (struct trainer){.config = *config, .handoff = handoff};
+    learner_init(&t->learner, &config->learner);
+    evaluator_init(&t->evaluator, config->learner.model, config->test);
+}
+
+void trainer_close(struct trainer *t)
+{
+    learner_close(&t->learner);
+    evaluator_close(&t->evaluator);
+}
+
+/* ---- jobs ---------------------------------------------------------------------------------- */
+
+/* How far an exchange moves theta, relative to it. */
+static float relative_move(const struct learner *l, const struct job *job)
+{
+    const float *x = l->theta + job->offset, *base = job->base_data ? job->base_data : x;
+    double moved = vec_distance_sq(job->data, base, job->count);
+    double norm = vec_norm_sq(x, job->count);
+    return moved == 0 ? 0 : (float)(fabs((double)job->c) * sqrt(moved / (norm > 0 ? norm : 1)));
+}
+
+static void start_training(struct trainer *t, uint64_t step)
+{
+    if (step > 0)
+        learner_resume(&t->learner, step);
+    t->stepping = true;
+    t->started_us = clock_us();
+    double every = t->config.eval_epochs;
+    t->next_eval = every > 0 ? floor(learner_epochs(&t->learner) / every + 1) * every : 0;
+}
+
+static void run_job(struct trainer *t, const struct job *job)
+{
+    struct learner *l = &t->learner;
+    struct completion c = {.type = COMPLETED_JOB, .job = *job};
+    if (job->measure && job->type != JOB_TAKE)
+        c.moved = relative_move(l, job);
+    switch (job->type) {
+    case JOB_TAKE:
+        learner_take(l, job->offset, job->count, job->data);
+        break;
+    case JOB_SWAP:
+        learner_swap_mix(l, job->offset, job->count, job->c, job->data);
+        break;
+    case JOB_MIX:
+        learner_mix(l, job->offset, job->count, job->c, job->data, job->base_data);
+        break;
+    case JOB_TRAIN:
+        start_training(t, job->step);
+        return;
+    case JOB_SETTLE:
+        t->stepping = false;
+        return;
+    case JOB_STOP:
+        t->stepping = false;
+        t->stop_us = clock_us();
+        return;
+    }
+    handoff_complete(t->handoff, &c);
+}
+
+static void run_jobs(struct trainer *t)
+{
+    struct job job;
+    if (t->stop_us > 0 || !handoff_take_job(t->handoff, &job))
+        return;
+    uint64_t start = clock_us();
+    do
+        run_job(t, &job);
+    while (t->stop_us == 0 && handoff_take_job(t->handoff, &job));
+    t->report.job_us += clock_us() - start;
+}
+
+/* Runs jobs as they come until the deadline. */
+static void serve_until(struct trainer *t, uint64_t deadline_us)
+{
+    while (t->stop_us == 0 && clock_us() < deadline_us) {
+        handoff_wait(t->handoff, deadline_us);
+        run_jobs(t);
+    }
+}
+
+/* ---- steps --------------------------------------------------------------------------------- */
+
+static void check_until(struct trainer *t)
+{
+    const struct until *u = &t->config.until;
+    struct trainer_report *r = &t->report;
+    r->target_met |= u->accuracy > 0 && r->n_evaluations > 0 && r->accuracy >= u->accuracy;
+    uint64_t steps = until_steps(u, t->config.learner.shard->n, t->config.learner.batch);
+    bool over = (steps > 0 && r->step >= steps) ||
+                (u->duration_us > 0 && clock_us() - t->started_us >= u->duration_us);
+    if (!r->until_met && (r->target_met || over)) {
+        r->until_met = true;
+        r->until_failed = u->accuracy > 0 && !r->target_met;
+    }
+}
+
+static void report(struct trainer *t, bool now)
+{
+    struct trainer_report *r = &t->report;
+    bool met_before = r->until_met;
+    r->step = t->learner.step;
+    r->epochs = learner_epochs(&t->learner);
+    check_until(t);
+    bool due = r->steps_done - t->steps_reported >= handoff_stride(t->handoff) ||
+               clock_us() >= t->next_report_us;
+    if ((due || now || r->until_met != met_before) && handoff_report(t->handoff, r)) {
+        t->steps_reported = r->steps_done;
+        t->next_report_us = clock_us() + REPORT_US;
+    }
+}
+
+static void evaluate_piece(struct trainer *t)
+{
+    t->evaluating = evaluator_run(&t->evaluator);
+    if (t->evaluating)
+        return;
+    const struct evaluation *sum = &t->evaluator.sum;
+    t->report.accuracy = (double)sum->n_correct / (double)sum->n;
+    t->report.test_loss = sum->loss_sum / (double)sum->n;
+    t->report.eval_step = t->evaluator.step;
+    t->report.n_evaluations++;
+    report(t, true);
+}
+
+static void start_evaluation(struct trainer *t)
+{
+    evaluator_start(&t->evaluator, t->learner.theta, t->learner.step);
+    t->evaluating = true;
+}
+
+/* Theta as it is at a tick of the wall clock, so that files of different peers on one machine with
+ * the same tick can be averaged: for measurements, not for resuming. */
+static void snapshot(struct trainer *t)
+{
+    uint64_t tick = t->config.snapshot_us > 0 ? clock_wall_us() / t->config.snapshot_us : 0;
+    if (t->config.snapshot_dir == NULL || tick == t->snapshot_tick)
+        return;
+    t->snapshot_tick = tick;
+    char path[512];
+    snprintf(path, sizeof path, "%s/%llu-%u.f32", t->config.snapshot_dir,
+             (unsigned long long)tick, t->config.shard + 1);
+    FILE *f = fopen(path, "wb");
+    size_t n = (size_t)t->config.learner.model->dim;
+    if (f == NULL || fwrite(t->learner.theta, sizeof(float), n, f) != n) {
+        log_warn("%s: cannot write a snapshot: %m; no more are written", path);
+        t->config.snapshot_dir = NULL;
+    }
+    if (f != NULL)
+        fclose(f);
+}
+
+/* One step takes max(compute, pace) * slow. The pace is waited out idly, jobs run as they come and
+ * the evaluation goes on; the slow-down is time in which nothing else happens, like computing. */
+static void step(struct trainer *t)
+{
+    const struct trainer_config *c = &t->config;
+    struct trainer_report *r = &t->report;
+    uint64_t start = clock_us();
+    double loss = learner_step(&t->learner);
+    r->steps_done++;
+    r->loss += (loss - r->loss) / (double)(r->steps_done < 100 ? r->steps_done : 100);
+    if (c->slow > 1) {
+        uint64_t took = clock_us() - start;
+        uint64_t least = took > c->pace_us ? took : c->pace_us;
+        clock_sleep_until(start + took + (uint64_t)((c->slow - 1) * (double)least));
+    }
+    r->step_us += clock_us() - start;
+    report(t, false);
+    if (c->eval_epochs > 0 && r->epochs >= t->next_eval && !t->evaluating) {
+        t->next_eval += c->eval_epochs;
+        start_evaluation(t);
+    }
+    snapshot(t);
+    run_jobs(t);
+    uint64_t deadline = start + (uint64_t)(c->slow * (double)c->pace_us);
+    if (t->evaluating)
+        evaluate_piece(t);
+    /* In the idle time of the pace, while a piece (some milliseconds at most) still fits. */
+    while (t->evaluating && clock_us() + c->pace_us / 2 < deadline) {
+        run_jobs(t);
+        evaluate_piece(t);
+    }
+    serve_until(t, deadline);
+    uint64_t total = clock_us() - start;
+    if (total > r->step_max_us)
+        r->step_max_us = total;
+}
+
+static void *run(void *arg)
+{
+    struct trainer *t = arg;
+    while (t->stop_us == 0) {
+        run_jobs(t);
+        if (t->stop_us > 0)
+            break;
+        if (t->stepping)
+            step(t);
+        else
+            handoff_wait(t->handoff, clock_us() + SECOND_US);
+    }
+    start_evaluation(t);
+    while (t->evaluating)
+        evaluate_piece(t);
+    struct completion c = {.type = COMPLETED_STOP, .report = t->report};
+    handoff_complete(t->handoff, &c);
+    return NULL;
+}
+
+void trainer_start(struct trainer *t)
+{
+    CHECK(pthread_create(&t->thread, NULL, run, t) == 0);
+}
+
+void trainer_join(struct trainer *t)
+{
+    CHECK(pthread_join(t->thread, NULL) == 0);
+}

@@ -1,0 +1,49 @@
+/* The trainer thread: owns theta, optimiser and shard; steps, and runs the jobs of exchanges
+ * between two minibatches, between two pieces of an evaluation, and while it waits for the pace. */
+#ifndef HUBBUB_NODE_TRAINER_H
+#define HUBBUB_NODE_TRAINER_H
+
+#include "model/learner.h"
+#include "node/handoff.h"
+
+/* --until: 0 stands for "not asked". Whichever is met first ends the training. */
+struct until {
+    double epochs, accuracy;
+    uint64_t steps, duration_us;
+};
+
+struct trainer_config {
+    struct learner_config learner;
+    const struct dataset *test;
+    struct until until;
+    double eval_epochs;  /* epochs between evaluations; 0: only at the end */
+    uint64_t pace_us;    /* least time a step takes, waiting idly */
+    double slow;         /* >= 1: each step takes so many times as long, as if computing */
+    const char *snapshot_dir; /* NULL: none; theta as flat floats, named by wall-clock tick */
+    uint64_t snapshot_us;
+    uint32_t shard;      /* names the snapshots */
+};
+
+struct trainer {
+    struct trainer_config config;
+    struct handoff *handoff;
+    struct learner learner;
+    struct evaluator evaluator;
+    struct trainer_report report;
+    pthread_t thread;
+    bool evaluating, stepping;
+    uint64_t started_us, stop_us, next_report_us, snapshot_tick, steps_reported;
+    double next_eval;
+};
+
+/* Prepares theta; the thread starts with trainer_start and ends after JOB_STOP, when its last
+ * completion is COMPLETED_STOP. After trainer_join theta is the caller's to read. */
+void trainer_init(struct trainer *t, const struct trainer_config *config, struct handoff *handoff);
+void trainer_start(struct trainer *t);
+void trainer_join(struct trainer *t);
+void trainer_close(struct trainer *t);
+
+/* The number of steps that --until comes to, or 0 when it names no epochs or steps. */
+uint64_t until_steps(const struct until *until, uint32_t n_samples, uint32_t batch);
+
+#endif
