@@ -5,6 +5,7 @@
 #include "base/opts.h"
 #include "node/node.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <signal.h>
@@ -190,9 +191,12 @@ static int parse_until(const struct opt_list *list, struct until *until, struct 
     return 0;
 }
 
+/* By address or by the one name that never means another machine: "127.example.org" may. */
 static bool is_loopback(const char *host)
 {
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+    struct in_addr v4;
+    bool is_v4 = inet_pton(AF_INET, host, &v4) == 1;
+    return (is_v4 && ntohl(v4.s_addr) >> 24 == 127) || strcmp(host, "::1") == 0 ||
            strcmp(host, "localhost") == 0;
 }
 
