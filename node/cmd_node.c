@@ -235,12 +235,13 @@ static int add_address(struct node_config *c, const char *what, const char *text
 static int read_peers_file(struct node_config *c, const char *path, bool insecure,
                            struct error *err)
 {
-    char line[512], what[600];
+    char *line = NULL, what[600];
+    size_t size = 0;
     int rc = 0;
     FILE *f = fopen(path, "r");
     if (f == NULL)
         return error_set(err, ERR_DATA, "--peers-file %s: %s", path, strerror(errno));
-    for (unsigned number = 1; rc == 0 && fgets(line, sizeof line, f) != NULL; number++) {
+    for (unsigned number = 1; rc == 0 && getline(&line, &size, f) >= 0; number++) {
         line[strcspn(line, "#\r\n")] = '\0';
         char *start = line;
         while (isspace((unsigned char)*start))
@@ -253,6 +254,7 @@ static int read_peers_file(struct node_config *c, const char *path, bool insecur
     }
     if (rc == 0 && ferror(f))
         rc = error_set(err, ERR_DATA, "--peers-file %s: %s", path, strerror(errno));
+    free(line);
     fclose(f);
     return rc;
 }
