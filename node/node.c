@@ -436,6 +436,9 @@ static int verdict(const struct node *n, struct error *err)
     if (n->report.until_failed)
         return error_set(err, ERR_UNREACHED, "--until acc=%g was not reached: %.4f at the end",
                          n->config.until.accuracy, n->report.accuracy);
+    if (gossips(n) && !n->ever_linked && n->n_refusals > 0)
+        return error_set(err, ERR_INCOMPATIBLE,
+                         "trained alone: every peer that answered refused to train with this one");
     if (gossips(n) && !n->ever_linked)
         return error_set(err, ERR_ALONE, "trained alone: no peer was ever linked");
     return 0;
