@@ -24,16 +24,21 @@ HUBBUB = os.path.abspath(os.environ.get("HUBBUB", "./build/release/hubbub"))
 BLOBS = "blobs:classes=5,features=20,train=5000,test=1000"
 TMP = tempfile.mkdtemp(prefix="hubbub-system-")
 
-_started = []
+_started, _kept = [], []
 _passed = _failed = 0
 
 
-def _clean_up():
-    for process in _started:
+def _end(processes):
+    for process in list(processes):
         if process.poll() is None:
             process.send_signal(signal.SIGCONT)
             process.kill()
             process.wait()
+        _started.remove(process)
+
+
+def _clean_up():
+    _end(_started)
     shutil.rmtree(TMP, ignore_errors=True)
 
 
@@ -63,15 +68,20 @@ def case(name, function, *args):
             print(f"     {type(e).__name__} at line {where.lineno} of {where.filename}")
         return
     finally:
-        for process in _started:
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.kill()
-                process.wait()
-        _started.clear()
+        _end([p for p in _started if p not in _kept])
     _passed += 1
     print(f"ok   {name} ({time.monotonic() - start:.1f} s){': ' + note if note else ''}",
           flush=True)
+
+
+def keep(nodes):
+    """These outlive the end of a case, until release."""
+    _kept.extend(n.process for n in nodes)
+
+
+def release(nodes):
+    for n in nodes:
+        _kept.remove(n.process)
 
 
 def finish():
