@@ -11,7 +11,7 @@ void learner_init(struct learner *l, const struct learner_config *config)
 {
     const struct model *m = config->model;
     CHECK(config->batch > 0 && config->train->n_features == m->n_in);
-    *l = (struct learner){.config = *config};
+    *l = (struct learner){.config = *config, .mix_rate = 1};
     l->theta = MEM_NEW(float, m->dim);
     l->momentum = MEM_NEW(float, m->dim);
     if (config->optim.kind == OPTIM_QGM)
@@ -68,6 +68,8 @@ double learner_step(struct learner *l)
         model_loss_grad(c->model, l->theta, l->x, l->y, c->batch, qgm ? 0.0f : c->optim.momentum,
                         qgm ? l->grad : l->momentum, l->scratch);
     update(l, lr);
+    l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
+    l->mixed = 0;
     l->step++;
     l->last_lr = lr;
     return loss;
@@ -82,6 +84,8 @@ void learner_resume(struct learner *l, uint64_t step)
 {
     l->step = step;
     l->last_lr = 0.0f;
+    l->mixed = 0;
+    l->mix_rate = 1;
     memset(l->momentum, 0, l->config.model->dim * sizeof *l->momentum);
     batches_seek(&l->batches, step * l->config.batch);
     batches_next(&l->batches, l->rows, l->config.batch);
@@ -92,12 +96,13 @@ static void check_range(const struct learner *l, uint64_t offset, uint64_t n)
     CHECK(offset <= l->config.model->dim && n <= l->config.model->dim - offset);
 }
 
-/* What the momentum of the range gains for each unit added to theta. */
-static float mixing_factor(const struct learner *l)
+/* n weights are about to be mixed. Returns what their momentum gains for each unit added. */
+static float note_mixing(struct learner *l, uint64_t n)
 {
+    l->mixed += (double)n / (double)l->config.model->dim;
     if (l->config.optim.kind != OPTIM_QGM)
         return 0.0f;
-    return optim_qgm_mixing(l->last_lr, l->config.optim.momentum);
+    return optim_qgm_mixing(l->last_lr, l->config.optim.momentum, l->mix_rate);
 }
 
 void learner_take(const struct learner *l, uint64_t offset, uint64_t n, float *out)
@@ -116,7 +121,7 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
         memset(momentum, 0, n * sizeof *momentum);
         return;
     }
-    float factor = mixing_factor(l);
+    float factor = note_mixing(l, n);
     if (factor != 0.0f)
         vec_mix(momentum, factor * c, theirs, base != NULL ? base : theta, n);
     if (base != NULL)
@@ -129,7 +134,7 @@ void learner_swap_mix(struct learner *l, uint64_t offset, uint64_t n, float c, f
 {
     check_range(l, offset, n);
     float *theta = l->theta + offset, *momentum = l->momentum + offset;
-    float factor = mixing_factor(l);
+    float factor = note_mixing(l, n);
     if (factor != 0.0f)
         vec_mix(momentum, factor * c, buffer, theta, n);
     vec_swap_mix(theta, c, buffer, n);

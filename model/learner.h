@@ -28,6 +28,8 @@ struct learner {
     struct batches batches; /* one batch ahead of step: the next one is in rows */
     uint64_t step;          /* steps done */
     float last_lr;          /* of the step before; 0 before the first */
+    double mixed;    /* passes over theta mixed since the last step */
+    double mix_rate; /* the same per step, averaged over the last 50 steps or so; starts at 1 */
     float *x, *scratch;
     uint8_t *y;
     uint32_t *rows;

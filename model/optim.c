@@ -11,6 +11,13 @@
  *     m_hat = mu * m_hat + (1 - mu) * m        (optim_step)
  * and for every piece that mixing adds to theta until the next step
  *     m_hat += -(1 - mu) / lr * d_i            (optim_qgm_mixing gives the factor).
+ *
+ * m_hat decays slowly, by mu + (1 - mu) mu = 0.99 a step, so a displacement d is followed by
+ * mu/(1 - mu) d = 9 d more over the next hundred steps, unless mixing checks it. The paper mixes
+ * after every step. With T steps between mixings, two peers that were d apart and met in the
+ * middle drift apart again by 9 (1 - 0.99^T) d: from T = 12 on that is more than d, and they
+ * diverge (at T = 32 a run does within 600 steps). So beyond T = QGM_STEPS the correction is
+ * scaled by QGM_STEPS/T, which keeps the drift below 0.4 d for any T.
  */
 #include "model/optim.h"
 
@@ -18,6 +25,8 @@
 
 #include <math.h>
 #include <stddef.h>
+
+enum { QGM_STEPS = 4 };
 
 const char *const optimizer_names[N_OPTIMIZERS + 1] = {"sgd", "qgm", NULL};
 const char *const lr_schedule_names[N_LR_SCHEDULES + 1] = {"constant", "cosine", NULL};
@@ -42,9 +51,10 @@ void optim_step(const struct optim_config *c, float lr, float *theta, float *mom
         vec_descend(theta, lr, momentum, n);
 }
 
-float optim_qgm_mixing(float last_lr, float mu)
+float optim_qgm_mixing(float last_lr, float mu, double mix_rate)
 {
-    return last_lr > 0.0f ? -(1.0f - mu) / last_lr : 0.0f;
+    double damping = QGM_STEPS * mix_rate < 1 ? QGM_STEPS * mix_rate : 1;
+    return last_lr > 0.0f ? -(1.0f - mu) / last_lr * (float)damping : 0.0f;
 }
 
 float lr_at(const struct optim_config *c, uint64_t step)

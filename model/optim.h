@@ -32,8 +32,8 @@ void optim_step(const struct optim_config *c, float lr, float *theta, float *mom
                 const float *grad, uint64_t n);
 
 /* What m_hat gains for each unit that mixing adds to theta, after a step with rate last_lr; 0 when
- * last_lr is 0. */
-float optim_qgm_mixing(float last_lr, float mu);
+ * last_lr is 0. mix_rate: how often each weight is mixed, per step; damped when that is rare. */
+float optim_qgm_mixing(float last_lr, float mu, double mix_rate);
 
 /* The learning rate of step `step` (from 0). */
 float lr_at(const struct optim_config *c, uint64_t step);

@@ -302,7 +302,7 @@ void exchange_adjust(struct node *n, uint64_t now_us)
         return;
     uint64_t job_us = n->report.job_us, loop_us = clock_thread_us();
     double cost = (double)(job_us - n->budget.job_us + loop_us - n->budget.loop_us);
-    n->budget.share = cost / (double)elapsed;
+    n->budget.share += 0.4 * (cost / (double)elapsed - n->budget.share);
     n->budget.adjusted_us = now_us;
     n->budget.job_us = job_us;
     n->budget.loop_us = loop_us;
@@ -310,7 +310,7 @@ void exchange_adjust(struct node *n, uint64_t now_us)
     if (!n->config.every.automatic || !steady)
         return;
     double factor = n->budget.share / (0.9 * BUDGET);
-    factor = factor > 2 ? 2 : factor < 0.5 ? 0.5 : factor;
+    factor = factor > 1.5 ? 1.5 : factor < 0.75 ? 0.75 : factor;
     double steps = (double)n->config.every.steps * factor + 0.5;
     n->config.every.steps = steps < 1 ? 1 : steps > EVERY_MAX ? EVERY_MAX : (uint32_t)steps;
     exchange_set_schedule(n);

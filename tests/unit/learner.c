@@ -1,3 +1,4 @@
+#include "base/vec.h"
 #include "model/learner.h"
 
 #include "base/mem.h"
@@ -190,6 +191,37 @@ Test(learner, qgm_as_written)
     free(buffer);
     naive_close(&n);
     learner_close(&l);
+    close_world(&w);
+}
+
+/* Two peers that meet in the middle every 32 steps, taking the whole displacement for momentum,
+ * diverge within 600 steps (see optim.c); the damped correction keeps them together. */
+Test(learner, qgm_with_rare_mixing_stays_together)
+{
+    struct world w;
+    struct learner a, b;
+    make_world(&w);
+    make_learner(&a, &w, OPTIM_QGM, 0.05f);
+    make_learner(&b, &w, OPTIM_QGM, 0.05f);
+    batches_seek(&b.batches, 1000); /* the same shard in another order */
+    float *buffer = MEM_NEW(float, w.m.dim), *sent = MEM_NEW(float, w.m.dim);
+    double apart = 0;
+    for (int step = 1; step <= 960; step++) {
+        learner_step(&a);
+        learner_step(&b);
+        if (step % 32 != 0)
+            continue;
+        apart = vec_distance_sq(a.theta, b.theta, w.m.dim) / vec_norm_sq(a.theta, w.m.dim);
+        learner_take(&a, 0, w.m.dim, buffer);
+        learner_take(&a, 0, w.m.dim, sent);
+        learner_swap_mix(&b, 0, w.m.dim, 0.5f, buffer);
+        learner_mix(&a, 0, w.m.dim, 0.5f, buffer, sent);
+    }
+    cr_assert_lt(sqrt(apart), 0.5, "relative distance before the last mixing: %g", sqrt(apart));
+    free(buffer);
+    free(sent);
+    learner_close(&a);
+    learner_close(&b);
     close_world(&w);
 }
 
