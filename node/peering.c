@@ -323,8 +323,10 @@ static void on_received(void *ctx, struct tcp_link *link, const struct wire_mess
             exchange_dropped(n, body);
         break;
     }
-    if (!c->greeted)
+    if (!c->greeted) {
+        log_warn("%s broke the protocol: HELLO must come first", tcp_remote(link));
         say_bye(c, WIRE_BYE_PROTOCOL, "HELLO must come first");
+    }
 }
 
 static void on_dropped(void *ctx, struct tcp_link *link, void *body)
@@ -353,6 +355,8 @@ static void on_closed(void *ctx, struct tcp_link *link, const char *reason)
         lose_peer(n, c, c->goodbye_done);
     } else if (!c->greeted && c->address == NULL && !c->closing) {
         log_warn("%s: link closed: %s", tcp_remote(link), reason);
+    } else if (c->address == NULL) {
+        log_debug("%s: link closed: %s", tcp_remote(link), reason);
     }
     struct address *a = c->address;
     if (a != NULL) {
