@@ -116,10 +116,8 @@ static void check_until(struct trainer *t)
     uint64_t steps = until_steps(u, t->config.learner.shard->n, t->config.learner.batch);
     bool over = (steps > 0 && r->step >= steps) ||
                 (u->duration_us > 0 && clock_us() - t->started_us >= u->duration_us);
-    if (!r->until_met && (r->target_met || over)) {
-        r->until_met = true;
-        r->until_failed = u->accuracy > 0 && !r->target_met;
-    }
+    r->until_met |= r->target_met || over;
+    r->until_failed = r->until_met && u->accuracy > 0 && !r->target_met;
 }
 
 static void report(struct trainer *t, bool now)
