@@ -207,6 +207,20 @@ Test(trainer, target_met_by_the_last_evaluation)
     finish(&b);
 }
 
+/* Who never began has trained for no time. */
+Test(trainer, stopped_before_it_began)
+{
+    struct bench b;
+    prepare(&b);
+    b.config.until = (struct until){.duration_us = 1000};
+    start(&b);
+    stop(&b);
+    cr_assert_eq(b.report.n_evaluations, 1);
+    cr_assert_eq(b.report.steps_done, 0);
+    cr_assert_not(b.report.until_met);
+    finish(&b);
+}
+
 Test(trainer, stop_evaluates)
 {
     struct bench b;
