@@ -109,12 +109,13 @@ Test(handoff, wait_returns_at_the_deadline)
 {
     struct handoff h;
     start(&h, 4);
-    static const uint64_t waits_us[] = {0, 1000, 30000};
+    static const uint64_t waits_us[] = {0, 1000, 50000};
     for (int i = 0; i < 3; i++) {
-        uint64_t deadline = clock_us() + waits_us[i];
+        uint64_t deadline = clock_us() + waits_us[i], busy = clock_thread_us();
         handoff_wait(&h, deadline);
         cr_assert_geq(clock_us(), deadline);
         cr_assert_lt(clock_us(), deadline + 5 * SECOND_US);
+        cr_assert_lt(clock_thread_us() - busy, 15 * MS_US, "asleep");
     }
     handoff_wait(&h, 0); /* long ago */
     handoff_give_job(&h, &(struct job){0});
