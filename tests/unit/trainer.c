@@ -283,6 +283,7 @@ Test(trainer, pace_and_slow)
         cr_assert_geq(clock_us() - begin, (uint64_t)(10 * slow[i] * 5000));
         stop(&b);
         cr_assert_geq(b.report.step_max_us, (uint64_t)(slow[i] * 5000));
+        cr_assert_geq(b.report.step_us, (uint64_t)(10 * (slow[i] - 1) * 5000), "not idle");
         finish(&b);
     }
 }
@@ -371,6 +372,39 @@ Test(trainer, jobs_keep_the_sum)
     free(theirs);
     free(buffer);
     free(before);
+    finish(&b);
+}
+
+/* MIX adds c (buffer - base); without a base it moves towards the buffer. */
+Test(trainer, mix)
+{
+    enum { N = 100 };
+    float buffer[N], base[N], before[N];
+    struct bench b;
+    prepare(&b);
+    start(&b);
+    for (int k = 0; k < 2; k++) {
+        float *x = b.trainer.learner.theta + 7;
+        memcpy(before, x, sizeof before);
+        for (int i = 0; i < N; i++) {
+            buffer[i] = cosf((float)i);
+            base[i] = sinf((float)i);
+        }
+        b.n_back = 0;
+        handoff_give_job(&b.handoff, &(struct job){.type = JOB_MIX,
+                                                   .data = buffer,
+                                                   .base_data = k == 0 ? base : NULL,
+                                                   .offset = 7,
+                                                   .count = N,
+                                                   .c = 0.25f});
+        wait_for(&b, is_back);
+        for (int i = 0; i < N; i++) {
+            float from = k == 0 ? base[i] : before[i];
+            cr_assert_lt(fabsf(x[i] - (before[i] + 0.25f * (buffer[i] - from))), 1e-6f);
+        }
+        cr_assert_eq(b.moved, 0, "not asked to measure");
+    }
+    stop(&b);
     finish(&b);
 }
 
