@@ -57,22 +57,29 @@ LDLIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread -lm
 .PHONY: all deps deps-build deps-data deps-test demo test test-unit test-property test-race \
         test-system test-floors bench install clean
 .DELETE_ON_ERROR:
+# make V=1 shows the whole command lines.
+Q := $(if $(V),,@)
+say = @echo "  $(1)  $@"
 
 all: $(BUILD)/hubbub
 	@ln -sf $(BUILD)/hubbub hubbub
 
 $(BUILD)/hubbub: $(BUILD)/main.o $(OBJ)
-	$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS)
 
 $(BUILD)/tests/unit/run: $(UNIT_O) $(OBJ)
-	$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS) -lcriterion
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS) -lcriterion
 
 $(PLAIN_B): %: %.o $(OBJ) $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
-	$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) -c $< -o $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

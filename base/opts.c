@@ -133,14 +133,25 @@ static int set_fallbacks(const struct opts *o, void *target, struct error *err)
     return 0;
 }
 
-/* One "--name", "--name=value" or "--name value" at argv[*i]; *i ends on its last word. */
+static const struct opt *find_letter(const struct opts *o, const char *word)
+{
+    for (size_t i = 0; i < o->n; i++)
+        if (word[0] == '-' && word[1] == o->table[i].letter && word[1] != '\0' && word[2] == '\0')
+            return &o->table[i];
+    return NULL;
+}
+
+/* One "--name", "--name=value", "--name value" or "-n value" at argv[*i]; *i ends on its last
+ * word. */
 static int parse_option(const struct opts *o, void *target, int argc, char **argv, int *i,
                         struct error *err)
 {
-    const char *name = argv[*i] + 2;
+    const struct opt *opt = find_letter(o, argv[*i]);
+    const char *name = opt != NULL ? opt->name : argv[*i] + 2;
     size_t length = strcspn(name, "=");
     const char *value = name[length] == '=' ? name + length + 1 : NULL;
-    const struct opt *opt = find(o, name, length);
+    if (opt == NULL)
+        opt = find(o, name, length);
     if (opt == NULL) {
         char copy[64];
         snprintf(copy, sizeof copy, "%.*s", (int)(length < 63 ? length : 63), name);
@@ -179,7 +190,7 @@ int opts_parse(const struct opts *o, void *target, int argc, char **argv, int *n
             only_operands = true;
         } else if (!only_operands && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
             return OPTS_HELP;
-        } else if (!only_operands && strncmp(word, "--", 2) == 0) {
+        } else if (!only_operands && (strncmp(word, "--", 2) == 0 || find_letter(o, word))) {
             rc = parse_option(o, target, argc, argv, &i, err);
             if (rc != 0)
                 return rc;
@@ -204,7 +215,10 @@ void opts_help(const struct opts *o, FILE *out)
         char left[64], right[32] = "";
         if (opt->group != NULL)
             fprintf(out, "\n%s:\n", opt->group);
-        snprintf(left, sizeof left, "--%s %s", opt->name, opt->arg ? opt->arg : "");
+        char letter[8] = "";
+        if (opt->letter != '\0')
+            snprintf(letter, sizeof letter, "-%c, ", opt->letter);
+        snprintf(left, sizeof left, "%s--%s %s", letter, opt->name, opt->arg ? opt->arg : "");
         if (opt->fallback != NULL && *opt->fallback != '\0')
             snprintf(right, sizeof right, " (%s)", opt->fallback);
         fprintf(out, "  %-30s %s%s\n", left, opt->help, right);

@@ -42,6 +42,7 @@ struct opt {
     double min, max;       /* for OPT_U64 and OPT_F64; max 0 is no bound */
     const char *const *choices;
     int (*parse)(const char *text, void *field, struct error *err);
+    char letter; /* also "-n VALUE"; 0: no short form */
 };
 
 struct opts {

@@ -214,6 +214,8 @@ void exchange_completed(struct node *n, const struct completion *c)
         if (job->base != GOSSIP_NONE)
             pool_unref(&n->pool, job->base);
     }
+    if (c->nonfinite)
+        peering_punish(n, job->peer, "its weights are not finite numbers");
     if (job->measure && job->type != JOB_TAKE && n->peers.slots[job->peer].link != NULL)
         peers_note_move(&n->peers, job->peer, c->moved);
     struct gossip_event event = {.type = GOSSIP_DONE,

@@ -46,6 +46,7 @@ struct trainer_report {
     double accuracy, test_loss;    /* of the last evaluation; 0 before the first */
     bool until_met, target_met;    /* some --until; its acc= */
     bool until_failed;             /* met, but acc= was asked for and not reached */
+    bool diverged;                 /* the loss is no finite number: it steps no more */
 };
 
 enum completion_type { COMPLETED_JOB, COMPLETED_REPORT, COMPLETED_STOP };
@@ -53,7 +54,8 @@ enum completion_type { COMPLETED_JOB, COMPLETED_REPORT, COMPLETED_STOP };
 struct completion {
     enum completion_type type;
     struct job job;
-    float moved; /* relative: |c| ||theirs - base|| / ||theta slice|| */
+    float moved;    /* relative: |c| ||theirs - base|| / ||theta slice|| */
+    bool nonfinite; /* what came held a NaN or infinity: nothing was mixed */
     struct trainer_report report; /* of COMPLETED_REPORT and COMPLETED_STOP */
 };
 

@@ -59,17 +59,21 @@ static void run_job(struct trainer *t, const struct job *job)
 {
     struct learner *l = &t->learner;
     struct completion c = {.type = COMPLETED_JOB, .job = *job};
-    if (job->measure && job->type != JOB_TAKE)
+    bool mixes = job->type == JOB_SWAP || job->type == JOB_MIX;
+    c.nonfinite = mixes && vec_first_nonfinite(job->data, job->count) < job->count;
+    if (job->measure && mixes && !c.nonfinite)
         c.moved = relative_move(l, job);
     switch (job->type) {
     case JOB_TAKE:
         learner_take(l, job->offset, job->count, job->data);
         break;
     case JOB_SWAP:
-        learner_swap_mix(l, job->offset, job->count, job->c, job->data);
+        if (!c.nonfinite)
+            learner_swap_mix(l, job->offset, job->count, job->c, job->data);
         break;
     case JOB_MIX:
-        learner_mix(l, job->offset, job->count, job->c, job->data, job->base_data);
+        if (!c.nonfinite)
+            learner_mix(l, job->offset, job->count, job->c, job->data, job->base_data);
         break;
     case JOB_TRAIN:
         start_training(t, job->step);
@@ -184,6 +188,12 @@ static void step(struct trainer *t)
     uint64_t start = clock_us();
     double loss = learner_step(&t->learner);
     r->steps_done++;
+    r->diverged = !isfinite(loss);
+    if (r->diverged) {
+        t->stepping = false;
+        report(t, true);
+        return;
+    }
     r->loss += (loss - r->loss) / (double)(r->steps_done < 100 ? r->steps_done : 100);
     if (c->slow > 1) {
         uint64_t took = clock_us() - start;

@@ -171,7 +171,7 @@ struct wire_message reply(uint64_t id, uint32_t bytes)
     return (struct wire_message){.kind = WIRE_REPLY,
                                  .id = id,
                                  .body_bytes = bytes,
-                                 .tensor = {.count = bytes / 4, .mass = 1}};
+                                 .tensor = {.count = bytes / 4, .weight = 0.5f, .mass = 1}};
 }
 
 void send_status(struct side *s, uint64_t step)

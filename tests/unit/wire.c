@@ -83,9 +83,9 @@ static struct wire_message sample(int i)
     case 4:
         return tensor(WIRE_REQUEST, WIRE_PULL, 1);
     case 5:
-        return tensor(WIRE_REPLY, WIRE_PAIRWISE, 0);
+        return tensor(WIRE_REPLY, WIRE_PAIRWISE, 0.5f);
     case 6:
-        return tensor(WIRE_REPLY, WIRE_PULL, 0);
+        return tensor(WIRE_REPLY, WIRE_PULL, 0.5f);
     default:
         return (struct wire_message){.kind = WIRE_DECLINE, .id = 9};
     }
@@ -202,7 +202,7 @@ Test(wire, sum_does_not_depend_on_how_bytes_arrive)
     uint8_t head[WIRE_HEAD_MAX];
     struct wire_header header;
     struct error err;
-    struct wire_message m = tensor(WIRE_REPLY, WIRE_PULL, 0);
+    struct wire_message m = tensor(WIRE_REPLY, WIRE_PULL, 0.5f);
     m.tensor.count = sizeof body / sizeof(float);
     m.body_bytes = sizeof body;
     size_t n = wire_encode(&m, body, head);

@@ -1,0 +1,9 @@
+/* Commands of this room. argv[0] is the command's name; the exit code is returned. */
+#ifndef HUBBUB_NODE_CMD_NODE_H
+#define HUBBUB_NODE_CMD_NODE_H
+
+int cmd_node(int argc, char **argv);
+int cmd_up(int argc, char **argv);
+int cmd_demo(int argc, char **argv);
+
+#endif

@@ -1,0 +1,490 @@
+/* A peer's life: start, joining, training, the vote, settling, leaving. */
+#include "node/node.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "model/npz.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum {
+    TICK_MS = 20,
+    LOOK_US = 2000000,      /* how long a start looks for peers before it trains anyway */
+    ADOPT_LEAD_STEPS = 20,  /* a peer this little ahead is where we start: nothing to take over */
+    REFUSED_US = 10000000,  /* when everybody who answered by then refused: give up */
+    FINISH_US = 2000000,    /* what is open when leaving may take so long */
+    ORDERS_MAX = 8          /* JOB_TRAIN and the like, beside the exchanges' jobs */
+};
+
+static bool gossips(const struct node *n)
+{
+    return n->config.gossip != GOSSIP_CHOICE_OFF;
+}
+
+static void give_order(struct node *n, enum job_type type, uint64_t step)
+{
+    struct job job = {.type = type, .step = step};
+    handoff_give_job(&n->handoff, &job);
+}
+
+void node_set_state(struct node *n, enum peer_state state)
+{
+    uint64_t now = clock_us();
+    n->state = state;
+    n->state_us = now;
+    switch (state) {
+    case PEER_JOINING:
+    case PEER_DONE:
+        break;
+    case PEER_TRAINING:
+        n->trained_us = now;
+        n->trains = true;
+        give_order(n, JOB_TRAIN, n->adopt_step);
+        exchange_phase(n, GOSSIP_ACTIVE);
+        break;
+    case PEER_SETTLING:
+        give_order(n, JOB_SETTLE, 0);
+        for (uint32_t i = 0; i < PEERS_MAX; i++)
+            n->peers.slots[i].n_calm = 0;
+        break;
+    case PEER_LEAVING:
+        give_order(n, JOB_SETTLE, 0);
+        exchange_phase(n, GOSSIP_LEAVING);
+        break;
+    case N_PEER_STATES:
+        CHECK(!"a state");
+    }
+    if (n->trains && n->training_us == 0 && (state == PEER_SETTLING || state == PEER_LEAVING))
+        n->training_us = now - n->trained_us;
+    log_debug("state: %s", peer_state_names[state]);
+    exchange_set_schedule(n);
+    peering_send_status(n);
+}
+
+void node_fail(struct node *n, const struct error *err)
+{
+    if (n->error.code != 0)
+        return;
+    n->error = *err;
+    node_set_state(n, PEER_LEAVING);
+}
+
+static void fail(struct node *n, int code, const char *text)
+{
+    struct error err = {.code = code};
+    snprintf(err.text, sizeof err.text, "%s", text);
+    node_fail(n, &err);
+}
+
+/* ---- the states, each looked at on every tick ----------------------------------------------- */
+
+/* Nobody compatible ever answered, and everybody who did refused us. */
+static bool is_refused(const struct node *n, uint64_t now_us)
+{
+    bool over = peering_all_tried(n) || now_us - n->started_us > REFUSED_US;
+    return !n->ever_linked && n->n_refusals > 0 && over;
+}
+
+static void start_adoption(struct node *n, uint32_t slot)
+{
+    struct gossip_event event = {.type = GOSSIP_ADOPT, .adopt = slot};
+    n->adopting = true;
+    n->adopt_slot = slot;
+    n->adopt_step = n->peers.slots[slot].step;
+    log_info("taking over the weights of %s at step %llu", n->peers.slots[slot].name,
+             (unsigned long long)n->adopt_step);
+    exchange_drive(n, &event);
+}
+
+static void tick_joining(struct node *n, uint64_t now_us)
+{
+    if (n->adopting)
+        return;
+    if (gossips(n)) {
+        if (is_refused(n, now_us)) {
+            fail(n, ERR_INCOMPATIBLE, "every peer that answered refused to train with this one");
+            return;
+        }
+        if (n->peers.n_linked < n->config.min_peers) {
+            if (now_us - n->started_us > n->config.join_timeout_us)
+                fail(n, ERR_ALONE, "fewer peers than --min-peers within --join-timeout");
+            return;
+        }
+        /* The one that failed last only when there is no other. */
+        uint32_t slot = peers_furthest(&n->peers, ADOPT_LEAD_STEPS, n->adopt_slot);
+        if (slot == PEERS_MAX)
+            slot = peers_furthest(&n->peers, ADOPT_LEAD_STEPS, PEERS_MAX);
+        if (slot != PEERS_MAX) {
+            if (now_us >= n->adopt_retry_us)
+                start_adoption(n, slot);
+            return;
+        }
+        if (!peering_all_tried(n) && now_us - n->started_us < LOOK_US)
+            return;
+    }
+    n->adopt_step = 0;
+    node_set_state(n, PEER_TRAINING);
+}
+
+static void tick_training(struct node *n, uint64_t now_us)
+{
+    if (n->report.diverged) {
+        char text[160];
+        snprintf(text, sizeof text, "training diverged: the loss of step %llu is not a finite "
+                 "number; try a smaller --lr than %g", (unsigned long long)n->report.step,
+                 (double)n->config.optim.lr);
+        fail(n, ERR_FAILURE, text);
+        return;
+    }
+    if (gossips(n) && is_refused(n, now_us) && now_us - n->started_us > REFUSED_US) {
+        fail(n, ERR_INCOMPATIBLE, "every peer that answered refused to train with this one");
+        return;
+    }
+    if (n->report.until_met && n->state == PEER_TRAINING) {
+        log_info("done: --until is met at step %llu", (unsigned long long)n->report.step);
+        node_set_state(n, n->config.end == END_OWN ? PEER_LEAVING : PEER_DONE);
+    }
+    if (n->config.end == END_VOTE && n->state != PEER_LEAVING &&
+        peers_most_are_done(&n->peers, n->state == PEER_DONE)) {
+        log_info("most peers are done: settling");
+        node_set_state(n, PEER_SETTLING);
+    }
+}
+
+static void tick_settling(struct node *n, uint64_t now_us)
+{
+    if (peers_all_settled(&n->peers, 2 * n->gossip_config.n_slices)) {
+        log_info("settled with %u peer%s in %.1f s", n->peers.n_linked,
+                 n->peers.n_linked == 1 ? "" : "s", (double)(now_us - n->state_us) / 1e6);
+        node_set_state(n, PEER_LEAVING);
+    } else if (now_us - n->state_us > n->config.settle_us) {
+        log_warn("--settle is over before all peers agreed");
+        node_set_state(n, PEER_LEAVING);
+    }
+}
+
+static void tick_leaving(struct node *n, uint64_t now_us)
+{
+    bool finished = gossip_n_open(n->gossip) == 0 || now_us - n->state_us > FINISH_US;
+    if (!n->stop_given && finished) {
+        n->stop_given = true;
+        give_order(n, JOB_STOP, 0);
+    }
+}
+
+static void show_progress(struct node *n, uint64_t now_us)
+{
+    if (now_us - n->logged_us < n->config.report_us || n->state == PEER_LEAVING)
+        return;
+    n->logged_us = now_us;
+    if (!n->trains) {
+        log_progress("waiting for peers: %u linked, --min-peers %u", n->peers.n_linked,
+                     n->config.min_peers);
+        return;
+    }
+    const struct trainer_report *r = &n->report;
+    struct tcp_traffic t = tcp_traffic(n->tcp);
+    char accuracy[64] = "";
+    if (r->n_evaluations > 0)
+        snprintf(accuracy, sizeof accuracy, ", accuracy %.2f %%", 100 * r->accuracy);
+    double s = (double)(now_us - n->trained_us) / 1e6;
+    log_progress("%s: step %llu, epoch %.2f, %.1f steps/s, loss %.4f%s, %u peers, gossip every "
+                 "%u steps (%.1f %% of the time), in %.1f MB, out %.1f MB",
+                 peer_state_names[n->state], (unsigned long long)r->step, r->epochs,
+                 s > 0 ? (double)r->steps_done / s : 0, r->loss, accuracy, n->peers.n_linked,
+                 n->config.every.steps, 100 * n->budget.share, (double)t.bytes_in / 1e6,
+                 (double)t.bytes_out / 1e6);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct node *n = timer->data;
+    uint64_t now = clock_us();
+    if (n->tcp_closed)
+        return;
+    if (gossips(n)) {
+        peering_tick(n, now);
+        exchange_adjust(n, now);
+    }
+    switch (n->state) {
+    case PEER_JOINING:
+        tick_joining(n, now);
+        break;
+    case PEER_TRAINING:
+    case PEER_DONE:
+        tick_training(n, now);
+        break;
+    case PEER_SETTLING:
+        tick_settling(n, now);
+        break;
+    case PEER_LEAVING:
+        tick_leaving(n, now);
+        break;
+    case N_PEER_STATES:
+        CHECK(!"a state");
+    }
+    show_progress(n, now);
+}
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
+static void write_model(struct node *n)
+{
+    struct error err;
+    if (n->config.out[0] == '\0' || n->error.code != 0 || !n->trains)
+        return;
+    char *metadata = result_metadata(n);
+    if (npz_write(n->config.out, &n->model, n->trainer.learner.theta, metadata, &err) != 0)
+        n->error = err;
+    else
+        log_info("wrote %s", n->config.out);
+    free(metadata);
+}
+
+static void on_tcp_freed(void *ctx)
+{
+    struct node *n = ctx;
+    uv_close((uv_handle_t *)&n->completions, NULL);
+    uv_close((uv_handle_t *)&n->wake, NULL);
+    uv_close((uv_handle_t *)&n->tick, NULL);
+    uv_close((uv_handle_t *)&n->sigint, NULL);
+    uv_close((uv_handle_t *)&n->sigterm, NULL);
+}
+
+/* The trainer has ended: the model goes to disk, and only then goodbye. */
+static void finish(struct node *n, const struct trainer_report *report)
+{
+    n->report = *report;
+    trainer_join(&n->trainer);
+    write_model(n);
+    exchange_count(n);
+    bool done = n->error.code == 0 && !n->interrupted;
+    peering_say_goodbye(n, done ? WIRE_BYE_DONE : WIRE_BYE_LEAVING,
+                        done ? "its training is over" : n->interrupted ? "it was told to stop"
+                                                                       : "it failed");
+    struct tcp_traffic t = tcp_traffic(n->tcp);
+    n->bytes_in = t.bytes_in;
+    n->bytes_out = t.bytes_out;
+    n->tcp_closed = true;
+    uv_timer_stop(&n->tick);
+    tcp_free(n->tcp, on_tcp_freed);
+}
+
+static void on_completions(uv_async_t *async)
+{
+    struct node *n = async->data;
+    struct completion c;
+    while (handoff_take_completion(&n->handoff, &c)) {
+        switch (c.type) {
+        case COMPLETED_JOB:
+            exchange_completed(n, &c);
+            break;
+        case COMPLETED_REPORT: {
+            uint64_t before = n->report.steps_done;
+            n->report = c.report;
+            exchange_steps(n, (uint32_t)(c.report.steps_done - before));
+            break;
+        }
+        case COMPLETED_STOP:
+            finish(n, &c.report);
+            return;
+        }
+    }
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+    struct node *n = handle->data;
+    if (n->interrupted) {
+        log_error("second signal: aborting; nothing more is written");
+        _Exit(130);
+    }
+    log_info("%s: leaving in order; once more aborts", signum == SIGINT ? "SIGINT" : "SIGTERM");
+    n->interrupted = true;
+    if (n->state != PEER_LEAVING)
+        node_set_state(n, PEER_LEAVING);
+}
+
+/* ---- the start ------------------------------------------------------------------------------ */
+
+static void notify(void *async)
+{
+    uv_async_send(async);
+}
+
+static int open_inputs(struct node *n, struct error *err)
+{
+    struct node_config *c = &n->config;
+    int rc = data_open(&n->data, c->data_spec, err);
+    if (rc == 0)
+        rc = shard_make(&n->part, &n->data.train, c->partition, c->shard, c->n_shards, c->seed,
+                        err);
+    if (rc == 0)
+        rc = model_parse(&n->model, c->model_spec, n->data.train.n_features,
+                         n->data.train.n_classes, err);
+    if (rc == 0)
+        rc = model_blas_setup(1, 0, err);
+    if (rc != 0)
+        return rc;
+    snprintf(n->data_name, sizeof n->data_name, "%.127s %s n=%u seed=%llu", n->data.name,
+             partition_names[c->partition], c->n_shards, (unsigned long long)c->seed);
+    c->optim.steps = until_steps(&c->until, n->part.n, c->batch);
+    if (!c->schedule_is_given)
+        c->optim.schedule = c->optim.steps > 0 ? LR_COSINE : LR_CONSTANT;
+    if (c->optim.schedule == LR_COSINE && c->optim.steps == 0)
+        return error_set(err, ERR_USAGE, "--lr-schedule cosine needs a length: give epochs= or "
+                                         "steps= in --until");
+    return 0;
+}
+
+static int open_out(const struct node *n, struct error *err)
+{
+    const char *out = n->config.out;
+    if (out[0] == '\0')
+        return 0;
+    char path[4096];
+    int length = snprintf(path, sizeof path, "%s.tmp-%d", out, (int)getpid());
+    FILE *f = length < (int)sizeof path ? fopen(path, "wb") : NULL;
+    if (f == NULL)
+        return error_set(err, ERR_USAGE, "--out %s: cannot be written: %m", out);
+    fclose(f);
+    remove(path);
+    return 0;
+}
+
+static int open_network(struct node *n, struct error *err)
+{
+    const struct node_config *c = &n->config;
+    uint16_t port;
+    n->tcp = tcp_new(&n->loop, &peering_ops, n, NODE_SLICE_FLOATS * sizeof(float));
+    if (!gossips(n) || !c->listens)
+        return 0;
+    if (tcp_listen(n->tcp, &c->listen, &port, err) != 0)
+        return err->code;
+    bool v6 = strchr(c->listen.host, ':') != NULL;
+    snprintf(n->listen_name, sizeof n->listen_name, "%s%s%s:%u", v6 ? "[" : "", c->listen.host,
+             v6 ? "]" : "", port);
+    return 0;
+}
+
+static void open_loop(struct node *n)
+{
+    CHECK(uv_loop_init(&n->loop) == 0);
+    uv_async_init(&n->loop, &n->completions, on_completions);
+    uv_timer_init(&n->loop, &n->wake);
+    uv_timer_init(&n->loop, &n->tick);
+    uv_signal_init(&n->loop, &n->sigint);
+    uv_signal_init(&n->loop, &n->sigterm);
+    n->completions.data = n->wake.data = n->tick.data = n->sigint.data = n->sigterm.data = n;
+}
+
+static void start_trainer(struct node *n)
+{
+    const struct node_config *c = &n->config;
+    struct trainer_config t = {.learner = {.model = &n->model,
+                                           .train = &n->data.train,
+                                           .shard = &n->part,
+                                           .optim = c->optim,
+                                           .batch = c->batch,
+                                           .seed = c->seed,
+                                           .node = c->shard},
+                               .test = &n->data.test,
+                               .until = c->until,
+                               .eval_epochs = c->eval_epochs,
+                               .pace_us = c->pace_us,
+                               .slow = c->slow,
+                               .snapshot_dir = c->snapshot_dir,
+                               .snapshot_us = c->snapshot_us,
+                               .shard = c->shard};
+    uint32_t n_jobs = (uint32_t)n->gossip_config.open_max + n->gossip_config.serve_max;
+    handoff_init(&n->handoff, n_jobs + ORDERS_MAX, notify, &n->completions);
+    trainer_init(&n->trainer, &t, &n->handoff);
+    trainer_start(&n->trainer);
+}
+
+static void log_start(const struct node *n)
+{
+    const struct node_config *c = &n->config;
+    log_info("run '%s': %s, %llu weights; %s, shard %u/%u (%s), %u samples; batch %u, %s, lr %g "
+             "%s, momentum %g, seed %llu",
+             c->run, n->model.spec, (unsigned long long)n->model.dim, n->data.name, c->shard + 1,
+             c->n_shards, partition_names[c->partition], n->part.n, c->batch,
+             optimizer_names[c->optim.kind], (double)c->optim.lr,
+             lr_schedule_names[c->optim.schedule], (double)c->optim.momentum,
+             (unsigned long long)c->seed);
+    if (gossips(n) && n->listen_name[0] != '\0')
+        log_info("listening on %s", n->listen_name);
+}
+
+/* What the end was, in one code. */
+static int verdict(const struct node *n, struct error *err)
+{
+    *err = n->error;
+    if (n->error.code != 0)
+        return n->error.code;
+    if (n->interrupted)
+        return error_set(err, ERR_INTERRUPTED, "stopped by a signal");
+    if (n->report.until_failed)
+        return error_set(err, ERR_UNREACHED, "--until acc=%g was not reached: %.4f at the end",
+                         n->config.until.accuracy, n->report.accuracy);
+    if (gossips(n) && !n->ever_linked)
+        return error_set(err, ERR_ALONE, "trained alone: no peer was ever linked");
+    return 0;
+}
+
+static void close_all(struct node *n)
+{
+    trainer_close(&n->trainer);
+    handoff_close(&n->handoff);
+    exchange_close(n);
+    uv_loop_close(&n->loop);
+}
+
+static int run(struct node *n, struct error *err)
+{
+    uint8_t id[WIRE_PEER_ID_BYTES];
+    n->started_us = n->logged_us = clock_us();
+    n->adopt_slot = PEERS_MAX;
+    n->budget.adjusted_us = n->started_us;
+    if (n->config.every.automatic)
+        n->config.every.steps = 8;
+    CHECK(getrandom(id, sizeof id, 0) == (ssize_t)sizeof id);
+    peers_init(&n->peers, id);
+    open_loop(n);
+    int rc = open_network(n, err);
+    if (rc != 0)
+        return rc;
+    exchange_init(n);
+    start_trainer(n);
+    peering_init(n);
+    log_start(n);
+    uv_signal_start(&n->sigint, on_signal, SIGINT);
+    uv_signal_start(&n->sigterm, on_signal, SIGTERM);
+    uv_timer_start(&n->tick, on_tick, 0, TICK_MS);
+    uv_run(&n->loop, UV_RUN_DEFAULT);
+    if (n->trains && n->error.code == 0)
+        result_print(n);
+    rc = verdict(n, err);
+    close_all(n);
+    return rc;
+}
+
+int node_run(const struct node_config *config, struct error *err)
+{
+    struct node *n = MEM_NEW(struct node, 1);
+    n->config = *config;
+    int rc = open_inputs(n, err);
+    if (rc == 0)
+        rc = open_out(n, err);
+    if (rc == 0)
+        rc = run(n, err);
+    shard_close(&n->part);
+    data_close(&n->data);
+    free(n);
+    return rc;
+}

@@ -1,0 +1,102 @@
+/* What a node says at its end: a block for people or one JSON object, and the model's metadata. */
+#include "node/node.h"
+
+#include <jansson.h>
+
+#include <stdio.h>
+
+static json_t *class_list(const struct node *n)
+{
+    bool present[256];
+    json_t *list = json_array();
+    shard_classes(&n->part, &n->data.train, present);
+    for (uint32_t c = 0; c < n->data.train.n_classes; c++)
+        if (present[c])
+            json_array_append_new(list, json_integer(c));
+    return list;
+}
+
+static double steps_per_s(const struct node *n)
+{
+    return n->training_us > 0 ? (double)n->report.steps_done * 1e6 / (double)n->training_us : 0;
+}
+
+static json_t *build(const struct node *n)
+{
+    const struct trainer_report *r = &n->report;
+    const struct gossip_counts *c = &n->counts;
+    char shard[32];
+    snprintf(shard, sizeof shard, "%u/%u", n->config.shard + 1, n->config.n_shards);
+    json_t *o = json_object();
+    json_object_set_new(o, "run", json_string(n->config.run));
+    json_object_set_new(o, "shard", json_string(shard));
+    json_object_set_new(o, "classes", class_list(n));
+    json_object_set_new(o, "step", json_integer((json_int_t)r->step));
+    json_object_set_new(o, "steps_done", json_integer((json_int_t)r->steps_done));
+    json_object_set_new(o, "epochs", json_real(r->epochs));
+    json_object_set_new(o, "samples", json_integer((json_int_t)(r->steps_done * n->config.batch)));
+    json_object_set_new(o, "accuracy", json_real(r->accuracy));
+    json_object_set_new(o, "test_loss", json_real(r->test_loss));
+    json_object_set_new(o, "train_loss", json_real(r->loss));
+    json_object_set_new(o, "seconds", json_real((double)n->training_us / 1e6));
+    json_object_set_new(o, "steps_per_s", json_real(steps_per_s(n)));
+    json_object_set_new(o, "step_max_ms", json_real((double)r->step_max_us / 1e3));
+    json_object_set_new(o, "gossip_share", json_real(n->budget.share));
+    json_object_set_new(o, "gossip_every_steps", json_integer(n->config.every.steps));
+    json_object_set_new(o, "exchanges", json_integer((json_int_t)c->mixed + c->served));
+    json_object_set_new(o, "initiated", json_integer(c->initiated));
+    json_object_set_new(o, "mixed", json_integer(c->mixed));
+    json_object_set_new(o, "served", json_integer(c->served));
+    json_object_set_new(o, "crossed", json_integer(c->crossed));
+    json_object_set_new(o, "declined", json_integer(c->declined));
+    json_object_set_new(o, "refused", json_integer(c->refused));
+    json_object_set_new(o, "busy", json_integer(c->busy));
+    json_object_set_new(o, "parked", json_integer(c->parked));
+    json_object_set_new(o, "lost", json_integer(c->lost));
+    json_object_set_new(o, "orphaned", json_integer(c->orphaned));
+    json_object_set_new(o, "unknown", json_integer(c->unknown));
+    json_object_set_new(o, "pool_buffers", json_integer(n->pool.n));
+    json_object_set_new(o, "adopted_at_step", json_integer((json_int_t)n->adopt_step));
+    json_object_set_new(o, "bytes_in", json_integer((json_int_t)n->bytes_in));
+    json_object_set_new(o, "bytes_out", json_integer((json_int_t)n->bytes_out));
+    json_object_set_new(o, "out", json_string(n->config.out));
+    return o;
+}
+
+void result_print(const struct node *n)
+{
+    const struct trainer_report *r = &n->report;
+    const struct gossip_counts *c = &n->counts;
+    if (n->config.json) {
+        json_t *o = build(n);
+        json_dumpf(o, stdout, JSON_REAL_PRECISION(9));
+        putchar('\n');
+        json_decref(o);
+        return;
+    }
+    printf("shard %u/%u: test accuracy %.2f %%, loss %.4f after %.2f epochs (%llu steps in %.1f s, "
+           "%.1f steps/s)\n",
+           n->config.shard + 1, n->config.n_shards, 100 * r->accuracy, r->test_loss, r->epochs,
+           (unsigned long long)r->steps_done, (double)n->training_us / 1e6, steps_per_s(n));
+    if (n->config.gossip != GOSSIP_CHOICE_OFF)
+        printf("  %llu slices exchanged (%u asked, %u answered; %u declined, %u lost), "
+               "%.1f MB received, %.1f MB sent\n",
+               (unsigned long long)c->mixed + c->served, c->mixed, c->served, c->declined, c->lost,
+               (double)n->bytes_in / 1e6, (double)n->bytes_out / 1e6);
+}
+
+char *result_metadata(const struct node *n)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "model", json_string(n->model.spec));
+    json_object_set_new(o, "n_in", json_integer(n->model.n_in));
+    json_object_set_new(o, "n_out", json_integer(n->model.n_out));
+    json_object_set_new(o, "data", json_string(n->data_name));
+    json_object_set_new(o, "run", json_string(n->config.run));
+    json_object_set_new(o, "seed", json_integer((json_int_t)n->config.seed));
+    json_object_set_new(o, "step", json_integer((json_int_t)n->report.step));
+    json_object_set_new(o, "accuracy", json_real(n->report.accuracy));
+    char *text = json_dumps(o, JSON_REAL_PRECISION(9));
+    json_decref(o);
+    return text;
+}
