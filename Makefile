@@ -72,7 +72,7 @@ $(BUILD)/tests/unit/run: $(UNIT_O) $(OBJ)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS) -lcriterion
 
-$(PLAIN_B): %: %.o $(OBJ) $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
+$(PLAIN_B): %: %.o $(OBJ)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS)
 
