@@ -30,7 +30,7 @@ have_test  = pkg-config --exists criterion && command -v clang >/dev/null && \
 # $(call apt,PACKAGES): installs them, printing the line it runs.
 define apt
 sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; set -e; \
-echo "$$sudo apt-get install -y --no-install-recommends $(1)"; \
+echo "$$sudo apt-get install -y --no-install-recommends $(1)" >&2; \
 $$sudo apt-get update -qq; \
 DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y --no-install-recommends $(1) >/dev/null
 endef
@@ -104,7 +104,7 @@ deps-test:
 # ---- running -------------------------------------------------------------------------------
 # A fresh make after deps: pkg-config's answers are read when make starts.
 demo: deps-build deps-data
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -s -j2 all >&2
 	@./hubbub demo $(ARGS)
 
 test: deps
