@@ -61,7 +61,7 @@ double learner_step(struct learner *l)
 {
     const struct learner_config *c = &l->config;
     bool qgm = c->optim.kind == OPTIM_QGM;
-    float lr = lr_at(&c->optim, l->step);
+    float lr = lr_at(&c->optim, l->step > l->swarm_step ? l->step : l->swarm_step);
     dataset_gather(c->train, l->rows, c->batch, l->x, l->y);
     batches_next(&l->batches, l->rows, c->batch);
     double loss =

@@ -27,6 +27,7 @@ struct learner {
     float *grad;            /* [dim] for OPTIM_QGM; NULL for OPTIM_SGD */
     struct batches batches; /* one batch ahead of step: the next one is in rows */
     uint64_t step;          /* steps done */
+    uint64_t swarm_step;    /* where the schedule stands, if further than step; the owner's to set */
     float last_lr;          /* of the step before; 0 before the first */
     double mixed;    /* passes over theta mixed since the last step */
     double mix_rate; /* the same per step, averaged over the last 50 steps or so; starts at 1 */

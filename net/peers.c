@@ -3,6 +3,7 @@
 #include "base/check.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void peers_init(struct peers *p, const uint8_t self[WIRE_PEER_ID_BYTES])
@@ -85,6 +86,23 @@ uint32_t peers_furthest(const struct peers *p, uint64_t step, uint32_t except)
         }
     }
     return best;
+}
+
+static int compare_steps(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+uint64_t peers_median_step(const struct peers *p, uint64_t mine)
+{
+    uint64_t steps[PEERS_MAX + 1];
+    uint32_t n = p->n_neighbours;
+    for (uint32_t k = 0; k < n; k++)
+        steps[k] = p->slots[p->neighbours[k]].step;
+    steps[n] = mine;
+    qsort(steps, n + 1, sizeof steps[0], compare_steps);
+    return steps[n / 2];
 }
 
 bool peers_most_are_done(const struct peers *p, bool i_am_done)

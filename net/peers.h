@@ -53,6 +53,9 @@ bool peers_is_smaller(const struct peers *p, uint32_t slot);
  * `except` is passed over. PEERS_MAX if there is none. */
 uint32_t peers_furthest(const struct peers *p, uint64_t step, uint32_t except);
 
+/* The lower median of my steps and those of the neighbours. */
+uint64_t peers_median_step(const struct peers *p, uint64_t mine);
+
 /* The vote: more than half of the peers known to live, with me and with those that said goodbye,
  * are done. */
 bool peers_most_are_done(const struct peers *p, bool i_am_done);

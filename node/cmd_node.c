@@ -5,6 +5,7 @@
 #include "base/opts.h"
 #include "node/node.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <signal.h>
@@ -190,9 +191,12 @@ static int parse_until(const struct opt_list *list, struct until *until, struct 
     return 0;
 }
 
+/* By address or by the one name that never means another machine: "127.example.org" may. */
 static bool is_loopback(const char *host)
 {
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+    struct in_addr v4;
+    bool is_v4 = inet_pton(AF_INET, host, &v4) == 1;
+    return (is_v4 && ntohl(v4.s_addr) >> 24 == 127) || strcmp(host, "::1") == 0 ||
            strcmp(host, "localhost") == 0;
 }
 
@@ -231,12 +235,13 @@ static int add_address(struct node_config *c, const char *what, const char *text
 static int read_peers_file(struct node_config *c, const char *path, bool insecure,
                            struct error *err)
 {
-    char line[512], what[600];
+    char *line = NULL, what[600];
+    size_t size = 0;
     int rc = 0;
     FILE *f = fopen(path, "r");
     if (f == NULL)
         return error_set(err, ERR_DATA, "--peers-file %s: %s", path, strerror(errno));
-    for (unsigned number = 1; rc == 0 && fgets(line, sizeof line, f) != NULL; number++) {
+    for (unsigned number = 1; rc == 0 && getline(&line, &size, f) >= 0; number++) {
         line[strcspn(line, "#\r\n")] = '\0';
         char *start = line;
         while (isspace((unsigned char)*start))
@@ -249,6 +254,7 @@ static int read_peers_file(struct node_config *c, const char *path, bool insecur
     }
     if (rc == 0 && ferror(f))
         rc = error_set(err, ERR_DATA, "--peers-file %s: %s", path, strerror(errno));
+    free(line);
     fclose(f);
     return rc;
 }

@@ -25,6 +25,7 @@ void handoff_init(struct handoff *h, uint32_t n_jobs, void (*notify)(void *), vo
     h->jobs = MEM_NEW(struct job, h->n_jobs_max);
     h->completions = MEM_NEW(struct completion, h->n_completions_max);
     atomic_init(&h->stride, 1);
+    atomic_init(&h->swarm_step, 0);
     pthread_condattr_t attr;
     CHECK(pthread_condattr_init(&attr) == 0);
     CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
@@ -113,6 +114,16 @@ bool handoff_take_completion(struct handoff *h, struct completion *c)
 void handoff_set_stride(struct handoff *h, uint32_t n_steps)
 {
     atomic_store_explicit(&h->stride, n_steps, memory_order_relaxed);
+}
+
+void handoff_set_swarm_step(struct handoff *h, uint64_t step)
+{
+    atomic_store_explicit(&h->swarm_step, step, memory_order_relaxed);
+}
+
+uint64_t handoff_swarm_step(const struct handoff *h)
+{
+    return atomic_load_explicit(&h->swarm_step, memory_order_relaxed);
 }
 
 uint32_t handoff_stride(const struct handoff *h)

@@ -68,6 +68,7 @@ struct handoff {
     _Alignas(64) atomic_uint completion_head;
     _Alignas(64) atomic_uint completion_tail;
     _Alignas(64) atomic_bool sleeping;
+    atomic_ullong swarm_step;
     atomic_uint stride; /* report at least every so many steps */
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -83,6 +84,7 @@ void handoff_close(struct handoff *h);
 void handoff_give_job(struct handoff *h, const struct job *job);
 bool handoff_take_completion(struct handoff *h, struct completion *c);
 void handoff_set_stride(struct handoff *h, uint32_t n_steps);
+void handoff_set_swarm_step(struct handoff *h, uint64_t step);
 
 /* Trainer thread. */
 bool handoff_take_job(struct handoff *h, struct job *job);
@@ -90,6 +92,8 @@ void handoff_complete(struct handoff *h, const struct completion *c);
 /* Dropped, false, when the loop is behind: reports are cumulative. */
 bool handoff_report(struct handoff *h, const struct trainer_report *report);
 uint32_t handoff_stride(const struct handoff *h);
+/* How far most peers are, as last heard. */
+uint64_t handoff_swarm_step(const struct handoff *h);
 /* Sleeps until a job is there or clock_us() >= deadline_us. */
 void handoff_wait(struct handoff *h, uint64_t deadline_us);
 

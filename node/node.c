@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
 enum {
     TICK_MS = 20,
@@ -347,6 +348,9 @@ static int open_out(const struct node *n, struct error *err)
     const char *out = n->config.out;
     if (out[0] == '\0')
         return 0;
+    struct stat st;
+    if (stat(out, &st) == 0 && S_ISDIR(st.st_mode))
+        return error_set(err, ERR_USAGE, "--out %s: is a directory", out);
     char path[4096];
     int length = snprintf(path, sizeof path, "%s.tmp-%d", out, (int)getpid());
     FILE *f = length < (int)sizeof path ? fopen(path, "wb") : NULL;
@@ -432,6 +436,9 @@ static int verdict(const struct node *n, struct error *err)
     if (n->report.until_failed)
         return error_set(err, ERR_UNREACHED, "--until acc=%g was not reached: %.4f at the end",
                          n->config.until.accuracy, n->report.accuracy);
+    if (gossips(n) && !n->ever_linked && n->n_refusals > 0)
+        return error_set(err, ERR_INCOMPATIBLE,
+                         "trained alone: every peer that answered refused to train with this one");
     if (gossips(n) && !n->ever_linked)
         return error_set(err, ERR_ALONE, "trained alone: no peer was ever linked");
     return 0;

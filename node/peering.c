@@ -67,8 +67,10 @@ void peering_tick(struct node *n, uint64_t now_us)
         if (a->link == NULL && !a->is_self && now_us >= a->next_dial_us && !is_linked(n, a))
             dial(n, a);
     }
-    if (now_us - n->status_us >= STATUS_US)
+    if (now_us - n->status_us >= STATUS_US) {
         peering_send_status(n);
+        handoff_set_swarm_step(&n->handoff, peers_median_step(&n->peers, n->report.step));
+    }
 }
 
 /* ---- what we say --------------------------------------------------------------------------- */
@@ -323,8 +325,10 @@ static void on_received(void *ctx, struct tcp_link *link, const struct wire_mess
             exchange_dropped(n, body);
         break;
     }
-    if (!c->greeted)
+    if (!c->greeted) {
+        log_warn("%s broke the protocol: HELLO must come first", tcp_remote(link));
         say_bye(c, WIRE_BYE_PROTOCOL, "HELLO must come first");
+    }
 }
 
 static void on_dropped(void *ctx, struct tcp_link *link, void *body)
@@ -353,6 +357,8 @@ static void on_closed(void *ctx, struct tcp_link *link, const char *reason)
         lose_peer(n, c, c->goodbye_done);
     } else if (!c->greeted && c->address == NULL && !c->closing) {
         log_warn("%s: link closed: %s", tcp_remote(link), reason);
+    } else if (c->address == NULL) {
+        log_debug("%s: link closed: %s", tcp_remote(link), reason);
     }
     struct address *a = c->address;
     if (a != NULL) {

@@ -186,6 +186,9 @@ static void step(struct trainer *t)
     const struct trainer_config *c = &t->config;
     struct trainer_report *r = &t->report;
     uint64_t start = clock_us();
+    /* A slow peer whose learning rate is still high while that of the others has decayed would
+     * pull the swarm to its own shard. */
+    t->learner.swarm_step = handoff_swarm_step(t->handoff);
     double loss = learner_step(&t->learner);
     r->steps_done++;
     r->diverged = !isfinite(loss);
