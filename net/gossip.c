@@ -119,7 +119,7 @@ static struct entry *free_entry(struct gossip *g)
     for (uint32_t i = 0; i < n_entries(g); i++)
         if (g->entries[i].state == FREE)
             return &g->entries[i];
-    CHECK(!"n_mine and n_theirs bound the table");
+    CHECK(false && "n_mine and n_theirs bound the table");
     return NULL;
 }
 
@@ -488,7 +488,7 @@ static void on_done(struct gossip *g, struct gossip_update *out, uint32_t exchan
     case OPEN:
     case PARKED:
     case FORGOTTEN:
-        CHECK(!"DONE answers a job under way");
+        CHECK(false && "DONE answers a job under way");
     }
     release(g, e);
 }

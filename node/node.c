@@ -58,7 +58,7 @@ void node_set_state(struct node *n, enum peer_state state)
         exchange_phase(n, GOSSIP_LEAVING);
         break;
     case N_PEER_STATES:
-        CHECK(!"a state");
+        CHECK(false && "a state");
     }
     if (n->trains && n->training_us == 0 && (state == PEER_SETTLING || state == PEER_LEAVING))
         n->training_us = now - n->trained_us;
@@ -227,7 +227,7 @@ static void on_tick(uv_timer_t *timer)
         tick_leaving(n, now);
         break;
     case N_PEER_STATES:
-        CHECK(!"a state");
+        CHECK(false && "a state");
     }
     show_progress(n, now);
 }

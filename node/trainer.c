@@ -119,11 +119,9 @@ static void check_until(struct trainer *t)
     r->target_met |= u->accuracy > 0 && r->n_evaluations > 0 && r->accuracy >= u->accuracy;
     uint64_t steps = until_steps(u, t->config.learner.shard->n, t->config.learner.batch);
     bool over = (steps > 0 && r->step >= steps) ||
-                (u->duration_us > 0 && clock_us() - t->started_us >= u->duration_us);
-    if (!r->until_met && (r->target_met || over)) {
-        r->until_met = true;
-        r->until_failed = u->accuracy > 0 && !r->target_met;
-    }
+                (u->duration_us > 0 && t->stepping && clock_us() - t->started_us >= u->duration_us);
+    r->until_met |= r->target_met || over;
+    r->until_failed = r->until_met && u->accuracy > 0 && !r->target_met;
 }
 
 static void report(struct trainer *t, bool now)
@@ -169,8 +167,8 @@ static void snapshot(struct trainer *t)
         return;
     t->snapshot_tick = tick;
     char path[512];
-    snprintf(path, sizeof path, "%s/%llu-%u.f32", t->config.snapshot_dir,
-             (unsigned long long)tick, t->config.shard + 1);
+    snprintf(path, sizeof path, "%s/%llu-%u.f32", t->config.snapshot_dir, (unsigned long long)tick,
+             t->config.shard + 1);
     FILE *f = fopen(path, "wb");
     size_t n = (size_t)t->config.learner.model->dim;
     if (f == NULL || fwrite(t->learner.theta, sizeof(float), n, f) != n) {

@@ -1,0 +1,202 @@
+#include "net/peers.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+TestSuite(peers, .timeout = 30);
+
+static struct peers p;
+static int link_of[PEERS_MAX + 1]; /* something to point to */
+
+/* A linked peer whose id is all `id`. */
+static uint32_t add(uint8_t id, enum peer_state state, uint64_t step)
+{
+    struct wire_hello hello = {.state = state, .step = step, .shard = id, .n_shards = 9};
+    memset(hello.id, id, sizeof hello.id);
+    return peers_add(&p, &link_of[id], &hello, "10.0.0.2:7700", 5);
+}
+
+static void start(void)
+{
+    uint8_t self[WIRE_PEER_ID_BYTES];
+    memset(self, 100, sizeof self);
+    peers_init(&p, self);
+}
+
+static uint32_t find(uint8_t id)
+{
+    uint8_t bytes[WIRE_PEER_ID_BYTES];
+    memset(bytes, id, sizeof bytes);
+    return peers_find(&p, bytes);
+}
+
+Test(peers, slots)
+{
+    start();
+    cr_assert_eq(find(1), PEERS_MAX);
+    cr_assert_eq(find(0), PEERS_MAX, "a free slot has no id");
+    cr_assert_eq(add(1, PEER_TRAINING, 10), 0);
+    cr_assert_eq(add(2, PEER_TRAINING, 20), 1);
+    cr_assert_eq(add(3, PEER_TRAINING, 30), 2);
+    cr_assert_eq(p.n_linked, 3);
+    cr_assert_eq(find(2), 1);
+    cr_assert_eq(p.slots[1].link, &link_of[2]);
+    cr_assert_eq(p.slots[1].step, 20);
+    cr_assert_eq(p.slots[1].heard_us, 5);
+    cr_assert_str_eq(p.slots[1].name, "shard 3/9 at 10.0.0.2:7700");
+    peers_remove(&p, 1, false);
+    cr_assert_eq(find(2), PEERS_MAX);
+    cr_assert_eq(p.n_linked, 2);
+    cr_assert_eq(p.n_goodbyes, 0);
+    p.slots[1].n_calm = 7;
+    cr_assert_eq(add(4, PEER_JOINING, 0), 1, "the free slot");
+    cr_assert_eq(p.slots[1].n_calm, 0, "nothing of its last owner stays");
+    cr_assert_eq(find(3), 2, "the others keep theirs");
+}
+
+Test(peers, name)
+{
+    start();
+    struct wire_hello hello = {.shard = 1, .n_shards = 5};
+    snprintf(hello.address, sizeof hello.address, "host:1234");
+    uint32_t slot = peers_add(&p, link_of, &hello, "10.0.0.2:50000", 0);
+    cr_assert_str_eq(p.slots[slot].name, "shard 2/5 at host:1234", "where it listens");
+    hello.id[0] = 1;
+    memset(hello.address, 'x', sizeof hello.address - 1);
+    slot = peers_add(&p, link_of, &hello, "", 0);
+    cr_assert_eq(strlen(p.slots[slot].name), strlen("shard 2/5 at ") + 50, "cut");
+}
+
+Test(peers, table_full)
+{
+    start();
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        struct wire_hello hello = {.id = {(uint8_t)i, 1}, .state = PEER_TRAINING};
+        cr_assert_eq(peers_add(&p, &link_of[i], &hello, "", 0), i);
+    }
+    struct wire_hello hello = {.id = {7, 2}, .state = PEER_TRAINING};
+    cr_assert_eq(peers_add(&p, &link_of[PEERS_MAX], &hello, "", 0), PEERS_MAX);
+    cr_assert_eq(p.n_linked, PEERS_MAX);
+    cr_assert_eq(p.n_neighbours, PEERS_MAX);
+    peers_remove(&p, 77, false);
+    cr_assert_eq(peers_add(&p, &link_of[PEERS_MAX], &hello, "", 0), 77);
+    cr_assert_eq(peers_find(&p, hello.id), 77);
+}
+
+/* Who may be drawn: in any state but joining and leaving, whatever order they came in. */
+Test(peers, neighbours)
+{
+    static const bool drawn[N_PEER_STATES] = {false, true, true, true, false};
+    start();
+    for (uint8_t s = 0; s < N_PEER_STATES; s++)
+        add(s, (enum peer_state)s, 0);
+    cr_assert_eq(p.n_neighbours, 3);
+    for (uint32_t k = 0; k < 3; k++)
+        cr_assert_eq(p.neighbours[k], k + 1);
+    for (int from = 0; from < N_PEER_STATES; from++)
+        for (int to = 0; to < N_PEER_STATES; to++) {
+            peers_set_status(&p, 0, (enum peer_state)from, 1);
+            peers_set_status(&p, 0, (enum peer_state)to, 2);
+            cr_assert_eq(p.n_neighbours, 3u + drawn[to]);
+            cr_assert_eq(p.slots[0].step, 2);
+        }
+    peers_remove(&p, 2, true);
+    peers_set_status(&p, 0, PEER_JOINING, 0);
+    cr_assert_eq(p.n_neighbours, 2);
+    cr_assert(p.neighbours[0] == 1 && p.neighbours[1] == 3);
+}
+
+Test(peers, smaller)
+{
+    start();
+    cr_assert(peers_is_smaller(&p, add(99, PEER_TRAINING, 0)));
+    cr_assert_not(peers_is_smaller(&p, add(101, PEER_TRAINING, 0)));
+    cr_assert_not(peers_is_smaller(&p, add(200, PEER_TRAINING, 0)), "bytes are unsigned");
+    struct wire_hello hello;
+    memset(hello.id, 100, sizeof hello.id);
+    hello.id[WIRE_PEER_ID_BYTES - 1] = 99;
+    cr_assert(peers_is_smaller(&p, peers_add(&p, link_of, &hello, "", 0)), "the last byte decides");
+}
+
+Test(peers, furthest)
+{
+    start();
+    cr_assert_eq(peers_furthest(&p, 0, PEERS_MAX), PEERS_MAX);
+    add(1, PEER_TRAINING, 10);
+    uint32_t done = add(2, PEER_DONE, 30), settling = add(3, PEER_SETTLING, 20);
+    add(4, PEER_JOINING, 99);
+    add(5, PEER_LEAVING, 99);
+    add(6, PEER_TRAINING, 30);
+    cr_assert_eq(peers_furthest(&p, 0, PEERS_MAX), done, "the first of two alike");
+    cr_assert_eq(peers_furthest(&p, 0, done), 5);
+    peers_remove(&p, 5, false);
+    cr_assert_eq(peers_furthest(&p, 0, done), settling);
+    cr_assert_eq(peers_furthest(&p, 29, PEERS_MAX), done);
+    cr_assert_eq(peers_furthest(&p, 30, PEERS_MAX), PEERS_MAX, "further than me, not as far");
+    peers_remove(&p, done, true);
+    cr_assert_eq(peers_furthest(&p, 0, PEERS_MAX), settling);
+    cr_assert_eq(peers_furthest(&p, 20, PEERS_MAX), PEERS_MAX);
+}
+
+/* The vote, in every mix of a few peers: more than half, me and goodbyes included. */
+Test(peers, vote)
+{
+    for (uint32_t training = 0; training < 4; training++)
+        for (uint32_t done = 0; done < 4; done++)
+            for (uint32_t leaving = 0; leaving < 3; leaving++)
+                for (uint32_t gone = 0; gone < 4; gone++)
+                    for (int me = 0; me < 2; me++) {
+                        start();
+                        uint8_t id = 0;
+                        for (uint32_t i = 0; i < training; i++)
+                            add(++id, i == 2 ? PEER_JOINING : PEER_TRAINING, 0);
+                        for (uint32_t i = 0; i < done; i++)
+                            add(++id, i % 2 ? PEER_SETTLING : PEER_DONE, 0);
+                        for (uint32_t i = 0; i < leaving; i++)
+                            add(++id, PEER_LEAVING, 0);
+                        for (uint32_t i = 0; i < gone; i++)
+                            peers_remove(&p, add(++id, PEER_DONE, 0), true);
+                        for (uint32_t i = 0; i < 2; i++) /* died: known to live no more */
+                            peers_remove(&p, add(++id, PEER_DONE, 0), false);
+                        uint32_t n_done = done + gone + (uint32_t)me;
+                        uint32_t n = training + leaving + done + gone + 1;
+                        cr_assert_eq(peers_most_are_done(&p, me), n_done > n - n_done,
+                                     "%u training, %u done, %u leaving, %u gone, me %d", training,
+                                     done, leaving, gone, me);
+                    }
+}
+
+Test(peers, settled)
+{
+    enum { CALM = 3 };
+    start();
+    cr_assert(peers_all_settled(&p, CALM), "alone");
+    uint32_t a = add(1, PEER_SETTLING, 0), b = add(2, PEER_LEAVING, 0);
+    cr_assert_not(peers_all_settled(&p, CALM));
+    for (int i = 0; i < CALM; i++) {
+        cr_assert_not(peers_all_settled(&p, CALM));
+        peers_note_move(&p, a, 0.5f * PEERS_CALM);
+    }
+    cr_assert(peers_all_settled(&p, CALM));
+    static const float moves[] = {PEERS_CALM, 1, INFINITY, NAN};
+    for (size_t k = 0; k < sizeof moves / sizeof moves[0]; k++) {
+        peers_note_move(&p, a, moves[k]);
+        for (int i = 0; i < CALM; i++) {
+            cr_assert_not(peers_all_settled(&p, CALM), "in a row");
+            peers_note_move(&p, a, 0);
+        }
+        cr_assert(peers_all_settled(&p, CALM));
+    }
+    static const enum peer_state busy[] = {PEER_JOINING, PEER_TRAINING, PEER_DONE};
+    for (size_t k = 0; k < sizeof busy / sizeof busy[0]; k++) {
+        peers_set_status(&p, a, busy[k], 0);
+        cr_assert_not(peers_all_settled(&p, CALM), "%s", peer_state_names[busy[k]]);
+    }
+    peers_remove(&p, a, false);
+    cr_assert(peers_all_settled(&p, CALM), "who is gone is not waited for");
+    peers_set_status(&p, b, PEER_SETTLING, 0);
+    cr_assert_not(peers_all_settled(&p, CALM));
+    cr_assert(peers_all_settled(&p, 0));
+}
