@@ -108,7 +108,7 @@ struct node {
     struct rng backoff;
 
     enum peer_state state;
-    bool ever_linked, interrupted, adopting, stop_given, all_calm, refused_by_all, trains;
+    bool ever_linked, interrupted, adopting, stop_given, trains;
     uint32_t adopt_slot;   /* from whom; PEERS_MAX if none */
     uint64_t adopt_step, adopt_retry_us;
     uint64_t started_us, trained_us, state_us; /* since when: program, training, state */
