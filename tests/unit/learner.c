@@ -328,3 +328,24 @@ Test(learner, schedules)
     c.schedule = LR_CONSTANT;
     cr_assert(fabs((double)lr_at(&c, 1000) - 0.2) < 1e-7);
 }
+
+Test(learner, schedule_follows_the_swarm_when_it_is_ahead)
+{
+    struct world w;
+    struct learner l;
+    make_world(&w);
+    make_learner(&l, &w, OPTIM_SGD, 0.1f);
+    l.config.optim.schedule = LR_COSINE;
+    l.config.optim.steps = 100;
+    learner_step(&l);
+    cr_assert_eq(l.last_lr, lr_at(&l.config.optim, 0));
+    l.swarm_step = 60;
+    learner_step(&l);
+    cr_assert_eq(l.last_lr, lr_at(&l.config.optim, 60));
+    cr_assert_eq(l.step, 2, "its own count stays its own");
+    l.step = 70;
+    learner_step(&l);
+    cr_assert_eq(l.last_lr, lr_at(&l.config.optim, 70), "the further of the two");
+    learner_close(&l);
+    close_world(&w);
+}

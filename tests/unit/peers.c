@@ -200,3 +200,20 @@ Test(peers, settled)
     cr_assert_not(peers_all_settled(&p, CALM));
     cr_assert(peers_all_settled(&p, 0));
 }
+
+/* The schedule's place: mine counts, a peer that joins or leaves does not, one liar moves nothing. */
+Test(peers, median_step)
+{
+    start();
+    cr_assert_eq(peers_median_step(&p, 7), 7, "alone");
+    add(1, PEER_TRAINING, 100);
+    cr_assert_eq(peers_median_step(&p, 7), 7, "of two the lower");
+    add(2, PEER_DONE, 90);
+    cr_assert_eq(peers_median_step(&p, 7), 90);
+    cr_assert_eq(peers_median_step(&p, 95), 95);
+    add(3, PEER_JOINING, 0);
+    add(4, PEER_LEAVING, 5000);
+    cr_assert_eq(peers_median_step(&p, 7), 90);
+    add(5, PEER_TRAINING, UINT64_MAX);
+    cr_assert_eq(peers_median_step(&p, 7), 90);
+}
