@@ -50,7 +50,7 @@ OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 OPT_tsan    := -O1 -g -fsanitize=thread
 
 WARN   := -Wall -Wextra -Wshadow -Wconversion -Wswitch-enum -Wstrict-prototypes \
-          -Wmissing-prototypes -Wvla -Werror
+          -Wmissing-prototypes -Wvla -Wno-missing-field-initializers -Werror
 CFLAGS := -std=c11 -D_GNU_SOURCE -g -march=$(ARCH) -ffp-contract=off -fno-math-errno $(WARN) \
           $(OPT_$(VARIANT)) -I. $(shell pkg-config --cflags $(LIBS) 2>/dev/null) -MMD -MP
 LDLIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread -lm

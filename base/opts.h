@@ -42,7 +42,8 @@ struct opt {
     double min, max;       /* for OPT_U64 and OPT_F64; max 0 is no bound */
     const char *const *choices;
     int (*parse)(const char *text, void *field, struct error *err);
-    char letter; /* also "-n VALUE"; 0: no short form */
+    char letter;       /* also "-n VALUE"; 0: no short form */
+    const char *alias; /* a second name, in every place where the first may stand; or NULL */
 };
 
 struct opts {

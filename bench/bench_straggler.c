@@ -30,14 +30,13 @@ struct options {
 static const struct opt table[] = {
     {"nodes", OPT_U64, F(n), "N", "4", "peers; the last is the slow one", "options", 2, 16, 0, 0,
      'n'},
-    {"slow", OPT_F64, F(slow), "X", "4", "how much slower it is", 0, 1, 1000, 0, 0, 0},
-    {"pace", OPT_DURATION, F(pace), "TIME", "10ms", "a step of the others", 0, 0, 0, 0, 0, 0},
+    {"slow", OPT_F64, F(slow), "X", "4", "how much slower it is", 0, 1, 1000},
+    {"pace", OPT_DURATION, F(pace), "TIME", "10ms", "a step of the others"},
     {"target", OPT_F64, F(target), "ACC", "0.85", "test accuracy of the mean model to reach", 0, 0,
-     1, 0, 0, 0},
-    {"seconds", OPT_F64, F(seconds), "S", "15", "length of a run", 0, 1, 3600, 0, 0, 0},
-    {"repeat", OPT_U64, F(repeats), "N", "5", "seeds; medians are shown", 0, 1, REPEATS_MAX, 0, 0,
-     0},
-    {"json", OPT_SWITCH, F(json), 0, 0, "one JSON object on stdout", 0, 0, 0, 0, 0, 0}};
+     1},
+    {"seconds", OPT_F64, F(seconds), "S", "15", "length of a run", 0, 1, 3600},
+    {"repeat", OPT_U64, F(repeats), "N", "5", "seeds; medians are shown", 0, 1, REPEATS_MAX},
+    {"json", OPT_SWITCH, F(json), 0, 0, "one JSON object on stdout"}};
 
 static const struct opts options = {
     .command = "hubbub bench straggler",

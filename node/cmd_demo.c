@@ -20,14 +20,12 @@ struct flags {
 #define F(field) offsetof(struct flags, field)
 
 static const struct opt table[] = {
-    {"json", OPT_SWITCH, F(json), 0, 0, "the table on stdout as one JSON object", "options", 0, 0,
-     0, 0, 0},
-    {"out", OPT_STRING, F(out_dir), "DIR", "", "keep the models, as DIR/alone-1.npz and so on", 0,
-     0, 0, 0, 0, 0},
+    {"json", OPT_SWITCH, F(json), 0, 0, "the table on stdout as one JSON object", "options"},
+    {"out", OPT_STRING, F(out_dir), "DIR", "", "keep the models, as DIR/alone-1.npz and so on"},
     {"slow-peer", OPT_U64, F(slow_peer), "I", "0", "make peer I four times slower; 0: none", 0, 0,
-     N_PEERS, 0, 0, 0},
+     N_PEERS},
     {"late-peer", OPT_U64, F(late_peer), "I", "0", "start peer I ten seconds late; 0: none", 0, 0,
-     N_PEERS, 0, 0, 0},
+     N_PEERS},
 };
 
 static const struct opts options = {
