@@ -1,6 +1,7 @@
 /* hubbub bench straggler: what one slow peer costs the others. Real processes over loopback, the
  * same run with and without it, in turn. */
 #include "bench/bench.h"
+#include "bench/cmd_bench.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -38,10 +39,13 @@ static const struct opt table[] = {
     {"repeat", OPT_U64, F(repeats), "N", "5", "seeds; medians are shown", 0, 1, REPEATS_MAX},
     {"json", OPT_SWITCH, F(json), 0, 0, "one JSON object on stdout"}};
 
-static const struct opts options = {
+const struct opts bench_straggler_options = {
     .command = "hubbub bench straggler",
     .summary = "time to an accuracy of the mean model, with and without a slow peer",
     .usage = "[OPTIONS]",
+    .examples = "  hubbub bench straggler\n"
+                "  hubbub bench straggler --nodes 8 --slow 10 --seconds 30\n"
+                "  hubbub bench straggler --repeat 1 --json > straggler.json\n",
     .table = table,
     .n = sizeof table / sizeof table[0],
     .no_environment = true};
@@ -209,11 +213,9 @@ int bench_straggler(int argc, char **argv)
 {
     struct bench b = {0};
     struct error err;
-    int n_operands, rc = opts_parse(&options, &b.o, argc, argv, &n_operands, &err);
-    if (rc == OPTS_HELP) {
-        opts_help(&options, stdout);
+    int n_operands, rc = opts_parse(&bench_straggler_options, &b.o, argc, argv, &n_operands, &err);
+    if (rc == OPTS_DONE)
         return 0;
-    }
     if (rc == 0)
         rc = data_open(&b.data, "fashion-mnist", &err);
     if (rc == 0)

@@ -1,4 +1,5 @@
 #include "bench/bench.h"
+#include "bench/cmd_bench.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -42,6 +43,7 @@ static const struct opt table[] = {
      .arg = "N",
      .fallback = "64",
      .help = "samples of a minibatch",
+     .alias = "batch-size",
      .min = 1,
      .max = 65536},
     {.name = "optimizer",
@@ -63,15 +65,15 @@ static const struct opt table[] = {
     {.name = "json", .type = OPT_SWITCH, .offset = FIELD(json), .help = "print one JSON object"},
 };
 
-static const struct opts options = {
+const struct opts bench_train_options = {
     .command = "hubbub bench train",
-    .summary = "full training steps against the bare matrix products of the same step,\n"
-               "the core's peak, and the mixing kernel against a plain loop; one thread",
+    .summary = "training steps against their bare matrix products, the mixing kernel; one thread",
     .usage = "[OPTIONS]",
-    .examples = "  taskset -c 1 hubbub bench train --optimizer qgm\n",
+    .examples = "  taskset -c 1 hubbub bench train\n"
+                "  taskset -c 1 hubbub bench train --optimizer qgm --seconds 30\n"
+                "  hubbub bench train --data blobs:classes=3,features=8 --model softmax --json\n",
     .table = table,
-    .n = sizeof table / sizeof table[0],
-};
+    .n = sizeof table / sizeof table[0]};
 
 enum { ROUNDS = 25, SLICE = 65536 };
 
@@ -261,11 +263,9 @@ int bench_train(int argc, char **argv)
     struct model m;
     struct shard shard = {0};
     int n_operands = 0;
-    int rc = opts_parse(&options, &o, argc, argv, &n_operands, &err);
-    if (rc == OPTS_HELP) {
-        opts_help(&options, stdout);
+    int rc = opts_parse(&bench_train_options, &o, argc, argv, &n_operands, &err);
+    if (rc == OPTS_DONE)
         return 0;
-    }
     if (rc == 0 && n_operands > 0)
         rc = error_set(&err, ERR_USAGE, "no operand is expected, but '%s' stands there", argv[1]);
     if (rc == 0)

@@ -2,7 +2,11 @@
 #ifndef HUBBUB_BENCH_CMD_BENCH_H
 #define HUBBUB_BENCH_CMD_BENCH_H
 
+#include "base/opts.h"
+
 /* argv[0] is "bench"; returns the exit code of the process. */
 int cmd_bench(int argc, char **argv);
+
+extern const struct opts bench_train_options, bench_straggler_options;
 
 #endif

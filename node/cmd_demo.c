@@ -28,7 +28,7 @@ static const struct opt table[] = {
      N_PEERS},
 };
 
-static const struct opts options = {
+const struct opts cmd_demo_options = {
     .command = "hubbub demo",
     .summary = "five peers with two classes of Fashion-MNIST each, alone and together",
     .usage = "[OPTIONS]",
@@ -145,11 +145,9 @@ int cmd_demo(int argc, char **argv)
     struct flags flags = {0};
     struct error err = {0};
     struct swarm_result one[SWARM_MAX] = {0}, all[SWARM_MAX] = {0};
-    int n_operands, rc = opts_parse(&options, &flags, argc, argv, &n_operands, &err);
-    if (rc == OPTS_HELP) {
-        opts_help(&options, stdout);
+    int n_operands, rc = opts_parse(&cmd_demo_options, &flags, argc, argv, &n_operands, &err);
+    if (rc == OPTS_DONE)
         return 0;
-    }
     if (rc == 0 && n_operands > 0)
         rc = error_set(&err, ERR_USAGE, "'%s' is no option of hubbub demo", argv[1]);
     if (rc == 0 && (rc = run_alone(&flags, one, &err)) == 0)

@@ -89,7 +89,8 @@ static const struct opt table[] = {
 
     {"model", OPT_STRING, F(model), "SPEC", "mlp:784-256-128-10", "softmax or mlp:IN-...-OUT",
      "training"},
-    {"batch", OPT_U64, F(batch), "N", "64", "samples in a minibatch", 0, 1, 65536},
+    {"batch", OPT_U64, F(batch), "N", "64", "samples in a minibatch", 0, 1, 65536,
+     .alias = "batch-size"},
     {"lr", OPT_F64, F(lr), "X", "0.05", "learning rate", 0, 0, 1000},
     {"lr-schedule", OPT_CHOICE, F(schedule), "HOW", "auto",
      "constant, cosine, auto: cosine where --until names epochs or steps", 0, 0, 0, schedules},
@@ -131,7 +132,7 @@ static const struct opt table[] = {
      "leave when the process that started this one ends"},
 };
 
-static const struct opts options = {
+const struct opts cmd_node_options = {
     .command = "hubbub node",
     .summary = "one peer: trains on its shard and averages weights with the others",
     .usage = "[OPTIONS]",
@@ -320,22 +321,18 @@ int cmd_node(int argc, char **argv)
     struct flags flags = {.optimizer = -1};
     struct node_config *config = calloc(1, sizeof *config);
     struct error err = {0};
-    int n_operands, rc = opts_parse(&options, &flags, argc, argv, &n_operands, &err);
-    if (rc == OPTS_HELP) {
-        opts_help(&options, stdout);
-    } else {
-        if (rc == 0 && n_operands > 0)
-            rc = error_set(&err, ERR_USAGE, "'%s' is no option of hubbub node", argv[1]);
-        if (rc == 0 && flags.die_with_parent)
-            rc = follow_parent(&err);
-        log_set_level(flags.verbose ? LOG_DEBUG : flags.quiet ? LOG_WARN : LOG_INFO);
-        if (rc == 0)
-            rc = make_config(&flags, config, &err);
-        if (rc == 0)
-            rc = node_run(config, &err);
-        if (rc != 0)
-            log_error("%s", err.text);
-    }
+    int n_operands, rc = opts_parse(&cmd_node_options, &flags, argc, argv, &n_operands, &err);
+    if (rc == 0 && n_operands > 0)
+        rc = error_set(&err, ERR_USAGE, "'%s' is no option of hubbub node", argv[1]);
+    if (rc == 0 && flags.die_with_parent)
+        rc = follow_parent(&err);
+    log_set_level(flags.verbose ? LOG_DEBUG : flags.quiet ? LOG_WARN : LOG_INFO);
+    if (rc == 0)
+        rc = make_config(&flags, config, &err);
+    if (rc == 0)
+        rc = node_run(config, &err);
+    if (rc < 0)
+        log_error("%s", err.text);
     free(config);
-    return rc == OPTS_HELP ? 0 : -rc;
+    return rc == OPTS_DONE ? 0 : -rc;
 }

@@ -2,8 +2,12 @@
 #ifndef HUBBUB_NODE_CMD_NODE_H
 #define HUBBUB_NODE_CMD_NODE_H
 
+#include "base/opts.h"
+
 int cmd_node(int argc, char **argv);
 int cmd_up(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
+
+extern const struct opts cmd_node_options, cmd_up_options, cmd_demo_options;
 
 #endif

@@ -21,7 +21,7 @@ static const struct opt table[] = {
      "the results on stdout as one JSON object"},
 };
 
-static const struct opts options = {
+const struct opts cmd_up_options = {
     .command = "hubbub up",
     .summary = "starts n peers on this machine, each with its shard, and shows how they ended",
     .usage = "[-n N] [--json] [-- FLAGS OF hubbub node]",
@@ -30,7 +30,8 @@ static const struct opts options = {
                 "  hubbub up -n 2 --json -- --data blobs:classes=3,features=8 --model softmax\n",
     .table = table,
     .n = sizeof table / sizeof table[0],
-    .no_environment = true};
+    .no_environment = true,
+    .after_dashes = &cmd_node_options};
 
 static void print_json(struct swarm_result *results, uint32_t n)
 {
@@ -68,9 +69,8 @@ int cmd_up(int argc, char **argv)
     struct error err = {0};
     struct swarm_plan *plan = calloc(1, sizeof *plan);
     struct swarm_result results[SWARM_MAX];
-    int n_operands, rc = opts_parse(&options, &flags, argc, argv, &n_operands, &err);
-    if (rc == OPTS_HELP) {
-        opts_help(&options, stdout);
+    int n_operands, rc = opts_parse(&cmd_up_options, &flags, argc, argv, &n_operands, &err);
+    if (rc == OPTS_DONE) {
         free(plan);
         return 0;
     }

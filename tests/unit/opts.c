@@ -93,7 +93,7 @@ Test(opts, flags_and_operands)
     cr_assert_str_eq(argv[1], "a");
     cr_assert_str_eq(argv[2], "b");
     cr_assert_str_eq(argv[3], "--c");
-    cr_assert_eq(parse(&t, "--count 5 --help", &n, argv, &err), OPTS_HELP);
+    cr_assert_eq(parse(&t, "--count 5 --help", &n, argv, &err), OPTS_DONE);
 }
 
 Test(opts, bad_values_are_named)
