@@ -3,11 +3,9 @@
 
 #include "base/log.h"
 #include "base/opts.h"
+#include "node/addresses.h"
 #include "node/node.h"
 
-#include <arpa/inet.h>
-#include <ctype.h>
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +13,9 @@
 #include <unistd.h>
 
 struct flags {
-    const char *run, *listen, *peers_file, *data, *model, *out, *snapshot_dir;
+    const char *run, *listen, *advertise, *peers_file, *data, *model, *out, *snapshot_dir;
     struct opt_list peers, until;
-    uint32_t shard[2]; /* i, n as the user counts */
+    uint32_t shard[2]; /* i, n as the user counts; 0, 0: by my place in the list of peers */
     struct gossip_every every;
     double lr, momentum, eval_every, slow;
     uint64_t batch, seed, open, settle, join_timeout, report_every, min_peers, pace, snapshot_every;
@@ -30,13 +28,17 @@ static int parse_shard(const char *text, void *field, struct error *err)
     uint32_t *shard = field;
     char copy[64];
     uint64_t i, n;
+    shard[0] = shard[1] = 0;
+    if (strcmp(text, "auto") == 0)
+        return 0;
     snprintf(copy, sizeof copy, "%s", text);
     char *slash = strchr(copy, '/');
     if (slash != NULL)
         *slash = '\0';
     if (slash == NULL || !parse_u64(copy, &i) || !parse_u64(slash + 1, &n) || i < 1 || i > n ||
         n > UINT32_MAX)
-        return error_set(err, ERR_USAGE, "'%s' is not i/n with 1 <= i <= n, such as 2/5", text);
+        return error_set(err, ERR_USAGE,
+                         "'%.100s' is not i/n with 1 <= i <= n, such as 2/5, nor auto", text);
     shard[0] = (uint32_t)i;
     shard[1] = (uint32_t)n;
     return 0;
@@ -58,9 +60,59 @@ static int parse_every(const char *text, void *field, struct error *err)
     if (parse_duration(text, &every->period_us) && every->period_us >= 1000)
         return 0;
     return error_set(err, ERR_USAGE,
-                     "'%s' is neither auto, nor a number of local steps from 1 to 1000000, nor a "
-                     "duration of at least 1ms",
+                     "'%.100s' is neither auto, nor a number of local steps from 1 to 1000000, nor "
+                     "a duration of at least 1ms",
                      text);
+}
+
+/* One "key=value" of --until. */
+static int parse_goal(const char *text, struct until *until, struct error *err)
+{
+    const char *value = strchr(text, '=');
+    size_t n = value != NULL ? (size_t)(value - text) : 0;
+    double x;
+    uint64_t count;
+    if (n == 6 && strncmp(text, "epochs", n) == 0 && parse_f64(value + 1, &x) && x > 0 && x < 1e9)
+        until->epochs = x;
+    else if (n == 5 && strncmp(text, "steps", n) == 0 && parse_u64(value + 1, &count) && count > 0)
+        until->steps = count;
+    else if (n == 7 && strncmp(text, "seconds", n) == 0 && parse_f64(value + 1, &x) && x > 0 &&
+             x < 1e9)
+        until->duration_us = (uint64_t)(x * 1e6);
+    else if (n == 3 && strncmp(text, "acc", n) == 0 && parse_f64(value + 1, &x) && x > 0 && x <= 1)
+        until->accuracy = x;
+    else
+        return error_set(err, ERR_USAGE,
+                         "'%.100s' is not epochs=N, steps=N, seconds=S or acc=A with a "
+                         "positive number (A at most 1)",
+                         text);
+    return 0;
+}
+
+static int parse_goals(const char *text, struct until *until, struct error *err)
+{
+    char copy[256], *rest = copy, *goal;
+    if (snprintf(copy, sizeof copy, "%s", text) >= (int)sizeof copy)
+        return error_set(err, ERR_USAGE, "the value is longer than %zu bytes", sizeof copy - 1);
+    int rc = 0;
+    while (rc == 0 && (goal = strsep(&rest, ",")) != NULL)
+        rc = parse_goal(goal, until, err);
+    return rc;
+}
+
+static int look_at_goals(const char *text, void *field, struct error *err)
+{
+    struct until ignored;
+    (void)field;
+    return parse_goals(text, &ignored, err);
+}
+
+static int look_at_run(const char *text, void *field, struct error *err)
+{
+    (void)field;
+    size_t n = strlen(text);
+    return n > 0 && n < 64 ? 0
+                           : error_set(err, ERR_USAGE, "a name has 1 to 63 characters, not %zu", n);
 }
 
 static const char *const schedules[] = {"auto", "constant", "cosine", NULL};
@@ -70,9 +122,14 @@ static const char *const ends[] = {"vote", "own", NULL};
 #define F(field) offsetof(struct flags, field)
 
 static const struct opt table[] = {
-    {"run", OPT_STRING, F(run), "NAME", "default", "peers of one run train together", "who"},
-    {"listen", OPT_STRING, F(listen), "H:P", "", "take links here; port 0 picks one"},
-    {"peer", OPT_LIST, F(peers), "H:P", 0, "a peer to dial; may stand many times, may be myself"},
+    {"run", OPT_STRING, F(run), "NAME", "default", "peers of one run train together", "who",
+     .parse = look_at_run},
+    {"listen", OPT_STRING, F(listen), "H:P", "", "take links here; port 0 picks one",
+     .parse = address_parse},
+    {"advertise", OPT_STRING, F(advertise), "H:P", "",
+     "where others reach me, when that is not where I listen", .parse = address_parse},
+    {"peer", OPT_LIST, F(peers), "H:P", 0, "a peer to dial; may stand many times, may be myself",
+     .parse = address_parse},
     {"peers-file", OPT_STRING, F(peers_file), "FILE", "", "the same, one H:P a line, # comments"},
     {"min-peers", OPT_U64, F(min_peers), "N", "0", "linked peers to wait for before step 1", 0, 0,
      PEERS_MAX},
@@ -82,8 +139,9 @@ static const struct opt table[] = {
 
     {"data", OPT_STRING, F(data), "SPEC", "fashion-mnist",
      "fashion-mnist, a directory of IDX files, or blobs:classes=10,features=20", "data"},
-    {"shard", OPT_CUSTOM, F(shard), "i/n", "1/1", "my part of the data, 1/n to n/n", 0, 0, 0, 0,
-     parse_shard},
+    {"shard", OPT_CUSTOM, F(shard), "i/n", "1/1",
+     "my part of the data, 1/n to n/n; auto: by my place in the list of peers",
+     .parse = parse_shard},
     {"partition", OPT_CHOICE, F(partition), "HOW", "iid",
      "iid, labels (a few classes each), contiguous", 0, 0, 0, partition_names},
 
@@ -110,7 +168,8 @@ static const struct opt table[] = {
      GOSSIP_OPEN_PER_SLICE_MAX},
 
     {"until", OPT_LIST, F(until), "WHAT", "epochs=10",
-     "epochs=N, steps=N, seconds=S or acc=0.88; several: the first one met", "ending"},
+     "epochs=N, steps=N, seconds=S or acc=0.88; several: the first one met", "ending",
+     .parse = look_at_goals},
     {"end", OPT_CHOICE, F(end), "HOW", "vote",
      "vote: train on until most peers are done, then agree; own: just leave", 0, 0, 0, ends},
     {"settle", OPT_DURATION, F(settle), "TIME", "10s", "longest time to agree at the end"},
@@ -138,134 +197,10 @@ const struct opts cmd_node_options = {
     .usage = "[OPTIONS]",
     .examples = "  hubbub node --listen 127.0.0.1:7701 --peer 127.0.0.1:7702 --shard 1/2 --out a.npz\n"
                 "  hubbub node --listen 127.0.0.1:7702 --peer 127.0.0.1:7701 --shard 2/2 --out b.npz\n"
+                "  hubbub node --insecure --listen 10.0.0.2:7700 --peers-file peers.txt --shard auto\n"
                 "  hubbub node --gossip off --until epochs=5 --out alone.npz\n",
     .table = table,
     .n = sizeof table / sizeof table[0]};
-
-/* One "key=value" of --until. */
-static int parse_goal(const char *text, struct until *until, struct error *err)
-{
-    const char *value = strchr(text, '=');
-    size_t n = value != NULL ? (size_t)(value - text) : 0;
-    double x;
-    uint64_t count;
-    if (n == 6 && strncmp(text, "epochs", n) == 0 && parse_f64(value + 1, &x) && x > 0 && x < 1e9)
-        until->epochs = x;
-    else if (n == 5 && strncmp(text, "steps", n) == 0 && parse_u64(value + 1, &count) && count > 0)
-        until->steps = count;
-    else if (n == 7 && strncmp(text, "seconds", n) == 0 && parse_f64(value + 1, &x) && x > 0 &&
-             x < 1e9)
-        until->duration_us = (uint64_t)(x * 1e6);
-    else if (n == 3 && strncmp(text, "acc", n) == 0 && parse_f64(value + 1, &x) && x > 0 && x <= 1)
-        until->accuracy = x;
-    else
-        return error_set(err, ERR_USAGE,
-                         "--until: '%s' is not epochs=N, steps=N, seconds=S or acc=A with a "
-                         "positive number (A at most 1)",
-                         text);
-    return 0;
-}
-
-static int parse_until(const struct opt_list *list, struct until *until, struct error *err)
-{
-    for (uint32_t i = 0; i < list->n; i++) {
-        char copy[256], *rest = copy, *goal;
-        if (snprintf(copy, sizeof copy, "%s", list->values[i]) >= (int)sizeof copy)
-            return error_set(err, ERR_USAGE, "--until: value too long");
-        while ((goal = strsep(&rest, ",")) != NULL) {
-            int rc = parse_goal(goal, until, err);
-            if (rc != 0)
-                return rc;
-        }
-    }
-    return 0;
-}
-
-/* By address or by the one name that never means another machine: "127.example.org" may. */
-static bool is_loopback(const char *host)
-{
-    struct in_addr v4;
-    bool is_v4 = inet_pton(AF_INET, host, &v4) == 1;
-    return (is_v4 && ntohl(v4.s_addr) >> 24 == 127) || strcmp(host, "::1") == 0 ||
-           strcmp(host, "localhost") == 0;
-}
-
-static int check_address(const char *what, const char *text, bool insecure, struct host_port *at,
-                         struct error *err)
-{
-    if (!parse_host_port(text, at))
-        return error_set(err, ERR_USAGE,
-                         "%s: '%s' is not HOST:PORT, such as 10.0.0.2:7700 or [::1]:7700", what,
-                         text);
-    if (!insecure && !is_loopback(at->host))
-        return error_set(err, ERR_USAGE,
-                         "%s: %s is not this machine, and links are plain TCP: whoever can reach "
-                         "the port can read and change the model. On a network you trust say "
-                         "--insecure; otherwise use a tunnel (ssh -L, WireGuard)",
-                         what, text);
-    return 0;
-}
-
-static int add_address(struct node_config *c, const char *what, const char *text, bool insecure,
-                       struct error *err)
-{
-    if (c->n_addresses == NODE_ADDRESSES_MAX)
-        return error_set(err, ERR_USAGE, "%s: more than %d peers", what, NODE_ADDRESSES_MAX);
-    struct host_port *at = &c->addresses[c->n_addresses];
-    int rc = check_address(what, text, insecure, at, err);
-    if (rc == 0 && at->port == 0)
-        return error_set(err, ERR_USAGE, "%s: '%s' has no port to dial", what, text);
-    for (uint32_t i = 0; rc == 0 && i < c->n_addresses; i++)
-        if (strcmp(c->addresses[i].host, at->host) == 0 && c->addresses[i].port == at->port)
-            return 0; /* named twice */
-    c->n_addresses += rc == 0;
-    return rc;
-}
-
-static int read_peers_file(struct node_config *c, const char *path, bool insecure,
-                           struct error *err)
-{
-    char *line = NULL, what[600];
-    size_t size = 0;
-    int rc = 0;
-    FILE *f = fopen(path, "r");
-    if (f == NULL)
-        return error_set(err, ERR_DATA, "--peers-file %s: %s", path, strerror(errno));
-    for (unsigned number = 1; rc == 0 && getline(&line, &size, f) >= 0; number++) {
-        line[strcspn(line, "#\r\n")] = '\0';
-        char *start = line;
-        while (isspace((unsigned char)*start))
-            start++;
-        for (char *end = start + strlen(start); end > start && isspace((unsigned char)end[-1]);)
-            *--end = '\0';
-        snprintf(what, sizeof what, "%s line %u", path, number);
-        if (*start != '\0' && (rc = add_address(c, what, start, insecure, err)) != 0)
-            rc = err->code = ERR_DATA;
-    }
-    if (rc == 0 && ferror(f))
-        rc = error_set(err, ERR_DATA, "--peers-file %s: %s", path, strerror(errno));
-    free(line);
-    fclose(f);
-    return rc;
-}
-
-static int set_addresses(const struct flags *f, struct node_config *c, struct error *err)
-{
-    int rc = 0;
-    if (f->listen[0] != '\0') {
-        c->listens = true;
-        rc = check_address("--listen", f->listen, f->insecure, &c->listen, err);
-    }
-    for (uint32_t i = 0; rc == 0 && i < f->peers.n; i++)
-        rc = add_address(c, "--peer", f->peers.values[i], f->insecure, err);
-    if (rc == 0 && f->peers_file[0] != '\0')
-        rc = read_peers_file(c, f->peers_file, f->insecure, err);
-    if (rc == 0 && c->gossip != GOSSIP_CHOICE_OFF && !c->listens && c->n_addresses == 0)
-        return error_set(err, ERR_USAGE,
-                         "nobody to train with: give --listen and --peer (or --peers-file), or "
-                         "--gossip off to train alone");
-    return rc;
-}
 
 static int make_config(const struct flags *f, struct node_config *c, struct error *err)
 {
@@ -273,7 +208,7 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
         .run = f->run,
         .data_spec = f->data,
         .model_spec = f->model,
-        .shard = f->shard[0] - 1,
+        .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
         .n_shards = f->shard[1],
         .partition = (enum partition)f->partition,
         .optim = {.schedule = f->schedule == 2 ? LR_COSINE : LR_CONSTANT,
@@ -300,11 +235,16 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
     c->optim.kind = f->optimizer >= 0                    ? (enum optimizer)f->optimizer
                     : c->gossip == GOSSIP_CHOICE_OFF ? OPTIM_SGD
                                                        : OPTIM_QGM;
-    if (f->run[0] == '\0' || strlen(f->run) >= 64)
-        return error_set(err, ERR_USAGE, "--run: a name has 1 to 63 characters, not %zu",
-                         strlen(f->run));
-    int rc = parse_until(&f->until, &c->until, err);
-    return rc != 0 ? rc : set_addresses(f, c, err);
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < f->until.n; i++)
+        rc = parse_goals(f->until.values[i], &c->until, err);
+    const struct address_flags addresses = {.listen = f->listen,
+                                            .advertise = f->advertise,
+                                            .peers_file = f->peers_file,
+                                            .peers = &f->peers,
+                                            .insecure = f->insecure,
+                                            .decide_shard = f->shard[0] == 0};
+    return rc != 0 ? rc : addresses_set(&addresses, c, err);
 }
 
 /* The parent may have gone before we asked to be told: then we are someone else's child. */

@@ -39,6 +39,7 @@ struct node_config {
     enum partition partition;
     bool listens;
     struct host_port listen;
+    const char *advertise; /* H:P for HELLO; "": where it listens */
     struct host_port addresses[NODE_ADDRESSES_MAX];
     uint32_t n_addresses;
     struct optim_config optim; /* steps are filled in from until */

@@ -85,7 +85,8 @@ static void send_hello(struct node *n, struct tcp_link *link)
     snprintf(h->run, sizeof h->run, "%s", n->config.run);
     snprintf(h->model, sizeof h->model, "%s", n->model.spec);
     snprintf(h->data, sizeof h->data, "%s", n->data_name);
-    snprintf(h->address, sizeof h->address, "%.255s", n->listen_name);
+    snprintf(h->address, sizeof h->address, "%.255s",
+             n->config.advertise[0] != '\0' ? n->config.advertise : n->listen_name);
     h->dim = n->model.dim;
     h->slice = NODE_SLICE_FLOATS;
     h->shard = n->config.shard;
