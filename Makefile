@@ -89,8 +89,15 @@ clean:
 	rm -rf build hubbub
 
 PREFIX ?= /usr/local
+# $(call install_page,KIND,PLACE): what the program itself prints.
+install_page = $(BUILD)/hubbub docs $(1) >$(BUILD)/hubbub.$(1) && \
+               install -D -m 644 $(BUILD)/hubbub.$(1) $(DESTDIR)$(PREFIX)/share/$(2)
 install: all
 	install -D -m 755 $(BUILD)/hubbub $(DESTDIR)$(PREFIX)/bin/hubbub
+	$(call install_page,man,man/man1/hubbub.1)
+	$(call install_page,bash,bash-completion/completions/hubbub)
+	$(call install_page,zsh,zsh/site-functions/_hubbub)
+	$(call install_page,fish,fish/vendor_completions.d/hubbub.fish)
 
 # ---- packages ------------------------------------------------------------------------------
 deps: deps-build deps-data deps-test

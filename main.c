@@ -1,4 +1,7 @@
 /* hubbub: picks the command. */
+#include "base/docs.h"
+#include "base/error.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "bench/cmd_bench.h"
 #include "node/cmd_node.h"
@@ -7,6 +10,10 @@
 #include <string.h>
 
 #define VERSION "0.1.0"
+#define DATE    "2026-11-24"
+#define SUMMARY "trains one model on many machines with no coordinator"
+
+static int cmd_docs(int argc, char **argv);
 
 static const struct {
     const char *name, *summary;
@@ -16,13 +23,64 @@ static const struct {
     {"up", "starts n peers on this machine", cmd_up},
     {"demo", "five peers with two classes each, alone and together", cmd_demo},
     {"bench", "figures of this machine", cmd_bench},
+    {"docs", "the manual page, and completions for bash, zsh and fish", cmd_docs},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
+static const struct opts docs_options = {
+    .command = "hubbub docs",
+    .summary = "prints the manual page, or what completes the command line in a shell",
+    .usage = "man|bash|zsh|fish",
+    .examples = "  hubbub docs man | man -l -\n"
+                "  source <(hubbub docs bash)\n"
+                "  hubbub docs fish > ~/.config/fish/completions/hubbub.fish\n",
+    .operands = "man bash zsh fish",
+    .no_environment = true};
+
+static const struct opts *const all_options[] = {
+    &cmd_node_options,    &cmd_up_options,          &cmd_demo_options,
+    &bench_train_options, &bench_straggler_options, &docs_options,
+};
+
+static const struct docs docs = {
+    .program = "hubbub",
+    .summary = SUMMARY,
+    .version = VERSION,
+    .date = DATE,
+    .description =
+        "Each peer keeps its own copy of the weights and its own shard of the data, trains on it "
+        "without waiting for anybody, and now and then averages weights with a random peer over "
+        "TCP. What comes out is one good model on every peer, through crashes, stragglers and "
+        "latecomers.\n\n"
+        "The result is on stdout, the log on stderr.",
+    .commands = all_options,
+    .n = sizeof all_options / sizeof all_options[0]};
+
+static const struct {
+    const char *name;
+    void (*print)(const struct docs *d, FILE *out);
+} pages[] = {{"man", docs_man}, {"bash", docs_bash}, {"zsh", docs_zsh}, {"fish", docs_fish}};
+
+static int cmd_docs(int argc, char **argv)
+{
+    struct error err;
+    int n_operands, rc = opts_parse(&docs_options, NULL, argc, argv, &n_operands, &err);
+    for (size_t i = 0; rc == 0 && n_operands == 1 && i < sizeof pages / sizeof pages[0]; i++)
+        if (strcmp(argv[1], pages[i].name) == 0) {
+            pages[i].print(&docs, stdout);
+            return 0;
+        }
+    if (rc == 0)
+        rc = error_set(&err, ERR_USAGE, "hubbub docs: say one of man, bash, zsh, fish");
+    if (rc < 0)
+        log_error("%s", err.text);
+    return rc == OPTS_DONE ? 0 : -rc;
+}
+
 static void help(FILE *out)
 {
-    fprintf(out, "hubbub trains one model on many machines with no coordinator.\n\n"
+    fprintf(out, "hubbub " SUMMARY ".\n\n"
                  "usage: hubbub COMMAND [OPTIONS]\n\n");
     for (int i = 0; i < N_COMMANDS; i++)
         fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);

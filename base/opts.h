@@ -64,7 +64,8 @@ struct opts {
     const char *examples; /* lines, each indented by two spaces */
     const struct opt *table;
     size_t n;
-    bool no_environment; /* read neither HUBBUB_* nor a config file (it only passes flags on) */
+    bool no_environment;  /* read neither HUBBUB_* nor a config file (it only passes flags on) */
+    const char *operands; /* words that may stand as operands, apart by spaces; or NULL */
     const struct opts *after_dashes; /* whose options stand after "--"; or NULL */
 };
 
