@@ -31,9 +31,10 @@ static void plain(const char *text, FILE *out)
     }
 }
 
-static void font(char letter, const char *before, const char *text, FILE *out)
+/* `before` as it stands; then, in the font, `mark` as it stands and the text. */
+static void font(char letter, const char *before, const char *mark, const char *text, FILE *out)
 {
-    fprintf(out, "%s\\f%c", before, letter);
+    fprintf(out, "%s\\f%c%s", before, letter, mark);
     plain(text, out);
     fputs("\\fR", out);
 }
@@ -80,23 +81,23 @@ static void option(const struct opts *o, const struct opt *opt, FILE *out)
     char text[VARIABLE_MAX], letter[2] = {opt->letter, '\0'};
     fputs(".TP\n", out);
     if (opt->letter != '\0')
-        font('B', "\\-", letter, out);
-    font('B', opt->letter != '\0' ? ", \\-\\-" : "\\-\\-", opt->name, out);
+        font('B', "", "\\-", letter, out);
+    font('B', opt->letter != '\0' ? ", " : "", "\\-\\-", opt->name, out);
     if (opt->alias != NULL)
-        font('B', ", \\-\\-", opt->alias, out);
+        font('B', ", ", "\\-\\-", opt->alias, out);
     if (opt->arg != NULL)
-        font('I', " ", opt->arg, out);
+        font('I', " ", "", opt->arg, out);
     fputc('\n', out);
     prose(opt->help, out);
     fputs(".\n", out);
     if (opt->fallback != NULL && *opt->fallback != '\0') {
-        font('B', "Default: ", opt->fallback, out);
+        font('B', "Default: ", "", opt->fallback, out);
         fputs(".\n", out);
     }
     bool is_own = opt >= o->table && opt < o->table + o->n;
     if (!o->no_environment && (is_own || opt->type == OPT_STRING)) {
         opts_variable(opt->name, text);
-        font('B', "Environment: \\%", text, out); /* \%: one word, not hyphenated */
+        font('B', "Environment: ", "\\%", text, out); /* \%: one word, not hyphenated */
         fputs(".\n", out);
     }
 }
@@ -108,14 +109,14 @@ static void command(const struct opts *o, FILE *out)
     fputc('\n', out);
     prose(o->summary, out);
     fputs(".\n.PP\n", out);
-    font('B', "", o->command, out);
+    font('B', "", "", o->command, out);
     fputc(' ', out);
     plain(o->usage, out);
     fputc('\n', out);
     for (size_t i = 0; i < opts_count(o); i++) {
         const struct opt *opt = opts_at(o, i);
         if (opt->group != NULL) {
-            font('I', ".PP\n", opt->group, out);
+            font('I', ".PP\n", "", opt->group, out);
             fputc('\n', out);
         }
         option(o, opt, out);
@@ -165,7 +166,7 @@ void docs_man(const struct docs *d, FILE *out)
     plain(d->summary, out);
     fputs("\n.SH SYNOPSIS\n", out);
     for (size_t i = 0; i < d->n; i++) {
-        font('B', i > 0 ? ".br\n" : "", d->commands[i]->command, out);
+        font('B', i > 0 ? ".br\n" : "", "", d->commands[i]->command, out);
         fputc(' ', out);
         plain(d->commands[i]->usage, out);
         fputc('\n', out);
