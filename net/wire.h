@@ -55,7 +55,7 @@ struct wire_hello {
     char run[WIRE_TEXT_MAX];
     char model[WIRE_TEXT_MAX];   /* canonical spec */
     char data[WIRE_TEXT_MAX];    /* data set, split and seed, in words */
-    char address[WIRE_TEXT_MAX]; /* where it listens, "" when nowhere */
+    char address[WIRE_TEXT_MAX]; /* where others reach it, "" when nowhere */
     uint64_t dim;
     uint32_t slice;                   /* floats in a slice */
     uint32_t shard, n_shards;         /* from 0 */
