@@ -41,6 +41,7 @@ uint32_t peers_add(struct peers *p, void *link, const struct wire_hello *hello,
         return PEERS_MAX;
     struct peer *peer = &p->slots[i];
     *peer = (struct peer){.link = link,
+                          .serial = ++p->n_added,
                           .state = hello->state,
                           .step = hello->step,
                           .shard = hello->shard,

@@ -15,6 +15,7 @@ enum { PEERS_MAX = 256 };
 
 struct peer {
     void *link; /* NULL: the slot is free */
+    uint32_t serial; /* of this peer's stay: another one in the slot has another */
     uint8_t id[WIRE_PEER_ID_BYTES];
     enum peer_state state;
     uint64_t step;
@@ -27,7 +28,7 @@ struct peer {
 struct peers {
     uint8_t self[WIRE_PEER_ID_BYTES];
     struct peer slots[PEERS_MAX];
-    uint32_t n_linked;
+    uint32_t n_linked, n_added;
     uint32_t n_goodbyes; /* peers that left because their training was over */
     uint32_t neighbours[PEERS_MAX], n_neighbours; /* slots to draw from */
 };

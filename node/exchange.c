@@ -85,6 +85,7 @@ static void give_job(struct node *n, const struct gossip_action *action)
                       .buffer = buffer,
                       .base = base,
                       .peer = action->job.peer,
+                      .peer_serial = n->peers.slots[action->job.peer].serial,
                       .data = pool_data(&n->pool, buffer),
                       .base_data = base == GOSSIP_NONE ? NULL : pool_data(&n->pool, base),
                       .offset = slice_offset(action->job.slice),
@@ -214,9 +215,11 @@ void exchange_completed(struct node *n, const struct completion *c)
         if (job->base != GOSSIP_NONE)
             pool_unref(&n->pool, job->base);
     }
-    if (c->nonfinite)
+    const struct peer *peer = &n->peers.slots[job->peer];
+    bool still_there = peer->link != NULL && peer->serial == job->peer_serial;
+    if (c->nonfinite && still_there)
         peering_punish(n, job->peer, "its weights are not finite numbers");
-    if (job->measure && job->type != JOB_TAKE && n->peers.slots[job->peer].link != NULL)
+    if (job->measure && job->type != JOB_TAKE && still_there)
         peers_note_move(&n->peers, job->peer, c->moved);
     struct gossip_event event = {.type = GOSSIP_DONE,
                                  .done = {.exchange = job->exchange, .buffer = job->buffer}};
@@ -237,7 +240,7 @@ void *exchange_body(struct node *n, uint32_t slot, const struct wire_message *m)
     if (!fits(n, &m->tensor))
         return NULL;
     if (m->kind == WIRE_REQUEST)
-        buffer = pool_lend(&n->pool);
+        buffer = pool_lend(&n->pool, slot);
     else if (gossip_expects(n->gossip, slot, m->id))
         buffer = pool_take(&n->pool);
     return buffer == POOL_NONE ? NULL : pool_data(&n->pool, buffer);
@@ -275,7 +278,7 @@ void exchange_received(struct node *n, uint32_t slot, const struct wire_message 
     g->weight = m->tensor.weight;
     g->mass = m->tensor.mass;
     if (m->kind == WIRE_REQUEST && g->mode == GOSSIP_PULL) {
-        uint32_t lent = pool_lend(&n->pool);
+        uint32_t lent = pool_lend(&n->pool, slot);
         g->buffer = lent == POOL_NONE ? GOSSIP_NONE : lent;
     }
     exchange_drive(n, &event);

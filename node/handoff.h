@@ -28,7 +28,7 @@ struct job {
     enum job_type type;
     uint32_t exchange;    /* the gossip core's, for the completion */
     uint32_t buffer, base; /* handles, for the completion */
-    uint32_t peer;
+    uint32_t peer, peer_serial;
     float *data, *base_data;
     uint64_t offset, count; /* range of theta, floats */
     float c;

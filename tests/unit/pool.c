@@ -36,17 +36,32 @@ Test(pool, lend_limit)
     uint32_t lent[LENT];
     pool_init(&p, N, FLOATS, LENT);
     for (int i = 0; i < LENT; i++)
-        lent[i] = pool_lend(&p);
-    cr_assert_eq(pool_lend(&p), POOL_NONE);
+        lent[i] = pool_lend(&p, (uint32_t)i);
+    cr_assert_eq(pool_lend(&p, 9), POOL_NONE);
     for (int i = 0; i < N - LENT; i++)
         cr_assert_neq(pool_take(&p), POOL_NONE);
-    cr_assert_eq(pool_lend(&p), POOL_NONE);
+    cr_assert_eq(pool_lend(&p, 9), POOL_NONE);
     pool_ref(&p, lent[1]);
     pool_unref(&p, lent[1]);
-    cr_assert_eq(pool_lend(&p), POOL_NONE, "a write still holds it");
+    cr_assert_eq(pool_lend(&p, 9), POOL_NONE, "a write still holds it");
     pool_unref(&p, lent[1]);
-    cr_assert_eq(pool_lend(&p), lent[1]);
-    cr_assert_eq(pool_lend(&p), POOL_NONE);
+    cr_assert_eq(pool_lend(&p, 9), lent[1]);
+    cr_assert_eq(pool_lend(&p, 9), POOL_NONE);
+    pool_close(&p);
+}
+
+/* Half of them to one peer at the most. */
+Test(pool, lend_limit_of_a_peer)
+{
+    struct pool p;
+    pool_init(&p, N, FLOATS, LENT);
+    uint32_t first = pool_lend(&p, 1);
+    for (int i = 1; i < (LENT + 1) / 2; i++)
+        cr_assert_neq(pool_lend(&p, 1), POOL_NONE);
+    cr_assert_eq(pool_lend(&p, 1), POOL_NONE);
+    cr_assert_neq(pool_lend(&p, 2), POOL_NONE);
+    pool_unref(&p, first);
+    cr_assert_neq(pool_lend(&p, 1), POOL_NONE);
     pool_close(&p);
 }
 
@@ -55,7 +70,7 @@ Test(pool, taken_is_not_lent)
     struct pool p;
     pool_init(&p, N, FLOATS, LENT);
     for (int round = 0; round < 3; round++) {
-        uint32_t lent = pool_lend(&p);
+        uint32_t lent = pool_lend(&p, 9);
         pool_unref(&p, lent);
         uint32_t taken = pool_take(&p);
         cr_assert_eq(taken, lent, "the same buffer");
