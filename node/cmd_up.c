@@ -58,8 +58,7 @@ static void print_table(const struct swarm_result *results, uint32_t n)
         printf("%-5u %-20s %7.2f %% %10.2e %8.2f %8.1f %10.0f %9.1f %9.1f %5d\n", i + 1, classes,
                100 * swarm_number(r, "accuracy"), r->consensus, swarm_number(r, "epochs"),
                swarm_number(r, "steps_per_s"), swarm_number(r, "exchanges"),
-               swarm_number(r, "bytes_in") / 1e6, swarm_number(r, "bytes_out") / 1e6,
-               r->exit_code);
+               swarm_number(r, "bytes_in") / 1e6, swarm_number(r, "bytes_out") / 1e6, r->exit_code);
     }
 }
 

@@ -19,7 +19,7 @@ enum {
     EVERY_MAX = 4096
 };
 
-#define BUDGET 0.10 /* of the trainer's time; --gossip-every auto stays below */
+#define BUDGET          0.10 /* of the trainer's time; --gossip-every auto stays below */
 #define SETTLE_SCHEDULE (&(struct gossip_every){.period_us = SETTLE_PERIOD_US})
 
 static uint32_t neighbour(const void *ctx, uint32_t self, uint32_t k)
@@ -152,8 +152,8 @@ static void act(struct node *n, const struct gossip_action *action)
         peering_punish(n, action->punish.peer, action->punish.reason);
         break;
     case GOSSIP_ADOPTED:
-        log_info("took over the weights of %s at step %llu",
-                 n->peers.slots[n->adopt_slot].name, (unsigned long long)n->adopt_step);
+        log_info("took over the weights of %s at step %llu", n->peers.slots[n->adopt_slot].name,
+                 (unsigned long long)n->adopt_step);
         n->adopting = false;
         node_set_state(n, PEER_TRAINING);
         break;

@@ -15,11 +15,11 @@
 
 enum {
     TICK_MS = 20,
-    LOOK_US = 2000000,      /* how long a start looks for peers before it trains anyway */
-    ADOPT_LEAD_STEPS = 20,  /* a peer this little ahead is where we start: nothing to take over */
-    REFUSED_US = 10000000,  /* when everybody who answered by then refused: give up */
-    FINISH_US = 2000000,    /* what is open when leaving may take so long */
-    ORDERS_MAX = 8          /* JOB_TRAIN and the like, beside the exchanges' jobs */
+    LOOK_US = 2000000,     /* how long a start looks for peers before it trains anyway */
+    ADOPT_LEAD_STEPS = 20, /* a peer this little ahead is where we start: nothing to take over */
+    REFUSED_US = 10000000, /* when everybody who answered by then refused: give up */
+    FINISH_US = 2000000,   /* what is open when leaving may take so long */
+    ORDERS_MAX = 8         /* JOB_TRAIN and the like, beside the exchanges' jobs */
 };
 
 static bool gossips(const struct node *n)
@@ -84,11 +84,12 @@ static void fail(struct node *n, int code, const char *text)
 
 /* ---- the states, each looked at on every tick ----------------------------------------------- */
 
-/* Nobody compatible ever answered, and everybody who did refused us. */
+/* Nobody compatible was ever linked, and everybody who answered our dials refused. Who has not
+ * answered yet has REFUSED_US to do so, unless there is no such one. */
 static bool is_refused(const struct node *n, uint64_t now_us)
 {
-    bool over = peering_all_tried(n) || now_us - n->started_us > REFUSED_US;
-    return !n->ever_linked && n->n_refusals > 0 && over;
+    bool patient = now_us - n->started_us <= REFUSED_US && !peering_all_answered(n);
+    return !n->ever_linked && peering_n_refused(n) > 0 && !patient;
 }
 
 static void start_adoption(struct node *n, uint32_t slot)
@@ -136,13 +137,14 @@ static void tick_training(struct node *n, uint64_t now_us)
 {
     if (n->report.diverged) {
         char text[160];
-        snprintf(text, sizeof text, "training diverged: the loss of step %llu is not a finite "
-                 "number; try a smaller --lr than %g", (unsigned long long)n->report.step,
-                 (double)n->config.optim.lr);
+        snprintf(text, sizeof text,
+                 "training diverged: the loss of step %llu is not a finite "
+                 "number; try a smaller --lr than %g",
+                 (unsigned long long)n->report.step, (double)n->config.optim.lr);
         fail(n, ERR_FAILURE, text);
         return;
     }
-    if (gossips(n) && is_refused(n, now_us) && now_us - n->started_us > REFUSED_US) {
+    if (gossips(n) && is_refused(n, now_us)) {
         fail(n, ERR_INCOMPATIBLE, "every peer that answered refused to train with this one");
         return;
     }
@@ -266,8 +268,9 @@ static void finish(struct node *n, const struct trainer_report *report)
     exchange_count(n);
     bool done = n->error.code == 0 && !n->interrupted;
     peering_say_goodbye(n, done ? WIRE_BYE_DONE : WIRE_BYE_LEAVING,
-                        done ? "its training is over" : n->interrupted ? "it was told to stop"
-                                                                       : "it failed");
+                        done             ? "its training is over"
+                        : n->interrupted ? "it was told to stop"
+                                         : "it failed");
     struct tcp_traffic t = tcp_traffic(n->tcp);
     n->bytes_in = t.bytes_in;
     n->bytes_out = t.bytes_out;
@@ -323,8 +326,8 @@ static int open_inputs(struct node *n, struct error *err)
     struct node_config *c = &n->config;
     int rc = data_open(&n->data, c->data_spec, err);
     if (rc == 0)
-        rc = shard_make(&n->part, &n->data.train, c->partition, c->shard, c->n_shards, c->seed,
-                        err);
+        rc =
+            shard_make(&n->part, &n->data.train, c->partition, c->shard, c->n_shards, c->seed, err);
     if (rc == 0)
         rc = model_parse(&n->model, c->model_spec, n->data.train.n_features,
                          n->data.train.n_classes, err);
@@ -338,8 +341,9 @@ static int open_inputs(struct node *n, struct error *err)
     if (!c->schedule_is_given)
         c->optim.schedule = c->optim.steps > 0 ? LR_COSINE : LR_CONSTANT;
     if (c->optim.schedule == LR_COSINE && c->optim.steps == 0)
-        return error_set(err, ERR_USAGE, "--lr-schedule cosine needs a length: give epochs= or "
-                                         "steps= in --until");
+        return error_set(err, ERR_USAGE,
+                         "--lr-schedule cosine needs a length: give epochs= or "
+                         "steps= in --until");
     return 0;
 }
 
@@ -436,7 +440,7 @@ static int verdict(const struct node *n, struct error *err)
     if (n->report.until_failed)
         return error_set(err, ERR_UNREACHED, "--until acc=%g was not reached: %.4f at the end",
                          n->config.until.accuracy, n->report.accuracy);
-    if (gossips(n) && !n->ever_linked && n->n_refusals > 0)
+    if (gossips(n) && !n->ever_linked && peering_n_refused(n) > 0)
         return error_set(err, ERR_INCOMPATIBLE,
                          "trained alone: every peer that answered refused to train with this one");
     if (gossips(n) && !n->ever_linked)

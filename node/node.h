@@ -64,10 +64,10 @@ struct node_config {
 /* An address to dial: from the peer list. */
 struct address {
     struct host_port at;
-    struct tcp_link *link;  /* being dialled or in use; NULL: neither */
-    bool is_self;           /* it is we who answer there */
-    bool tried, refused;    /* an outcome is known; the peer there is incompatible */
-    bool has_served;        /* served_by is set */
+    struct tcp_link *link;                 /* being dialled or in use; NULL: neither */
+    bool is_self;                          /* it is we who answer there */
+    bool tried, refused;                   /* an outcome is known; the peer there is incompatible */
+    bool has_served;                       /* served_by is set */
     uint8_t served_by[WIRE_PEER_ID_BYTES]; /* who answered there last: no dial while it is linked */
     uint32_t n_failures;
     uint64_t next_dial_us;
@@ -109,13 +109,12 @@ struct node {
 
     enum peer_state state;
     bool ever_linked, interrupted, adopting, stop_given, trains;
-    uint32_t adopt_slot;   /* from whom; PEERS_MAX if none */
+    uint32_t adopt_slot; /* from whom; PEERS_MAX if none */
     uint64_t adopt_step, adopt_retry_us;
     uint64_t started_us, trained_us, state_us; /* since when: program, training, state */
     uint64_t status_us, logged_us;
     struct trainer_report report;
     uint64_t training_us; /* length of the training, once over */
-    uint32_t n_refusals;
 
     struct {
         uint64_t adjusted_us, job_us, loop_us;
@@ -145,6 +144,9 @@ void peering_say_goodbye(struct node *n, enum wire_bye reason, const char *text)
 void peering_punish(struct node *n, uint32_t slot, const char *reason);
 /* Every address has answered, failed or been recognised as ourselves. */
 bool peering_all_tried(const struct node *n);
+/* Addresses whose peer refused us, or we it; and whether a peer has answered at every one. */
+uint32_t peering_n_refused(const struct node *n);
+bool peering_all_answered(const struct node *n);
 
 /* exchange.c */
 void exchange_init(struct node *n);

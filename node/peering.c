@@ -41,6 +41,22 @@ bool peering_all_tried(const struct node *n)
     return true;
 }
 
+uint32_t peering_n_refused(const struct node *n)
+{
+    uint32_t n_refused = 0;
+    for (uint32_t i = 0; i < n->n_addresses; i++)
+        n_refused += n->addresses[i].refused;
+    return n_refused;
+}
+
+bool peering_all_answered(const struct node *n)
+{
+    for (uint32_t i = 0; i < n->n_addresses; i++)
+        if (!n->addresses[i].has_served && !n->addresses[i].refused && !n->addresses[i].is_self)
+            return false;
+    return true;
+}
+
 static void set_backoff(struct node *n, struct address *a, uint64_t now_us)
 {
     uint32_t doublings = a->n_failures < 6 ? a->n_failures : 6;
@@ -203,12 +219,21 @@ static void welcome(struct node *n, struct contact *c, const struct wire_hello *
     const struct peer *peer = &n->peers.slots[c->slot];
     if (!is_known)
         log_info("linked with %s (%s, step %llu); %u peer%s", peer->name,
-                 peer_state_names[peer->state], (unsigned long long)peer->step,
-                 n->peers.n_linked, n->peers.n_linked == 1 ? "" : "s");
+                 peer_state_names[peer->state], (unsigned long long)peer->step, n->peers.n_linked,
+                 n->peers.n_linked == 1 ? "" : "s");
     if (!is_known && peer->shard == n->config.shard)
-        log_warn("%s trains on the same shard as this peer: is --shard right on both?",
-                 peer->name);
+        log_warn("%s trains on the same shard as this peer: is --shard right on both?", peer->name);
     exchange_peer(n, c->slot, true);
+}
+
+/* The entry of our list that a peer says it listens at, as far as the text tells; or NULL. */
+static struct address *find_address(struct node *n, const char *text)
+{
+    struct host_port at;
+    for (uint32_t i = 0; parse_host_port(text, &at) && i < n->n_addresses; i++)
+        if (n->addresses[i].at.port == at.port && strcmp(n->addresses[i].at.host, at.host) == 0)
+            return &n->addresses[i];
+    return NULL;
 }
 
 static void on_hello(struct node *n, struct contact *c, const struct wire_hello *h)
@@ -233,9 +258,10 @@ static void on_hello(struct node *n, struct contact *c, const struct wire_hello 
     }
     if (is_incompatible(n, h, text, sizeof text)) {
         log_warn("%s cannot take part: %s", tcp_remote(c->link), text);
+        if (a == NULL)
+            a = find_address(n, h->address);
         if (a != NULL)
             a->refused = true;
-        n->n_refusals++;
         say_bye(c, WIRE_BYE_INCOMPATIBLE, text);
         return;
     }
@@ -273,7 +299,6 @@ static void on_bye(struct node *n, struct contact *c, const struct wire_bye_mess
     c->goodbye_done = bye->reason == WIRE_BYE_DONE;
     if (bye->reason == WIRE_BYE_INCOMPATIBLE) {
         log_warn("%s refuses us: %s", who, bye->text);
-        n->n_refusals += !c->greeted;
         if (c->address != NULL)
             c->address->refused = c->address->tried = true;
     } else if (bye->reason == WIRE_BYE_SELF && c->address != NULL) {
@@ -287,8 +312,7 @@ static void on_bye(struct node *n, struct contact *c, const struct wire_bye_mess
     tcp_close(c->link, false, bye->text);
 }
 
-static void on_received(void *ctx, struct tcp_link *link, const struct wire_message *m,
-                        void *body)
+static void on_received(void *ctx, struct tcp_link *link, const struct wire_message *m, void *body)
 {
     struct node *n = ctx;
     struct contact *c = tcp_user(link);
@@ -368,8 +392,7 @@ static void on_closed(void *ctx, struct tcp_link *link, const char *reason)
         if (!c->greeted)
             log_debug("%s:%u: %s", a->at.host, a->at.port, reason);
         if (first && !c->said_goodbye)
-            log_info("%s:%u does not answer yet: %s; trying again", a->at.host, a->at.port,
-                     reason);
+            log_info("%s:%u does not answer yet: %s; trying again", a->at.host, a->at.port, reason);
         set_backoff(n, a, clock_us());
     }
     free(c);

@@ -12,7 +12,7 @@ void pool_init(struct pool *p, uint32_t n, uint64_t floats, uint32_t n_lent_max)
      * that all start on a page are copied by the kernel at two thirds of the speed (see tcp.h). */
     floats = (floats + 15) / 16 * 16 + 256;
     *p = (struct pool){.n = n, .n_free = n, .n_lent_max = n_lent_max, .floats = floats};
-    p->memory = MEM_NEW(float, n * floats);
+    p->memory = MEM_NEW(float, n *floats);
     p->refs = MEM_NEW(uint16_t, n);
     p->lent = MEM_NEW(bool, n);
     p->stranded = MEM_NEW(bool, n);
