@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 struct flags {
-    const char *run, *listen, *peers_file, *data, *model, *out, *snapshot_dir;
+    const char *run, *listen, *peers_file, *data, *model, *out, *snapshot_dir, *metrics;
     struct opt_list peers, until;
     uint32_t shard[2]; /* i, n as the user counts */
     struct gossip_every every;
@@ -130,6 +130,8 @@ static const struct opt table[] = {
      "between evaluations on the test data; 0: only at the end", "reports", 0, 0, 0, 0, 0},
     {"report-every", OPT_DURATION, F(report_every), "TIME", "2s", "between lines of progress", 0, 0,
      0, 0, 0, 0},
+    {"metrics", OPT_STRING, F(metrics), "FILE", "", "append what happens as JSON lines", 0, 0, 0, 0,
+     0, 0},
     {"json", OPT_SWITCH, F(json), 0, 0, "the result on stdout as one JSON object", 0, 0, 0, 0, 0,
      0},
     {"verbose", OPT_SWITCH, F(verbose), 0, 0, "log more", 0, 0, 0, 0, 0, 0},
@@ -310,6 +312,7 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
                               .out = f->out,
                               .snapshot_dir = f->snapshot_dir[0] != '\0' ? f->snapshot_dir : NULL,
                               .snapshot_us = f->snapshot_every,
+                              .metrics = f->metrics,
                               .json = f->json};
     c->optim.kind = f->optimizer >= 0                ? (enum optimizer)f->optimizer
                     : c->gossip == GOSSIP_CHOICE_OFF ? OPTIM_SGD

@@ -154,6 +154,9 @@ static void act(struct node *n, const struct gossip_action *action)
     case GOSSIP_ADOPTED:
         log_info("took over the weights of %s at step %llu", n->peers.slots[n->adopt_slot].name,
                  (unsigned long long)n->adopt_step);
+        metrics_write(&n->metrics, "adopt",
+                      json_pack("{s:s, s:I}", "peer", n->peers.slots[n->adopt_slot].name, "step",
+                                (json_int_t)n->adopt_step));
         n->adopting = false;
         node_set_state(n, PEER_TRAINING);
         break;
@@ -321,5 +324,8 @@ void exchange_adjust(struct node *n, uint64_t now_us)
 
 void exchange_count(struct node *n)
 {
+    struct tcp_traffic t = tcp_traffic(n->tcp);
     n->counts = *gossip_counts(n->gossip);
+    n->bytes_in = t.bytes_in;
+    n->bytes_out = t.bytes_out;
 }

@@ -63,6 +63,9 @@ void node_set_state(struct node *n, enum peer_state state)
     if (n->trains && n->training_us == 0 && (state == PEER_SETTLING || state == PEER_LEAVING))
         n->training_us = now - n->trained_us;
     log_debug("state: %s", peer_state_names[state]);
+    metrics_write(&n->metrics, "state",
+                  json_pack("{s:s, s:I}", "state", peer_state_names[state], "step",
+                            (json_int_t)n->report.step));
     exchange_set_schedule(n);
     peering_send_status(n);
 }
@@ -191,7 +194,8 @@ static void show_progress(struct node *n, uint64_t now_us)
         return;
     }
     const struct trainer_report *r = &n->report;
-    struct tcp_traffic t = tcp_traffic(n->tcp);
+    exchange_count(n);
+    result_report(n);
     char accuracy[64] = "";
     if (r->n_evaluations > 0)
         snprintf(accuracy, sizeof accuracy, ", accuracy %.2f %%", 100 * r->accuracy);
@@ -200,8 +204,8 @@ static void show_progress(struct node *n, uint64_t now_us)
                  "%u steps (%.1f %% of the time), in %.1f MB, out %.1f MB",
                  peer_state_names[n->state], (unsigned long long)r->step, r->epochs,
                  s > 0 ? (double)r->steps_done / s : 0, r->loss, accuracy, n->peers.n_linked,
-                 n->config.every.steps, 100 * n->budget.share, (double)t.bytes_in / 1e6,
-                 (double)t.bytes_out / 1e6);
+                 n->config.every.steps, 100 * n->budget.share, (double)n->bytes_in / 1e6,
+                 (double)n->bytes_out / 1e6);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -257,6 +261,8 @@ static void on_tcp_freed(void *ctx)
     uv_close((uv_handle_t *)&n->tick, NULL);
     uv_close((uv_handle_t *)&n->sigint, NULL);
     uv_close((uv_handle_t *)&n->sigterm, NULL);
+    uv_close((uv_handle_t *)&n->sigusr1, NULL);
+    uv_close((uv_handle_t *)&n->sighup, NULL);
 }
 
 /* The trainer has ended: the model goes to disk, and only then goodbye. */
@@ -265,15 +271,13 @@ static void finish(struct node *n, const struct trainer_report *report)
     n->report = *report;
     trainer_join(&n->trainer);
     write_model(n);
-    exchange_count(n);
     bool done = n->error.code == 0 && !n->interrupted;
     peering_say_goodbye(n, done ? WIRE_BYE_DONE : WIRE_BYE_LEAVING,
                         done             ? "its training is over"
                         : n->interrupted ? "it was told to stop"
                                          : "it failed");
-    struct tcp_traffic t = tcp_traffic(n->tcp);
-    n->bytes_in = t.bytes_in;
-    n->bytes_out = t.bytes_out;
+    exchange_count(n);
+    result_report(n);
     n->tcp_closed = true;
     uv_timer_stop(&n->tick);
     tcp_free(n->tcp, on_tcp_freed);
@@ -312,6 +316,19 @@ static void on_signal(uv_signal_t *handle, int signum)
     n->interrupted = true;
     if (n->state != PEER_LEAVING)
         node_set_state(n, PEER_LEAVING);
+}
+
+static void on_usr1(uv_signal_t *handle, int signum)
+{
+    (void)signum;
+    peering_log_table(handle->data);
+}
+
+static void on_hup(uv_signal_t *handle, int signum)
+{
+    struct node *n = handle->data;
+    (void)signum;
+    metrics_reopen(&n->metrics);
 }
 
 /* ---- the start ------------------------------------------------------------------------------ */
@@ -388,7 +405,10 @@ static void open_loop(struct node *n)
     uv_timer_init(&n->loop, &n->tick);
     uv_signal_init(&n->loop, &n->sigint);
     uv_signal_init(&n->loop, &n->sigterm);
+    uv_signal_init(&n->loop, &n->sigusr1);
+    uv_signal_init(&n->loop, &n->sighup);
     n->completions.data = n->wake.data = n->tick.data = n->sigint.data = n->sigterm.data = n;
+    n->sigusr1.data = n->sighup.data = n;
 }
 
 static void start_trainer(struct node *n)
@@ -474,8 +494,11 @@ static int run(struct node *n, struct error *err)
     start_trainer(n);
     peering_init(n);
     log_start(n);
+    result_start(n);
     uv_signal_start(&n->sigint, on_signal, SIGINT);
     uv_signal_start(&n->sigterm, on_signal, SIGTERM);
+    uv_signal_start(&n->sigusr1, on_usr1, SIGUSR1);
+    uv_signal_start(&n->sighup, on_hup, SIGHUP);
     uv_timer_start(&n->tick, on_tick, 0, TICK_MS);
     uv_run(&n->loop, UV_RUN_DEFAULT);
     if (n->trains && n->error.code == 0)
@@ -493,7 +516,10 @@ int node_run(const struct node_config *config, struct error *err)
     if (rc == 0)
         rc = open_out(n, err);
     if (rc == 0)
+        rc = metrics_open(&n->metrics, config->metrics, err);
+    if (rc == 0)
         rc = run(n, err);
+    metrics_close(&n->metrics);
     shard_close(&n->part);
     data_close(&n->data);
     free(n);

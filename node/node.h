@@ -15,6 +15,7 @@
 #include "net/peers.h"
 #include "net/tcp.h"
 #include "node/handoff.h"
+#include "node/metrics.h"
 #include "node/pool.h"
 #include "node/trainer.h"
 
@@ -58,6 +59,7 @@ struct node_config {
     const char *out; /* "" for none */
     const char *snapshot_dir;
     uint64_t snapshot_us;
+    const char *metrics; /* "" for none */
     bool json;
 };
 
@@ -100,7 +102,8 @@ struct node {
     uv_loop_t loop;
     uv_async_t completions;
     uv_timer_t wake, tick;
-    uv_signal_t sigint, sigterm;
+    uv_signal_t sigint, sigterm, sigusr1, sighup;
+    struct metrics metrics;
     struct tcp *tcp;
 
     struct address addresses[NODE_ADDRESSES_MAX];
@@ -142,6 +145,8 @@ void peering_send_status(struct node *n);
 /* BYE to all. */
 void peering_say_goodbye(struct node *n, enum wire_bye reason, const char *text);
 void peering_punish(struct node *n, uint32_t slot, const char *reason);
+/* Logs who is linked and which addresses do not answer. */
+void peering_log_table(const struct node *n);
 /* Every address has answered, failed or been recognised as ourselves. */
 bool peering_all_tried(const struct node *n);
 /* Addresses whose peer refused us, or we it; and whether a peer has answered at every one. */
@@ -162,10 +167,13 @@ void *exchange_body(struct node *n, uint32_t slot, const struct wire_message *m)
 void exchange_received(struct node *n, uint32_t slot, const struct wire_message *m, void *body);
 void exchange_dropped(struct node *n, void *body);
 void exchange_released(struct node *n, void *token);
-void exchange_count(struct node *n); /* brings n->counts up to date */
+void exchange_count(struct node *n); /* brings n->counts and the bytes up to date */
 
 /* result.c */
 void result_print(const struct node *n);
+/* The events "start" and "report" of --metrics. */
+void result_start(struct node *n);
+void result_report(struct node *n);
 /* JSON text for the model file, to be freed. */
 char *result_metadata(const struct node *n);
 

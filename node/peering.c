@@ -57,6 +57,28 @@ bool peering_all_answered(const struct node *n)
     return true;
 }
 
+void peering_log_table(const struct node *n)
+{
+    log_info("me: shard %u/%u, %s, step %llu; %u peers", n->config.shard + 1, n->config.n_shards,
+             peer_state_names[n->state], (unsigned long long)n->report.step, n->peers.n_linked);
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        const struct peer *p = &n->peers.slots[i];
+        if (p->link != NULL)
+            log_info("  %s: %s, step %llu, heard %.1f s ago, link %s", p->name,
+                     peer_state_names[p->state], (unsigned long long)p->step,
+                     (double)(clock_us() - p->heard_us) / 1e6,
+                     tcp_is_dialled(p->link) ? "dialled by us" : "dialled by them");
+    }
+    for (uint32_t i = 0; i < n->n_addresses; i++) {
+        const struct address *a = &n->addresses[i];
+        if (!is_linked(n, a))
+            log_info("  %s:%u: %s", a->at.host, a->at.port,
+                     a->is_self   ? "myself"
+                     : a->refused ? "incompatible"
+                                  : "does not answer");
+    }
+}
+
 static void set_backoff(struct node *n, struct address *a, uint64_t now_us)
 {
     uint32_t doublings = a->n_failures < 6 ? a->n_failures : 6;
@@ -221,6 +243,10 @@ static void welcome(struct node *n, struct contact *c, const struct wire_hello *
         log_info("linked with %s (%s, step %llu); %u peer%s", peer->name,
                  peer_state_names[peer->state], (unsigned long long)peer->step, n->peers.n_linked,
                  n->peers.n_linked == 1 ? "" : "s");
+    if (!is_known)
+        metrics_write(&n->metrics, "linked",
+                      json_pack("{s:s, s:I, s:s}", "peer", peer->name, "step",
+                                (json_int_t)peer->step, "state", peer_state_names[peer->state]));
     if (!is_known && peer->shard == n->config.shard)
         log_warn("%s trains on the same shard as this peer: is --shard right on both?", peer->name);
     exchange_peer(n, c->slot, true);
@@ -378,6 +404,9 @@ static void on_closed(void *ctx, struct tcp_link *link, const char *reason)
         if (!c->said_goodbye && n->state != PEER_LEAVING)
             log_warn("lost %s: %s; %u left", n->peers.slots[c->slot].name, reason,
                      n->peers.n_linked - 1);
+        metrics_write(&n->metrics, "lost",
+                      json_pack("{s:s, s:s, s:b}", "peer", n->peers.slots[c->slot].name, "reason",
+                                reason, "goodbye", (int)c->goodbye_done));
         lose_peer(n, c, c->goodbye_done);
     } else if (!c->greeted && c->address == NULL && !c->closing) {
         log_warn("%s: link closed: %s", tcp_remote(link), reason);
