@@ -404,9 +404,10 @@ static void on_closed(void *ctx, struct tcp_link *link, const char *reason)
         if (!c->said_goodbye && n->state != PEER_LEAVING)
             log_warn("lost %s: %s; %u left", n->peers.slots[c->slot].name, reason,
                      n->peers.n_linked - 1);
-        metrics_write(&n->metrics, "lost",
-                      json_pack("{s:s, s:s, s:b}", "peer", n->peers.slots[c->slot].name, "reason",
-                                reason, "goodbye", (int)c->goodbye_done));
+        if (n->state != PEER_LEAVING)
+            metrics_write(&n->metrics, "lost",
+                          json_pack("{s:s, s:s, s:b}", "peer", n->peers.slots[c->slot].name,
+                                    "reason", reason, "goodbye", (int)c->goodbye_done));
         lose_peer(n, c, c->goodbye_done);
     } else if (!c->greeted && c->address == NULL && !c->closing) {
         log_warn("%s: link closed: %s", tcp_remote(link), reason);
