@@ -1,4 +1,5 @@
 #include "node/pool.h"
+#include "tests/support/death.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -106,6 +107,7 @@ Test(pool, stranded)
 Test(pool, one_too_many, .signal = SIGABRT)
 {
     struct pool p;
+    expect_abort();
     pool_init(&p, N, FLOATS, LENT);
     for (int i = 0; i <= N; i++)
         pool_take(&p);
@@ -114,6 +116,7 @@ Test(pool, one_too_many, .signal = SIGABRT)
 Test(pool, unref_of_a_free_one, .signal = SIGABRT)
 {
     struct pool p;
+    expect_abort();
     pool_init(&p, N, FLOATS, LENT);
     pool_unref(&p, 0);
 }
@@ -121,6 +124,7 @@ Test(pool, unref_of_a_free_one, .signal = SIGABRT)
 Test(pool, ref_of_a_free_one, .signal = SIGABRT)
 {
     struct pool p;
+    expect_abort();
     pool_init(&p, N, FLOATS, LENT);
     pool_ref(&p, 0);
 }
@@ -128,6 +132,7 @@ Test(pool, ref_of_a_free_one, .signal = SIGABRT)
 Test(pool, data_of_none, .signal = SIGABRT)
 {
     struct pool p;
+    expect_abort();
     pool_init(&p, N, FLOATS, LENT);
     pool_data(&p, POOL_NONE);
 }
