@@ -19,6 +19,7 @@ enum job_type {
     JOB_TAKE,   /* buffer = theta slice */
     JOB_SWAP,   /* (theta, buffer) = (theta + c (buffer - theta), theta) */
     JOB_MIX,    /* theta += c (buffer - base); base NULL: theta as it is */
+    JOB_COPY,   /* data = theta, for the model file */
     JOB_TRAIN,  /* start stepping at `step` (0: from the start; else weights were adopted) */
     JOB_SETTLE, /* stop stepping; exchanges go on */
     JOB_STOP    /* evaluate what is there and end the thread */

@@ -5,13 +5,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "model/npz.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 
 enum {
     TICK_MS = 20,
@@ -177,7 +175,7 @@ static void tick_settling(struct node *n, uint64_t now_us)
 static void tick_leaving(struct node *n, uint64_t now_us)
 {
     bool finished = gossip_n_open(n->gossip) == 0 || now_us - n->state_us > FINISH_US;
-    if (!n->stop_given && finished) {
+    if (!n->stop_given && finished && !n->save.busy) {
         n->stop_given = true;
         give_order(n, JOB_STOP, 0);
     }
@@ -218,6 +216,8 @@ static void on_tick(uv_timer_t *timer)
         peering_tick(n, now);
         exchange_adjust(n, now);
     }
+    if (n->state != PEER_LEAVING)
+        save_tick(n, now);
     switch (n->state) {
     case PEER_JOINING:
         tick_joining(n, now);
@@ -240,19 +240,6 @@ static void on_tick(uv_timer_t *timer)
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
-static void write_model(struct node *n)
-{
-    struct error err;
-    if (n->config.out[0] == '\0' || n->error.code != 0 || !n->trains)
-        return;
-    char *metadata = result_metadata(n);
-    if (npz_write(n->config.out, &n->model, n->trainer.learner.theta, metadata, &err) != 0)
-        n->error = err;
-    else
-        log_info("wrote %s", n->config.out);
-    free(metadata);
-}
-
 static void on_tcp_freed(void *ctx)
 {
     struct node *n = ctx;
@@ -270,7 +257,7 @@ static void finish(struct node *n, const struct trainer_report *report)
 {
     n->report = *report;
     trainer_join(&n->trainer);
-    write_model(n);
+    save_final(n);
     bool done = n->error.code == 0 && !n->interrupted;
     peering_say_goodbye(n, done ? WIRE_BYE_DONE : WIRE_BYE_LEAVING,
                         done             ? "its training is over"
@@ -290,7 +277,10 @@ static void on_completions(uv_async_t *async)
     while (handoff_take_completion(&n->handoff, &c)) {
         switch (c.type) {
         case COMPLETED_JOB:
-            exchange_completed(n, &c);
+            if (c.job.type == JOB_COPY)
+                save_copied(n);
+            else
+                exchange_completed(n, &c);
             break;
         case COMPLETED_REPORT: {
             uint64_t before = n->report.steps_done;
@@ -361,24 +351,6 @@ static int open_inputs(struct node *n, struct error *err)
         return error_set(err, ERR_USAGE,
                          "--lr-schedule cosine needs a length: give epochs= or "
                          "steps= in --until");
-    return 0;
-}
-
-static int open_out(const struct node *n, struct error *err)
-{
-    const char *out = n->config.out;
-    if (out[0] == '\0')
-        return 0;
-    struct stat st;
-    if (stat(out, &st) == 0 && S_ISDIR(st.st_mode))
-        return error_set(err, ERR_USAGE, "--out %s: is a directory", out);
-    char path[4096];
-    int length = snprintf(path, sizeof path, "%s.tmp-%d", out, (int)getpid());
-    FILE *f = length < (int)sizeof path ? fopen(path, "wb") : NULL;
-    if (f == NULL)
-        return error_set(err, ERR_USAGE, "--out %s: cannot be written: %m", out);
-    fclose(f);
-    remove(path);
     return 0;
 }
 
@@ -473,6 +445,7 @@ static void close_all(struct node *n)
     trainer_close(&n->trainer);
     handoff_close(&n->handoff);
     exchange_close(n);
+    save_close(n);
     uv_loop_close(&n->loop);
 }
 
@@ -514,7 +487,7 @@ int node_run(const struct node_config *config, struct error *err)
     n->config = *config;
     int rc = open_inputs(n, err);
     if (rc == 0)
-        rc = open_out(n, err);
+        rc = save_open(n, err);
     if (rc == 0)
         rc = metrics_open(&n->metrics, config->metrics, err);
     if (rc == 0)

@@ -4,6 +4,8 @@
  *   node.c      start, the life of the peer, the end and the result
  *   peering.c   dialling, HELLO, one link per pair, STATUS, goodbyes
  *   exchange.c  drives the gossip core: its actions become frames and jobs
+ *   save.c      the model file
+ *   result.c    what it says at the end, and in --metrics
  */
 #ifndef HUBBUB_NODE_NODE_H
 #define HUBBUB_NODE_NODE_H
@@ -56,7 +58,8 @@ struct node_config {
     uint32_t min_peers;
     uint64_t pace_us;
     double slow;
-    const char *out; /* "" for none */
+    const char *out;  /* NULL: hubbub-RUN-SHARD.npz; "": none */
+    uint64_t save_us; /* between writings of it while training; 0: only at the end */
     const char *snapshot_dir;
     uint64_t snapshot_us;
     const char *metrics; /* "" for none */
@@ -123,6 +126,16 @@ struct node {
         uint64_t adjusted_us, job_us, loop_us;
         double share; /* of the trainer's time that gossip costs, lately */
     } budget;
+    struct {
+        char path[128]; /* the default of --out */
+        float *theta;   /* copy that is being written */
+        char *metadata;
+        uv_work_t work;
+        bool busy, warned; /* from the JOB_COPY to the end of the write; a failure was told */
+        int rc;
+        struct error err;
+        uint64_t last_us;
+    } save;
     uint64_t bytes_in, bytes_out;
     struct gossip_counts counts;
     bool tcp_closed;
@@ -168,6 +181,13 @@ void exchange_received(struct node *n, uint32_t slot, const struct wire_message 
 void exchange_dropped(struct node *n, void *body);
 void exchange_released(struct node *n, void *token);
 void exchange_count(struct node *n); /* brings n->counts and the bytes up to date */
+
+/* save.c */
+int save_open(struct node *n, struct error *err) MUST_USE; /* --out can be written, and may be */
+void save_close(struct node *n);
+void save_tick(struct node *n, uint64_t now_us); /* --save-every */
+void save_copied(struct node *n);                /* a JOB_COPY was done */
+void save_final(struct node *n);                 /* after the trainer's end */
 
 /* result.c */
 void result_print(const struct node *n);
