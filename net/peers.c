@@ -31,8 +31,8 @@ static void list_neighbours(struct peers *p)
     }
 }
 
-uint32_t peers_add(struct peers *p, void *link, const struct wire_hello *hello,
-                   const char *remote, uint64_t now_us)
+uint32_t peers_add(struct peers *p, void *link, const struct wire_hello *hello, const char *remote,
+                   uint64_t now_us)
 {
     uint32_t i = 0;
     while (i < PEERS_MAX && p->slots[i].link != NULL)
@@ -41,6 +41,7 @@ uint32_t peers_add(struct peers *p, void *link, const struct wire_hello *hello,
         return PEERS_MAX;
     struct peer *peer = &p->slots[i];
     *peer = (struct peer){.link = link,
+                          .serial = ++p->n_added,
                           .state = hello->state,
                           .step = hello->step,
                           .shard = hello->shard,
@@ -118,8 +119,8 @@ bool peers_all_settled(const struct peers *p, uint32_t n_calm)
 {
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         const struct peer *peer = &p->slots[i];
-        bool settled = peer->state == PEER_LEAVING ||
-                       (peer->state == PEER_SETTLING && peer->n_calm >= n_calm);
+        bool settled =
+            peer->state == PEER_LEAVING || (peer->state == PEER_SETTLING && peer->n_calm >= n_calm);
         if (peer->link != NULL && !settled)
             return false;
     }

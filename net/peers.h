@@ -14,20 +14,21 @@
 enum { PEERS_MAX = 256 };
 
 struct peer {
-    void *link; /* NULL: the slot is free */
+    void *link;      /* NULL: the slot is free */
+    uint32_t serial; /* of this peer's stay: another one in the slot has another */
     uint8_t id[WIRE_PEER_ID_BYTES];
     enum peer_state state;
     uint64_t step;
     uint32_t shard, n_shards;
-    uint64_t heard_us;   /* when a frame last came */
-    uint32_t n_calm;     /* exchanges in a row, while settling, that hardly moved this peer */
-    char name[80];       /* "shard 2/5 at 10.0.0.2:7700", for messages */
+    uint64_t heard_us; /* when a frame last came */
+    uint32_t n_calm;   /* exchanges in a row, while settling, that hardly moved this peer */
+    char name[80];     /* "shard 2/5 at 10.0.0.2:7700", for messages */
 };
 
 struct peers {
     uint8_t self[WIRE_PEER_ID_BYTES];
     struct peer slots[PEERS_MAX];
-    uint32_t n_linked;
+    uint32_t n_linked, n_added;
     uint32_t n_goodbyes; /* peers that left because their training was over */
     uint32_t neighbours[PEERS_MAX], n_neighbours; /* slots to draw from */
 };
@@ -38,8 +39,8 @@ void peers_init(struct peers *p, const uint8_t self[WIRE_PEER_ID_BYTES]);
 uint32_t peers_find(const struct peers *p, const uint8_t id[WIRE_PEER_ID_BYTES]);
 
 /* A slot for a peer that said HELLO; PEERS_MAX when the table is full. */
-uint32_t peers_add(struct peers *p, void *link, const struct wire_hello *hello,
-                   const char *remote, uint64_t now_us);
+uint32_t peers_add(struct peers *p, void *link, const struct wire_hello *hello, const char *remote,
+                   uint64_t now_us);
 
 /* Its link is gone. goodbye: it left because its training was over, which counts in the vote. */
 void peers_remove(struct peers *p, uint32_t slot, bool goodbye);

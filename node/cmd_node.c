@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 struct flags {
-    const char *run, *listen, *advertise, *peers_file, *data, *model, *out, *snapshot_dir;
+    const char *run, *listen, *advertise, *peers_file, *data, *model, *out, *snapshot_dir, *metrics;
     struct opt_list peers, until;
     uint32_t shard[2]; /* i, n as the user counts; 0, 0: by my place in the list of peers */
     struct gossip_every every;
@@ -178,6 +178,7 @@ static const struct opt table[] = {
     {"eval-every", OPT_F64, F(eval_every), "EPOCHS", "1",
      "between evaluations on the test data; 0: only at the end", "reports"},
     {"report-every", OPT_DURATION, F(report_every), "TIME", "2s", "between lines of progress"},
+    {"metrics", OPT_STRING, F(metrics), "FILE", "", "append what happens as JSON lines"},
     {"json", OPT_SWITCH, F(json), 0, 0, "the result on stdout as one JSON object"},
     {"verbose", OPT_SWITCH, F(verbose), 0, 0, "log more"},
     {"quiet", OPT_SWITCH, F(quiet), 0, 0, "log warnings and errors only"},
@@ -195,46 +196,47 @@ const struct opts cmd_node_options = {
     .command = "hubbub node",
     .summary = "one peer: trains on its shard and averages weights with the others",
     .usage = "[OPTIONS]",
-    .examples = "  hubbub node --listen 127.0.0.1:7701 --peer 127.0.0.1:7702 --shard 1/2 --out a.npz\n"
-                "  hubbub node --listen 127.0.0.1:7702 --peer 127.0.0.1:7701 --shard 2/2 --out b.npz\n"
-                "  hubbub node --insecure --listen 10.0.0.2:7700 --peers-file peers.txt --shard auto\n"
-                "  hubbub node --gossip off --until epochs=5 --out alone.npz\n",
+    .examples =
+        "  hubbub node --listen 127.0.0.1:7701 --peer 127.0.0.1:7702 --shard 1/2 --out a.npz\n"
+        "  hubbub node --listen 127.0.0.1:7702 --peer 127.0.0.1:7701 --shard 2/2 --out b.npz\n"
+        "  hubbub node --insecure --listen 10.0.0.2:7700 --peers-file peers.txt --shard auto\n"
+        "  hubbub node --gossip off --until epochs=5 --out alone.npz\n",
     .table = table,
     .n = sizeof table / sizeof table[0]};
 
 static int make_config(const struct flags *f, struct node_config *c, struct error *err)
 {
-    *c = (struct node_config){
-        .run = f->run,
-        .data_spec = f->data,
-        .model_spec = f->model,
-        .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
-        .n_shards = f->shard[1],
-        .partition = (enum partition)f->partition,
-        .optim = {.schedule = f->schedule == 2 ? LR_COSINE : LR_CONSTANT,
-                  .lr = (float)f->lr,
-                  .momentum = (float)f->momentum},
-        .schedule_is_given = f->schedule != 0,
-        .batch = (uint32_t)f->batch,
-        .seed = f->seed,
-        .gossip = (enum gossip_choice)f->gossip,
-        .every = f->every,
-        .open_per_slice = (uint32_t)f->open,
-        .eval_epochs = f->eval_every,
-        .end = (enum end_choice)f->end,
-        .settle_us = f->settle,
-        .join_timeout_us = f->join_timeout,
-        .report_us = f->report_every > 0 ? f->report_every : UINT64_MAX,
-        .min_peers = (uint32_t)f->min_peers,
-        .pace_us = f->pace,
-        .slow = f->slow,
-        .out = f->out,
-        .snapshot_dir = f->snapshot_dir[0] != '\0' ? f->snapshot_dir : NULL,
-        .snapshot_us = f->snapshot_every,
-        .json = f->json};
-    c->optim.kind = f->optimizer >= 0                    ? (enum optimizer)f->optimizer
+    *c = (struct node_config){.run = f->run,
+                              .data_spec = f->data,
+                              .model_spec = f->model,
+                              .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
+                              .n_shards = f->shard[1],
+                              .partition = (enum partition)f->partition,
+                              .optim = {.schedule = f->schedule == 2 ? LR_COSINE : LR_CONSTANT,
+                                        .lr = (float)f->lr,
+                                        .momentum = (float)f->momentum},
+                              .schedule_is_given = f->schedule != 0,
+                              .batch = (uint32_t)f->batch,
+                              .seed = f->seed,
+                              .gossip = (enum gossip_choice)f->gossip,
+                              .every = f->every,
+                              .open_per_slice = (uint32_t)f->open,
+                              .eval_epochs = f->eval_every,
+                              .end = (enum end_choice)f->end,
+                              .settle_us = f->settle,
+                              .join_timeout_us = f->join_timeout,
+                              .report_us = f->report_every > 0 ? f->report_every : UINT64_MAX,
+                              .min_peers = (uint32_t)f->min_peers,
+                              .pace_us = f->pace,
+                              .slow = f->slow,
+                              .out = f->out,
+                              .snapshot_dir = f->snapshot_dir[0] != '\0' ? f->snapshot_dir : NULL,
+                              .snapshot_us = f->snapshot_every,
+                              .metrics = f->metrics,
+                              .json = f->json};
+    c->optim.kind = f->optimizer >= 0                ? (enum optimizer)f->optimizer
                     : c->gossip == GOSSIP_CHOICE_OFF ? OPTIM_SGD
-                                                       : OPTIM_QGM;
+                                                     : OPTIM_QGM;
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < f->until.n; i++)
         rc = parse_goals(f->until.values[i], &c->until, err);

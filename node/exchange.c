@@ -19,7 +19,7 @@ enum {
     EVERY_MAX = 4096
 };
 
-#define BUDGET 0.10 /* of the trainer's time; --gossip-every auto stays below */
+#define BUDGET          0.10 /* of the trainer's time; --gossip-every auto stays below */
 #define SETTLE_SCHEDULE (&(struct gossip_every){.period_us = SETTLE_PERIOD_US})
 
 static uint32_t neighbour(const void *ctx, uint32_t self, uint32_t k)
@@ -85,6 +85,7 @@ static void give_job(struct node *n, const struct gossip_action *action)
                       .buffer = buffer,
                       .base = base,
                       .peer = action->job.peer,
+                      .peer_serial = n->peers.slots[action->job.peer].serial,
                       .data = pool_data(&n->pool, buffer),
                       .base_data = base == GOSSIP_NONE ? NULL : pool_data(&n->pool, base),
                       .offset = slice_offset(action->job.slice),
@@ -151,8 +152,11 @@ static void act(struct node *n, const struct gossip_action *action)
         peering_punish(n, action->punish.peer, action->punish.reason);
         break;
     case GOSSIP_ADOPTED:
-        log_info("took over the weights of %s at step %llu",
-                 n->peers.slots[n->adopt_slot].name, (unsigned long long)n->adopt_step);
+        log_info("took over the weights of %s at step %llu", n->peers.slots[n->adopt_slot].name,
+                 (unsigned long long)n->adopt_step);
+        metrics_write(&n->metrics, "adopt",
+                      json_pack("{s:s, s:I}", "peer", n->peers.slots[n->adopt_slot].name, "step",
+                                (json_int_t)n->adopt_step));
         n->adopting = false;
         node_set_state(n, PEER_TRAINING);
         break;
@@ -214,9 +218,11 @@ void exchange_completed(struct node *n, const struct completion *c)
         if (job->base != GOSSIP_NONE)
             pool_unref(&n->pool, job->base);
     }
-    if (c->nonfinite)
+    const struct peer *peer = &n->peers.slots[job->peer];
+    bool still_there = peer->link != NULL && peer->serial == job->peer_serial;
+    if (c->nonfinite && still_there)
         peering_punish(n, job->peer, "its weights are not finite numbers");
-    if (job->measure && job->type != JOB_TAKE && n->peers.slots[job->peer].link != NULL)
+    if (job->measure && job->type != JOB_TAKE && still_there)
         peers_note_move(&n->peers, job->peer, c->moved);
     struct gossip_event event = {.type = GOSSIP_DONE,
                                  .done = {.exchange = job->exchange, .buffer = job->buffer}};
@@ -237,7 +243,7 @@ void *exchange_body(struct node *n, uint32_t slot, const struct wire_message *m)
     if (!fits(n, &m->tensor))
         return NULL;
     if (m->kind == WIRE_REQUEST)
-        buffer = pool_lend(&n->pool);
+        buffer = pool_lend(&n->pool, slot);
     else if (gossip_expects(n->gossip, slot, m->id))
         buffer = pool_take(&n->pool);
     return buffer == POOL_NONE ? NULL : pool_data(&n->pool, buffer);
@@ -275,7 +281,7 @@ void exchange_received(struct node *n, uint32_t slot, const struct wire_message 
     g->weight = m->tensor.weight;
     g->mass = m->tensor.mass;
     if (m->kind == WIRE_REQUEST && g->mode == GOSSIP_PULL) {
-        uint32_t lent = pool_lend(&n->pool);
+        uint32_t lent = pool_lend(&n->pool, slot);
         g->buffer = lent == POOL_NONE ? GOSSIP_NONE : lent;
     }
     exchange_drive(n, &event);
@@ -318,5 +324,8 @@ void exchange_adjust(struct node *n, uint64_t now_us)
 
 void exchange_count(struct node *n)
 {
+    struct tcp_traffic t = tcp_traffic(n->tcp);
     n->counts = *gossip_counts(n->gossip);
+    n->bytes_in = t.bytes_in;
+    n->bytes_out = t.bytes_out;
 }

@@ -18,9 +18,8 @@ static uint32_t power_of_two(uint32_t n)
 
 void handoff_init(struct handoff *h, uint32_t n_jobs, void (*notify)(void *), void *notify_ctx)
 {
-    *h = (struct handoff){.n_jobs_max = power_of_two(n_jobs),
-                          .notify = notify,
-                          .notify_ctx = notify_ctx};
+    *h = (struct handoff){
+        .n_jobs_max = power_of_two(n_jobs), .notify = notify, .notify_ctx = notify_ctx};
     h->n_completions_max = power_of_two(h->n_jobs_max + N_REPORTS);
     h->jobs = MEM_NEW(struct job, h->n_jobs_max);
     h->completions = MEM_NEW(struct completion, h->n_completions_max);

@@ -16,9 +16,10 @@
 #include <stdint.h>
 
 enum job_type {
-    JOB_TAKE, /* buffer = theta slice */
-    JOB_SWAP, /* (theta, buffer) = (theta + c (buffer - theta), theta) */
-    JOB_MIX,  /* theta += c (buffer - base); base NULL: theta as it is */
+    JOB_TAKE,   /* buffer = theta slice */
+    JOB_SWAP,   /* (theta, buffer) = (theta + c (buffer - theta), theta) */
+    JOB_MIX,    /* theta += c (buffer - base); base NULL: theta as it is */
+    JOB_COPY,   /* data = theta, for the model file */
     JOB_TRAIN,  /* start stepping at `step` (0: from the start; else weights were adopted) */
     JOB_SETTLE, /* stop stepping; exchanges go on */
     JOB_STOP    /* evaluate what is there and end the thread */
@@ -26,9 +27,9 @@ enum job_type {
 
 struct job {
     enum job_type type;
-    uint32_t exchange;    /* the gossip core's, for the completion */
+    uint32_t exchange;     /* the gossip core's, for the completion */
     uint32_t buffer, base; /* handles, for the completion */
-    uint32_t peer;
+    uint32_t peer, peer_serial;
     float *data, *base_data;
     uint64_t offset, count; /* range of theta, floats */
     float c;
@@ -38,15 +39,15 @@ struct job {
 
 /* What the trainer says of itself; everything counts from the start of the thread. */
 struct trainer_report {
-    uint64_t step, steps_done;     /* of the schedule (adopted ones included); done here */
-    double epochs, loss;           /* loss: mean over the last 100 steps or so */
-    uint64_t step_max_us;          /* longest step, its jobs and pace included */
-    uint64_t step_us, job_us;      /* total time in steps (without jobs), and in jobs */
+    uint64_t step, steps_done; /* of the schedule (adopted ones included); done here */
+    double epochs, loss;       /* loss: mean over the last 100 steps or so */
+    uint64_t step_max_us;      /* longest step, its jobs and pace included */
+    uint64_t step_us, job_us;  /* total time in steps (without jobs), and in jobs */
     uint64_t n_evaluations, eval_step;
-    double accuracy, test_loss;    /* of the last evaluation; 0 before the first */
-    bool until_met, target_met;    /* some --until; its acc= */
-    bool until_failed;             /* met, but acc= was asked for and not reached */
-    bool diverged;                 /* the loss is no finite number: it steps no more */
+    double accuracy, test_loss; /* of the last evaluation; 0 before the first */
+    bool until_met, target_met; /* some --until; its acc= */
+    bool until_failed;          /* met, but acc= was asked for and not reached */
+    bool diverged;              /* the loss is no finite number: it steps no more */
 };
 
 enum completion_type { COMPLETED_JOB, COMPLETED_REPORT, COMPLETED_STOP };
@@ -54,8 +55,8 @@ enum completion_type { COMPLETED_JOB, COMPLETED_REPORT, COMPLETED_STOP };
 struct completion {
     enum completion_type type;
     struct job job;
-    float moved;    /* relative: |c| ||theirs - base|| / ||theta slice|| */
-    bool nonfinite; /* what came held a NaN or infinity: nothing was mixed */
+    float moved;                  /* relative: |c| ||theirs - base|| / ||theta slice|| */
+    bool nonfinite;               /* what came held a NaN or infinity: nothing was mixed */
     struct trainer_report report; /* of COMPLETED_REPORT and COMPLETED_STOP */
 };
 

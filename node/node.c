@@ -5,21 +5,19 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "model/npz.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 
 enum {
     TICK_MS = 20,
-    LOOK_US = 2000000,      /* how long a start looks for peers before it trains anyway */
-    ADOPT_LEAD_STEPS = 20,  /* a peer this little ahead is where we start: nothing to take over */
-    REFUSED_US = 10000000,  /* when everybody who answered by then refused: give up */
-    FINISH_US = 2000000,    /* what is open when leaving may take so long */
-    ORDERS_MAX = 8          /* JOB_TRAIN and the like, beside the exchanges' jobs */
+    LOOK_US = 2000000,     /* how long a start looks for peers before it trains anyway */
+    ADOPT_LEAD_STEPS = 20, /* a peer this little ahead is where we start: nothing to take over */
+    REFUSED_US = 10000000, /* when everybody who answered by then refused: give up */
+    FINISH_US = 2000000,   /* what is open when leaving may take so long */
+    ORDERS_MAX = 8         /* JOB_TRAIN and the like, beside the exchanges' jobs */
 };
 
 static bool gossips(const struct node *n)
@@ -63,6 +61,9 @@ void node_set_state(struct node *n, enum peer_state state)
     if (n->trains && n->training_us == 0 && (state == PEER_SETTLING || state == PEER_LEAVING))
         n->training_us = now - n->trained_us;
     log_debug("state: %s", peer_state_names[state]);
+    metrics_write(&n->metrics, "state",
+                  json_pack("{s:s, s:I}", "state", peer_state_names[state], "step",
+                            (json_int_t)n->report.step));
     exchange_set_schedule(n);
     peering_send_status(n);
 }
@@ -84,11 +85,12 @@ static void fail(struct node *n, int code, const char *text)
 
 /* ---- the states, each looked at on every tick ----------------------------------------------- */
 
-/* Nobody compatible ever answered, and everybody who did refused us. */
+/* Nobody compatible was ever linked, and everybody who answered our dials refused. Who has not
+ * answered yet has REFUSED_US to do so, unless there is no such one. */
 static bool is_refused(const struct node *n, uint64_t now_us)
 {
-    bool over = peering_all_tried(n) || now_us - n->started_us > REFUSED_US;
-    return !n->ever_linked && n->n_refusals > 0 && over;
+    bool patient = now_us - n->started_us <= REFUSED_US && !peering_all_answered(n);
+    return !n->ever_linked && peering_n_refused(n) > 0 && !patient;
 }
 
 static void start_adoption(struct node *n, uint32_t slot)
@@ -136,13 +138,14 @@ static void tick_training(struct node *n, uint64_t now_us)
 {
     if (n->report.diverged) {
         char text[160];
-        snprintf(text, sizeof text, "training diverged: the loss of step %llu is not a finite "
-                 "number; try a smaller --lr than %g", (unsigned long long)n->report.step,
-                 (double)n->config.optim.lr);
+        snprintf(text, sizeof text,
+                 "training diverged: the loss of step %llu is not a finite "
+                 "number; try a smaller --lr than %g",
+                 (unsigned long long)n->report.step, (double)n->config.optim.lr);
         fail(n, ERR_FAILURE, text);
         return;
     }
-    if (gossips(n) && is_refused(n, now_us) && now_us - n->started_us > REFUSED_US) {
+    if (gossips(n) && is_refused(n, now_us)) {
         fail(n, ERR_INCOMPATIBLE, "every peer that answered refused to train with this one");
         return;
     }
@@ -172,7 +175,7 @@ static void tick_settling(struct node *n, uint64_t now_us)
 static void tick_leaving(struct node *n, uint64_t now_us)
 {
     bool finished = gossip_n_open(n->gossip) == 0 || now_us - n->state_us > FINISH_US;
-    if (!n->stop_given && finished) {
+    if (!n->stop_given && finished && !n->save.busy) {
         n->stop_given = true;
         give_order(n, JOB_STOP, 0);
     }
@@ -189,7 +192,8 @@ static void show_progress(struct node *n, uint64_t now_us)
         return;
     }
     const struct trainer_report *r = &n->report;
-    struct tcp_traffic t = tcp_traffic(n->tcp);
+    exchange_count(n);
+    result_report(n);
     char accuracy[64] = "";
     if (r->n_evaluations > 0)
         snprintf(accuracy, sizeof accuracy, ", accuracy %.2f %%", 100 * r->accuracy);
@@ -198,8 +202,8 @@ static void show_progress(struct node *n, uint64_t now_us)
                  "%u steps (%.1f %% of the time), in %.1f MB, out %.1f MB",
                  peer_state_names[n->state], (unsigned long long)r->step, r->epochs,
                  s > 0 ? (double)r->steps_done / s : 0, r->loss, accuracy, n->peers.n_linked,
-                 n->config.every.steps, 100 * n->budget.share, (double)t.bytes_in / 1e6,
-                 (double)t.bytes_out / 1e6);
+                 n->config.every.steps, 100 * n->budget.share, (double)n->bytes_in / 1e6,
+                 (double)n->bytes_out / 1e6);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -212,6 +216,8 @@ static void on_tick(uv_timer_t *timer)
         peering_tick(n, now);
         exchange_adjust(n, now);
     }
+    if (n->state != PEER_LEAVING)
+        save_tick(n, now);
     switch (n->state) {
     case PEER_JOINING:
         tick_joining(n, now);
@@ -234,19 +240,6 @@ static void on_tick(uv_timer_t *timer)
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
-static void write_model(struct node *n)
-{
-    struct error err;
-    if (n->config.out[0] == '\0' || n->error.code != 0 || !n->trains)
-        return;
-    char *metadata = result_metadata(n);
-    if (npz_write(n->config.out, &n->model, n->trainer.learner.theta, metadata, &err) != 0)
-        n->error = err;
-    else
-        log_info("wrote %s", n->config.out);
-    free(metadata);
-}
-
 static void on_tcp_freed(void *ctx)
 {
     struct node *n = ctx;
@@ -255,6 +248,8 @@ static void on_tcp_freed(void *ctx)
     uv_close((uv_handle_t *)&n->tick, NULL);
     uv_close((uv_handle_t *)&n->sigint, NULL);
     uv_close((uv_handle_t *)&n->sigterm, NULL);
+    uv_close((uv_handle_t *)&n->sigusr1, NULL);
+    uv_close((uv_handle_t *)&n->sighup, NULL);
 }
 
 /* The trainer has ended: the model goes to disk, and only then goodbye. */
@@ -262,15 +257,14 @@ static void finish(struct node *n, const struct trainer_report *report)
 {
     n->report = *report;
     trainer_join(&n->trainer);
-    write_model(n);
-    exchange_count(n);
+    save_final(n);
     bool done = n->error.code == 0 && !n->interrupted;
     peering_say_goodbye(n, done ? WIRE_BYE_DONE : WIRE_BYE_LEAVING,
-                        done ? "its training is over" : n->interrupted ? "it was told to stop"
-                                                                       : "it failed");
-    struct tcp_traffic t = tcp_traffic(n->tcp);
-    n->bytes_in = t.bytes_in;
-    n->bytes_out = t.bytes_out;
+                        done             ? "its training is over"
+                        : n->interrupted ? "it was told to stop"
+                                         : "it failed");
+    exchange_count(n);
+    result_report(n);
     n->tcp_closed = true;
     uv_timer_stop(&n->tick);
     tcp_free(n->tcp, on_tcp_freed);
@@ -283,7 +277,10 @@ static void on_completions(uv_async_t *async)
     while (handoff_take_completion(&n->handoff, &c)) {
         switch (c.type) {
         case COMPLETED_JOB:
-            exchange_completed(n, &c);
+            if (c.job.type == JOB_COPY)
+                save_copied(n);
+            else
+                exchange_completed(n, &c);
             break;
         case COMPLETED_REPORT: {
             uint64_t before = n->report.steps_done;
@@ -311,6 +308,19 @@ static void on_signal(uv_signal_t *handle, int signum)
         node_set_state(n, PEER_LEAVING);
 }
 
+static void on_usr1(uv_signal_t *handle, int signum)
+{
+    (void)signum;
+    peering_log_table(handle->data);
+}
+
+static void on_hup(uv_signal_t *handle, int signum)
+{
+    struct node *n = handle->data;
+    (void)signum;
+    metrics_reopen(&n->metrics);
+}
+
 /* ---- the start ------------------------------------------------------------------------------ */
 
 static void notify(void *async)
@@ -323,8 +333,8 @@ static int open_inputs(struct node *n, struct error *err)
     struct node_config *c = &n->config;
     int rc = data_open(&n->data, c->data_spec, err);
     if (rc == 0)
-        rc = shard_make(&n->part, &n->data.train, c->partition, c->shard, c->n_shards, c->seed,
-                        err);
+        rc =
+            shard_make(&n->part, &n->data.train, c->partition, c->shard, c->n_shards, c->seed, err);
     if (rc == 0)
         rc = model_parse(&n->model, c->model_spec, n->data.train.n_features,
                          n->data.train.n_classes, err);
@@ -338,26 +348,9 @@ static int open_inputs(struct node *n, struct error *err)
     if (!c->schedule_is_given)
         c->optim.schedule = c->optim.steps > 0 ? LR_COSINE : LR_CONSTANT;
     if (c->optim.schedule == LR_COSINE && c->optim.steps == 0)
-        return error_set(err, ERR_USAGE, "--lr-schedule cosine needs a length: give epochs= or "
-                                         "steps= in --until");
-    return 0;
-}
-
-static int open_out(const struct node *n, struct error *err)
-{
-    const char *out = n->config.out;
-    if (out[0] == '\0')
-        return 0;
-    struct stat st;
-    if (stat(out, &st) == 0 && S_ISDIR(st.st_mode))
-        return error_set(err, ERR_USAGE, "--out %s: is a directory", out);
-    char path[4096];
-    int length = snprintf(path, sizeof path, "%s.tmp-%d", out, (int)getpid());
-    FILE *f = length < (int)sizeof path ? fopen(path, "wb") : NULL;
-    if (f == NULL)
-        return error_set(err, ERR_USAGE, "--out %s: cannot be written: %m", out);
-    fclose(f);
-    remove(path);
+        return error_set(err, ERR_USAGE,
+                         "--lr-schedule cosine needs a length: give epochs= or "
+                         "steps= in --until");
     return 0;
 }
 
@@ -384,7 +377,10 @@ static void open_loop(struct node *n)
     uv_timer_init(&n->loop, &n->tick);
     uv_signal_init(&n->loop, &n->sigint);
     uv_signal_init(&n->loop, &n->sigterm);
+    uv_signal_init(&n->loop, &n->sigusr1);
+    uv_signal_init(&n->loop, &n->sighup);
     n->completions.data = n->wake.data = n->tick.data = n->sigint.data = n->sigterm.data = n;
+    n->sigusr1.data = n->sighup.data = n;
 }
 
 static void start_trainer(struct node *n)
@@ -436,7 +432,7 @@ static int verdict(const struct node *n, struct error *err)
     if (n->report.until_failed)
         return error_set(err, ERR_UNREACHED, "--until acc=%g was not reached: %.4f at the end",
                          n->config.until.accuracy, n->report.accuracy);
-    if (gossips(n) && !n->ever_linked && n->n_refusals > 0)
+    if (gossips(n) && !n->ever_linked && peering_n_refused(n) > 0)
         return error_set(err, ERR_INCOMPATIBLE,
                          "trained alone: every peer that answered refused to train with this one");
     if (gossips(n) && !n->ever_linked)
@@ -449,6 +445,7 @@ static void close_all(struct node *n)
     trainer_close(&n->trainer);
     handoff_close(&n->handoff);
     exchange_close(n);
+    save_close(n);
     uv_loop_close(&n->loop);
 }
 
@@ -470,8 +467,11 @@ static int run(struct node *n, struct error *err)
     start_trainer(n);
     peering_init(n);
     log_start(n);
+    result_start(n);
     uv_signal_start(&n->sigint, on_signal, SIGINT);
     uv_signal_start(&n->sigterm, on_signal, SIGTERM);
+    uv_signal_start(&n->sigusr1, on_usr1, SIGUSR1);
+    uv_signal_start(&n->sighup, on_hup, SIGHUP);
     uv_timer_start(&n->tick, on_tick, 0, TICK_MS);
     uv_run(&n->loop, UV_RUN_DEFAULT);
     if (n->trains && n->error.code == 0)
@@ -487,9 +487,12 @@ int node_run(const struct node_config *config, struct error *err)
     n->config = *config;
     int rc = open_inputs(n, err);
     if (rc == 0)
-        rc = open_out(n, err);
+        rc = save_open(n, err);
+    if (rc == 0)
+        rc = metrics_open(&n->metrics, config->metrics, err);
     if (rc == 0)
         rc = run(n, err);
+    metrics_close(&n->metrics);
     shard_close(&n->part);
     data_close(&n->data);
     free(n);

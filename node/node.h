@@ -4,6 +4,8 @@
  *   node.c      start, the life of the peer, the end and the result
  *   peering.c   dialling, HELLO, one link per pair, STATUS, goodbyes
  *   exchange.c  drives the gossip core: its actions become frames and jobs
+ *   save.c      the model file
+ *   result.c    what it says at the end, and in --metrics
  */
 #ifndef HUBBUB_NODE_NODE_H
 #define HUBBUB_NODE_NODE_H
@@ -15,6 +17,7 @@
 #include "net/peers.h"
 #include "net/tcp.h"
 #include "node/handoff.h"
+#include "node/metrics.h"
 #include "node/pool.h"
 #include "node/trainer.h"
 
@@ -56,19 +59,21 @@ struct node_config {
     uint32_t min_peers;
     uint64_t pace_us;
     double slow;
-    const char *out; /* "" for none */
+    const char *out;  /* NULL: hubbub-RUN-SHARD.npz; "": none */
+    uint64_t save_us; /* between writings of it while training; 0: only at the end */
     const char *snapshot_dir;
     uint64_t snapshot_us;
+    const char *metrics; /* "" for none */
     bool json;
 };
 
 /* An address to dial: from the peer list. */
 struct address {
     struct host_port at;
-    struct tcp_link *link;  /* being dialled or in use; NULL: neither */
-    bool is_self;           /* it is we who answer there */
-    bool tried, refused;    /* an outcome is known; the peer there is incompatible */
-    bool has_served;        /* served_by is set */
+    struct tcp_link *link;                 /* being dialled or in use; NULL: neither */
+    bool is_self;                          /* it is we who answer there */
+    bool tried, refused;                   /* an outcome is known; the peer there is incompatible */
+    bool has_served;                       /* served_by is set */
     uint8_t served_by[WIRE_PEER_ID_BYTES]; /* who answered there last: no dial while it is linked */
     uint32_t n_failures;
     uint64_t next_dial_us;
@@ -101,7 +106,8 @@ struct node {
     uv_loop_t loop;
     uv_async_t completions;
     uv_timer_t wake, tick;
-    uv_signal_t sigint, sigterm;
+    uv_signal_t sigint, sigterm, sigusr1, sighup;
+    struct metrics metrics;
     struct tcp *tcp;
 
     struct address addresses[NODE_ADDRESSES_MAX];
@@ -110,18 +116,27 @@ struct node {
 
     enum peer_state state;
     bool ever_linked, interrupted, adopting, stop_given, trains;
-    uint32_t adopt_slot;   /* from whom; PEERS_MAX if none */
+    uint32_t adopt_slot; /* from whom; PEERS_MAX if none */
     uint64_t adopt_step, adopt_retry_us;
     uint64_t started_us, trained_us, state_us; /* since when: program, training, state */
     uint64_t status_us, logged_us;
     struct trainer_report report;
     uint64_t training_us; /* length of the training, once over */
-    uint32_t n_refusals;
 
     struct {
         uint64_t adjusted_us, job_us, loop_us;
         double share; /* of the trainer's time that gossip costs, lately */
     } budget;
+    struct {
+        char path[128]; /* the default of --out */
+        float *theta;   /* copy that is being written */
+        char *metadata;
+        uv_work_t work;
+        bool busy, warned; /* from the JOB_COPY to the end of the write; a failure was told */
+        int rc;
+        struct error err;
+        uint64_t last_us;
+    } save;
     uint64_t bytes_in, bytes_out;
     struct gossip_counts counts;
     bool tcp_closed;
@@ -144,8 +159,13 @@ void peering_send_status(struct node *n);
 /* BYE to all. */
 void peering_say_goodbye(struct node *n, enum wire_bye reason, const char *text);
 void peering_punish(struct node *n, uint32_t slot, const char *reason);
+/* Logs who is linked and which addresses do not answer. */
+void peering_log_table(const struct node *n);
 /* Every address has answered, failed or been recognised as ourselves. */
 bool peering_all_tried(const struct node *n);
+/* Addresses whose peer refused us, or we it; and whether a peer has answered at every one. */
+uint32_t peering_n_refused(const struct node *n);
+bool peering_all_answered(const struct node *n);
 
 /* exchange.c */
 void exchange_init(struct node *n);
@@ -161,10 +181,20 @@ void *exchange_body(struct node *n, uint32_t slot, const struct wire_message *m)
 void exchange_received(struct node *n, uint32_t slot, const struct wire_message *m, void *body);
 void exchange_dropped(struct node *n, void *body);
 void exchange_released(struct node *n, void *token);
-void exchange_count(struct node *n); /* brings n->counts up to date */
+void exchange_count(struct node *n); /* brings n->counts and the bytes up to date */
+
+/* save.c */
+int save_open(struct node *n, struct error *err) MUST_USE; /* --out can be written, and may be */
+void save_close(struct node *n);
+void save_tick(struct node *n, uint64_t now_us); /* --save-every */
+void save_copied(struct node *n);                /* a JOB_COPY was done */
+void save_final(struct node *n);                 /* after the trainer's end */
 
 /* result.c */
 void result_print(const struct node *n);
+/* The events "start" and "report" of --metrics. */
+void result_start(struct node *n);
+void result_report(struct node *n);
 /* JSON text for the model file, to be freed. */
 char *result_metadata(const struct node *n);
 

@@ -41,6 +41,44 @@ bool peering_all_tried(const struct node *n)
     return true;
 }
 
+uint32_t peering_n_refused(const struct node *n)
+{
+    uint32_t n_refused = 0;
+    for (uint32_t i = 0; i < n->n_addresses; i++)
+        n_refused += n->addresses[i].refused;
+    return n_refused;
+}
+
+bool peering_all_answered(const struct node *n)
+{
+    for (uint32_t i = 0; i < n->n_addresses; i++)
+        if (!n->addresses[i].has_served && !n->addresses[i].refused && !n->addresses[i].is_self)
+            return false;
+    return true;
+}
+
+void peering_log_table(const struct node *n)
+{
+    log_info("me: shard %u/%u, %s, step %llu; %u peers", n->config.shard + 1, n->config.n_shards,
+             peer_state_names[n->state], (unsigned long long)n->report.step, n->peers.n_linked);
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        const struct peer *p = &n->peers.slots[i];
+        if (p->link != NULL)
+            log_info("  %s: %s, step %llu, heard %.1f s ago, link %s", p->name,
+                     peer_state_names[p->state], (unsigned long long)p->step,
+                     (double)(clock_us() - p->heard_us) / 1e6,
+                     tcp_is_dialled(p->link) ? "dialled by us" : "dialled by them");
+    }
+    for (uint32_t i = 0; i < n->n_addresses; i++) {
+        const struct address *a = &n->addresses[i];
+        if (!is_linked(n, a))
+            log_info("  %s:%u: %s", a->at.host, a->at.port,
+                     a->is_self   ? "myself"
+                     : a->refused ? "incompatible"
+                                  : "does not answer");
+    }
+}
+
 static void set_backoff(struct node *n, struct address *a, uint64_t now_us)
 {
     uint32_t doublings = a->n_failures < 6 ? a->n_failures : 6;
@@ -204,12 +242,25 @@ static void welcome(struct node *n, struct contact *c, const struct wire_hello *
     const struct peer *peer = &n->peers.slots[c->slot];
     if (!is_known)
         log_info("linked with %s (%s, step %llu); %u peer%s", peer->name,
-                 peer_state_names[peer->state], (unsigned long long)peer->step,
-                 n->peers.n_linked, n->peers.n_linked == 1 ? "" : "s");
+                 peer_state_names[peer->state], (unsigned long long)peer->step, n->peers.n_linked,
+                 n->peers.n_linked == 1 ? "" : "s");
+    if (!is_known)
+        metrics_write(&n->metrics, "linked",
+                      json_pack("{s:s, s:I, s:s}", "peer", peer->name, "step",
+                                (json_int_t)peer->step, "state", peer_state_names[peer->state]));
     if (!is_known && peer->shard == n->config.shard)
-        log_warn("%s trains on the same shard as this peer: is --shard right on both?",
-                 peer->name);
+        log_warn("%s trains on the same shard as this peer: is --shard right on both?", peer->name);
     exchange_peer(n, c->slot, true);
+}
+
+/* The entry of our list that a peer says it listens at, as far as the text tells; or NULL. */
+static struct address *find_address(struct node *n, const char *text)
+{
+    struct host_port at;
+    for (uint32_t i = 0; parse_host_port(text, &at) && i < n->n_addresses; i++)
+        if (n->addresses[i].at.port == at.port && strcmp(n->addresses[i].at.host, at.host) == 0)
+            return &n->addresses[i];
+    return NULL;
 }
 
 static void on_hello(struct node *n, struct contact *c, const struct wire_hello *h)
@@ -234,9 +285,10 @@ static void on_hello(struct node *n, struct contact *c, const struct wire_hello 
     }
     if (is_incompatible(n, h, text, sizeof text)) {
         log_warn("%s cannot take part: %s", tcp_remote(c->link), text);
+        if (a == NULL)
+            a = find_address(n, h->address);
         if (a != NULL)
             a->refused = true;
-        n->n_refusals++;
         say_bye(c, WIRE_BYE_INCOMPATIBLE, text);
         return;
     }
@@ -274,7 +326,6 @@ static void on_bye(struct node *n, struct contact *c, const struct wire_bye_mess
     c->goodbye_done = bye->reason == WIRE_BYE_DONE;
     if (bye->reason == WIRE_BYE_INCOMPATIBLE) {
         log_warn("%s refuses us: %s", who, bye->text);
-        n->n_refusals += !c->greeted;
         if (c->address != NULL)
             c->address->refused = c->address->tried = true;
     } else if (bye->reason == WIRE_BYE_SELF && c->address != NULL) {
@@ -288,8 +339,7 @@ static void on_bye(struct node *n, struct contact *c, const struct wire_bye_mess
     tcp_close(c->link, false, bye->text);
 }
 
-static void on_received(void *ctx, struct tcp_link *link, const struct wire_message *m,
-                        void *body)
+static void on_received(void *ctx, struct tcp_link *link, const struct wire_message *m, void *body)
 {
     struct node *n = ctx;
     struct contact *c = tcp_user(link);
@@ -355,6 +405,10 @@ static void on_closed(void *ctx, struct tcp_link *link, const char *reason)
         if (!c->said_goodbye && n->state != PEER_LEAVING)
             log_warn("lost %s: %s; %u left", n->peers.slots[c->slot].name, reason,
                      n->peers.n_linked - 1);
+        if (n->state != PEER_LEAVING)
+            metrics_write(&n->metrics, "lost",
+                          json_pack("{s:s, s:s, s:b}", "peer", n->peers.slots[c->slot].name,
+                                    "reason", reason, "goodbye", (int)c->goodbye_done));
         lose_peer(n, c, c->goodbye_done);
     } else if (!c->greeted && c->address == NULL && !c->closing) {
         log_warn("%s: link closed: %s", tcp_remote(link), reason);
@@ -369,8 +423,7 @@ static void on_closed(void *ctx, struct tcp_link *link, const char *reason)
         if (!c->greeted)
             log_debug("%s:%u: %s", a->at.host, a->at.port, reason);
         if (first && !c->said_goodbye)
-            log_info("%s:%u does not answer yet: %s; trying again", a->at.host, a->at.port,
-                     reason);
+            log_info("%s:%u does not answer yet: %s; trying again", a->at.host, a->at.port, reason);
         set_backoff(n, a, clock_us());
     }
     free(c);

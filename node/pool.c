@@ -12,10 +12,11 @@ void pool_init(struct pool *p, uint32_t n, uint64_t floats, uint32_t n_lent_max)
      * that all start on a page are copied by the kernel at two thirds of the speed (see tcp.h). */
     floats = (floats + 15) / 16 * 16 + 256;
     *p = (struct pool){.n = n, .n_free = n, .n_lent_max = n_lent_max, .floats = floats};
-    p->memory = MEM_NEW(float, n * floats);
+    p->memory = MEM_NEW(float, n *floats);
     p->refs = MEM_NEW(uint16_t, n);
     p->lent = MEM_NEW(bool, n);
     p->stranded = MEM_NEW(bool, n);
+    p->lent_to = MEM_NEW(uint32_t, n);
     p->free_list = MEM_NEW(uint32_t, n);
     for (uint32_t i = 0; i < n; i++)
         p->free_list[i] = n - 1 - i;
@@ -27,6 +28,7 @@ void pool_close(struct pool *p)
     free(p->refs);
     free(p->lent);
     free(p->stranded);
+    free(p->lent_to);
     free(p->free_list);
 }
 
@@ -38,12 +40,21 @@ uint32_t pool_take(struct pool *p)
     return buffer;
 }
 
-uint32_t pool_lend(struct pool *p)
+static uint32_t count_lent_to(const struct pool *p, uint32_t to)
 {
-    if (p->n_lent == p->n_lent_max)
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < p->n; i++)
+        n += p->lent[i] && p->lent_to[i] == to;
+    return n;
+}
+
+uint32_t pool_lend(struct pool *p, uint32_t to)
+{
+    if (p->n_lent == p->n_lent_max || count_lent_to(p, to) >= (p->n_lent_max + 1) / 2)
         return POOL_NONE;
     uint32_t buffer = pool_take(p);
     p->lent[buffer] = true;
+    p->lent_to[buffer] = to;
     p->n_lent++;
     return buffer;
 }

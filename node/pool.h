@@ -15,9 +15,10 @@ struct pool {
     float *memory;
     uint32_t n, n_free, n_lent, n_lent_max;
     uint32_t n_stranded; /* that only a write under way still holds */
-    uint64_t floats; /* in a buffer */
+    uint64_t floats;     /* in a buffer */
     uint16_t *refs;
     bool *lent, *stranded;
+    uint32_t *lent_to;
     uint32_t *free_list;
 };
 
@@ -27,8 +28,10 @@ void pool_close(struct pool *p);
 /* One reference to a buffer for an exchange of ours: there always is one (CHECK). */
 uint32_t pool_take(struct pool *p);
 
-/* The same for somebody's request; POOL_NONE when as many are lent as may be. */
-uint32_t pool_lend(struct pool *p);
+/* The same for the request of peer `to`; POOL_NONE when as many are lent as may be, or half of them
+ * to that peer alone: one that never reads its replies must not keep the others from being served.
+ */
+uint32_t pool_lend(struct pool *p, uint32_t to);
 
 void pool_ref(struct pool *p, uint32_t buffer);
 void pool_unref(struct pool *p, uint32_t buffer);

@@ -21,6 +21,57 @@ static double steps_per_s(const struct node *n)
     return n->training_us > 0 ? (double)n->report.steps_done * 1e6 / (double)n->training_us : 0;
 }
 
+static void set_counts(json_t *o, const struct gossip_counts *c)
+{
+    json_object_set_new(o, "initiated", json_integer(c->initiated));
+    json_object_set_new(o, "mixed", json_integer(c->mixed));
+    json_object_set_new(o, "served", json_integer(c->served));
+    json_object_set_new(o, "crossed", json_integer(c->crossed));
+    json_object_set_new(o, "declined", json_integer(c->declined));
+    json_object_set_new(o, "refused", json_integer(c->refused));
+    json_object_set_new(o, "busy", json_integer(c->busy));
+    json_object_set_new(o, "parked", json_integer(c->parked));
+    json_object_set_new(o, "lost", json_integer(c->lost));
+    json_object_set_new(o, "orphaned", json_integer(c->orphaned));
+    json_object_set_new(o, "unknown", json_integer(c->unknown));
+}
+
+void result_start(struct node *n)
+{
+    metrics_write(&n->metrics, "start",
+                  json_pack("{s:s, s:i, s:i, s:s, s:s, s:I, s:I}", "run", n->config.run, "shard",
+                            (int)n->config.shard + 1, "n_shards", (int)n->config.n_shards, "model",
+                            n->model.spec, "data", n->data_name, "n_samples", (json_int_t)n->part.n,
+                            "dim", (json_int_t)n->model.dim));
+}
+
+void result_report(struct node *n)
+{
+    const struct trainer_report *r = &n->report;
+    if (n->metrics.file == NULL)
+        return;
+    json_t *o = json_object();
+    json_object_set_new(o, "step", json_integer((json_int_t)r->step));
+    json_object_set_new(o, "steps_done", json_integer((json_int_t)r->steps_done));
+    json_object_set_new(o, "epochs", json_real(r->epochs));
+    json_object_set_new(o, "loss", json_real(r->loss));
+    if (r->n_evaluations > 0) {
+        json_object_set_new(o, "accuracy", json_real(r->accuracy));
+        json_object_set_new(o, "test_loss", json_real(r->test_loss));
+        json_object_set_new(o, "eval_step", json_integer((json_int_t)r->eval_step));
+    }
+    json_object_set_new(o, "step_max_us", json_integer((json_int_t)r->step_max_us));
+    json_object_set_new(o, "step_us", json_integer((json_int_t)r->step_us));
+    json_object_set_new(o, "job_us", json_integer((json_int_t)r->job_us));
+    json_object_set_new(o, "gossip_share", json_real(n->budget.share));
+    json_object_set_new(o, "every_steps", json_integer(n->config.every.steps));
+    json_object_set_new(o, "peers", json_integer(n->peers.n_linked));
+    json_object_set_new(o, "bytes_in", json_integer((json_int_t)n->bytes_in));
+    json_object_set_new(o, "bytes_out", json_integer((json_int_t)n->bytes_out));
+    set_counts(o, &n->counts);
+    metrics_write(&n->metrics, "report", o);
+}
+
 static json_t *build(const struct node *n)
 {
     const struct trainer_report *r = &n->report;
@@ -44,17 +95,7 @@ static json_t *build(const struct node *n)
     json_object_set_new(o, "gossip_share", json_real(n->budget.share));
     json_object_set_new(o, "gossip_every_steps", json_integer(n->config.every.steps));
     json_object_set_new(o, "exchanges", json_integer((json_int_t)c->mixed + c->served));
-    json_object_set_new(o, "initiated", json_integer(c->initiated));
-    json_object_set_new(o, "mixed", json_integer(c->mixed));
-    json_object_set_new(o, "served", json_integer(c->served));
-    json_object_set_new(o, "crossed", json_integer(c->crossed));
-    json_object_set_new(o, "declined", json_integer(c->declined));
-    json_object_set_new(o, "refused", json_integer(c->refused));
-    json_object_set_new(o, "busy", json_integer(c->busy));
-    json_object_set_new(o, "parked", json_integer(c->parked));
-    json_object_set_new(o, "lost", json_integer(c->lost));
-    json_object_set_new(o, "orphaned", json_integer(c->orphaned));
-    json_object_set_new(o, "unknown", json_integer(c->unknown));
+    set_counts(o, c);
     json_object_set_new(o, "pool_buffers", json_integer(n->pool.n));
     json_object_set_new(o, "adopted_at_step", json_integer((json_int_t)n->adopt_step));
     json_object_set_new(o, "bytes_in", json_integer((json_int_t)n->bytes_in));

@@ -190,8 +190,8 @@ static void on_read(uv_stream_t *stream, ssize_t n_read, const uv_buf_t *buf)
         uv_close((uv_handle_t *)stream, NULL);
 }
 
-static void open_lines(struct lines *l, struct member *m, void (*line)(struct member *,
-                                                                        const char *))
+static void open_lines(struct lines *l, struct member *m,
+                       void (*line)(struct member *, const char *))
 {
     l->member = m;
     l->line = line;
@@ -280,8 +280,7 @@ static void measure_consensus(struct swarm *s)
     for (uint32_t i = 0; i < s->plan->n; i++) {
         struct member *m = &s->members[i];
         char *text;
-        if (m->result->json == NULL ||
-            npz_member(m->model, "hubbub.json", 65536, &text, &err) != 0)
+        if (m->result->json == NULL || npz_member(m->model, "hubbub.json", 65536, &text, &err) != 0)
             continue;
         json_t *meta = json_loads(text, 0, NULL);
         const char *spec = json_string_value(json_object_get(meta, "model"));
@@ -309,8 +308,8 @@ static void measure_consensus(struct swarm *s)
         mean[d] /= (float)n_read;
     for (uint32_t i = 0; i < s->plan->n; i++) {
         if (theta[i] != NULL)
-            s->members[i].result->consensus = sqrt(vec_distance_sq(theta[i], mean, model.dim) /
-                                                   vec_norm_sq(mean, model.dim));
+            s->members[i].result->consensus =
+                sqrt(vec_distance_sq(theta[i], mean, model.dim) / vec_norm_sq(mean, model.dim));
         free(theta[i]);
     }
     free(mean);

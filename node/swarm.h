@@ -21,8 +21,8 @@ struct swarm_plan {
 };
 
 struct swarm_result {
-    int exit_code;   /* of the process; 128 + signal if one ended it; -1: never started */
-    json_t *json;    /* what it printed, NULL if nothing; owned */
+    int exit_code;    /* of the process; 128 + signal if one ended it; -1: never started */
+    json_t *json;     /* what it printed, NULL if nothing; owned */
     double consensus; /* ||theta_i - mean|| / ||mean|| over the models written; -1: unknown */
 };
 
@@ -30,8 +30,8 @@ struct swarm_result {
  * --min-peers n-1, --out (a temporary file) and --json where the flags do not have them. Log lines
  * of peer i come out on stderr behind "[i] ". SIGINT and SIGTERM are passed on, once each time.
  * ERR_*: nothing could be started. results[n] is filled in any case. */
-int swarm_run(const struct swarm_plan *plan, struct swarm_result *results, struct error *err)
-    MUST_USE;
+int swarm_run(const struct swarm_plan *plan, struct swarm_result *results,
+              struct error *err) MUST_USE;
 void swarm_results_close(struct swarm_result *results, uint32_t n);
 
 /* The worst exit code as an ERR_* with the peers' numbers in err; 0 if all ended well. */

@@ -65,6 +65,7 @@ static void run_job(struct trainer *t, const struct job *job)
         c.moved = relative_move(l, job);
     switch (job->type) {
     case JOB_TAKE:
+    case JOB_COPY:
         learner_take(l, job->offset, job->count, job->data);
         break;
     case JOB_SWAP:

@@ -16,12 +16,12 @@ struct trainer_config {
     struct learner_config learner;
     const struct dataset *test;
     struct until until;
-    double eval_epochs;  /* epochs between evaluations; 0: only at the end */
-    uint64_t pace_us;    /* least time a step takes, waiting idly */
-    double slow;         /* >= 1: each step takes so many times as long, as if computing */
+    double eval_epochs;       /* epochs between evaluations; 0: only at the end */
+    uint64_t pace_us;         /* least time a step takes, waiting idly */
+    double slow;              /* >= 1: each step takes so many times as long, as if computing */
     const char *snapshot_dir; /* NULL: none; theta as flat floats, named by wall-clock tick */
     uint64_t snapshot_us;
-    uint32_t shard;      /* names the snapshots */
+    uint32_t shard; /* names the snapshots */
 };
 
 struct trainer {

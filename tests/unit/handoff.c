@@ -1,4 +1,5 @@
 #include "node/handoff.h"
+#include "tests/support/death.h"
 
 #include "base/clock.h"
 
@@ -63,6 +64,7 @@ Test(handoff, full_ring)
 Test(handoff, a_job_too_many, .signal = SIGABRT)
 {
     struct handoff h;
+    expect_abort();
     start(&h, 8);
     for (uint32_t i = 0; i < 9; i++)
         handoff_give_job(&h, &(struct job){.exchange = i});

@@ -1,4 +1,5 @@
 #include "node/pool.h"
+#include "tests/support/death.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -36,17 +37,32 @@ Test(pool, lend_limit)
     uint32_t lent[LENT];
     pool_init(&p, N, FLOATS, LENT);
     for (int i = 0; i < LENT; i++)
-        lent[i] = pool_lend(&p);
-    cr_assert_eq(pool_lend(&p), POOL_NONE);
+        lent[i] = pool_lend(&p, (uint32_t)i);
+    cr_assert_eq(pool_lend(&p, 9), POOL_NONE);
     for (int i = 0; i < N - LENT; i++)
         cr_assert_neq(pool_take(&p), POOL_NONE);
-    cr_assert_eq(pool_lend(&p), POOL_NONE);
+    cr_assert_eq(pool_lend(&p, 9), POOL_NONE);
     pool_ref(&p, lent[1]);
     pool_unref(&p, lent[1]);
-    cr_assert_eq(pool_lend(&p), POOL_NONE, "a write still holds it");
+    cr_assert_eq(pool_lend(&p, 9), POOL_NONE, "a write still holds it");
     pool_unref(&p, lent[1]);
-    cr_assert_eq(pool_lend(&p), lent[1]);
-    cr_assert_eq(pool_lend(&p), POOL_NONE);
+    cr_assert_eq(pool_lend(&p, 9), lent[1]);
+    cr_assert_eq(pool_lend(&p, 9), POOL_NONE);
+    pool_close(&p);
+}
+
+/* Half of them to one peer at the most. */
+Test(pool, lend_limit_of_a_peer)
+{
+    struct pool p;
+    pool_init(&p, N, FLOATS, LENT);
+    uint32_t first = pool_lend(&p, 1);
+    for (int i = 1; i < (LENT + 1) / 2; i++)
+        cr_assert_neq(pool_lend(&p, 1), POOL_NONE);
+    cr_assert_eq(pool_lend(&p, 1), POOL_NONE);
+    cr_assert_neq(pool_lend(&p, 2), POOL_NONE);
+    pool_unref(&p, first);
+    cr_assert_neq(pool_lend(&p, 1), POOL_NONE);
     pool_close(&p);
 }
 
@@ -55,7 +71,7 @@ Test(pool, taken_is_not_lent)
     struct pool p;
     pool_init(&p, N, FLOATS, LENT);
     for (int round = 0; round < 3; round++) {
-        uint32_t lent = pool_lend(&p);
+        uint32_t lent = pool_lend(&p, 9);
         pool_unref(&p, lent);
         uint32_t taken = pool_take(&p);
         cr_assert_eq(taken, lent, "the same buffer");
@@ -91,6 +107,7 @@ Test(pool, stranded)
 Test(pool, one_too_many, .signal = SIGABRT)
 {
     struct pool p;
+    expect_abort();
     pool_init(&p, N, FLOATS, LENT);
     for (int i = 0; i <= N; i++)
         pool_take(&p);
@@ -99,6 +116,7 @@ Test(pool, one_too_many, .signal = SIGABRT)
 Test(pool, unref_of_a_free_one, .signal = SIGABRT)
 {
     struct pool p;
+    expect_abort();
     pool_init(&p, N, FLOATS, LENT);
     pool_unref(&p, 0);
 }
@@ -106,6 +124,7 @@ Test(pool, unref_of_a_free_one, .signal = SIGABRT)
 Test(pool, ref_of_a_free_one, .signal = SIGABRT)
 {
     struct pool p;
+    expect_abort();
     pool_init(&p, N, FLOATS, LENT);
     pool_ref(&p, 0);
 }
@@ -113,6 +132,7 @@ Test(pool, ref_of_a_free_one, .signal = SIGABRT)
 Test(pool, data_of_none, .signal = SIGABRT)
 {
     struct pool p;
+    expect_abort();
     pool_init(&p, N, FLOATS, LENT);
     pool_data(&p, POOL_NONE);
 }
