@@ -130,7 +130,8 @@ static const char config_text[] =
     "empty lines, and comments from # to the end of the line (within a line, after a blank). A "
     "switch is true or false. A flag that may stand many times may stand on several lines, each "
     "other one once. A value that holds # or has blanks around it stands in double quotes; in them "
-    "\\\\ \\\" \\n \\r \\t stand for a backslash, a quote, line feed, carriage return and tab.\n\n"
+    "\\\\ \\\" \\n \\r \\t \\xHH stand for a backslash, a quote, line feed, carriage return, tab "
+    "and the byte HH.\n\n"
     "A flag goes before the environment, the environment before the file, the file before the "
     "default. --print-config shows every option with its value and where it came from, as a config "
     "file.";

@@ -8,7 +8,7 @@
  *
  * A config file has lines "name = value" and "# comments"; a comment may also follow a blank. A
  * switch is true or false, a list may stand on several lines. In "double quotes" a value may hold
- * anything: \\ \" \n \r \t.
+ * anything: \\ \" \n \r \t \xHH.
  *
  * All functions: main thread only.
  */

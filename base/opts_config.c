@@ -79,23 +79,34 @@ static void trim(char *start, char *end)
     *end = '\0';
 }
 
+/* What a backslash and the text at *p stand for; *p moves behind it. '\0': nothing. */
+static char unescape(char **p)
+{
+    static const char written[] = "\\\"nrt", meant[] = "\\\"\n\r\t";
+    unsigned byte = 0;
+    const char *at = **p != '\0' ? strchr(written, **p) : NULL;
+    if (at != NULL) {
+        ++*p;
+        return meant[at - written];
+    }
+    if (**p != 'x' || strspn(*p + 1, "0123456789abcdef") < 2)
+        return '\0';
+    sscanf(*p + 1, "%2x", &byte);
+    *p += 3;
+    return (char)byte;
+}
+
 /* "..." at p, undone in place. */
 static int unquote(char *p, struct error *err)
 {
     char *to = p++;
     while (*p != '\0' && *p != '"') {
         char c = *p++;
-        if (c == '\\') {
-            static const char written[] = "\\\"nrt", meant[] = "\\\"\n\r\t";
-            const char *at = *p != '\0' ? strchr(written, *p) : NULL;
-            if (at == NULL)
-                return error_set(
-                    err, ERR_DATA,
-                    "a backslash in quotes stands before \\, \", n, r or t; write \\\\ "
-                    "for itself");
-            c = meant[at - written];
-            p++;
-        }
+        if (c == '\\' && (c = unescape(&p)) == '\0')
+            return error_set(
+                err, ERR_DATA,
+                "a backslash in quotes stands before \\, \", n, r, t or xHH (two digits "
+                "of 0-9a-f, not 00); write \\\\ for itself");
         *to++ = c;
     }
     if (*p == '\0')
@@ -205,11 +216,16 @@ int opts_read_config(const struct opts *o, struct givens *g, struct error *err)
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
+static bool is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
 static bool needs_quotes(const char *text)
 {
     size_t n = strlen(text);
     for (size_t i = 0; i < n; i++)
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f || text[i] == '#')
+        if (is_control(text[i]) || text[i] == '#')
             return true;
     return n > 0 && (text[0] == '"' || text[0] == ' ' || text[n - 1] == ' ');
 }
@@ -230,7 +246,10 @@ static void print_value(const char *name, const char *text, FILE *out)
                                   : *p == '"'  ? "\\\""
                                   : *p == '\\' ? "\\\\"
                                                : NULL;
-            n += escaped != NULL ? fprintf(out, "%s", escaped) : fprintf(out, "%c", *p);
+            if (escaped != NULL)
+                n += fprintf(out, "%s", escaped);
+            else
+                n += fprintf(out, is_control(*p) ? "\\x%02x" : "%c", (unsigned char)*p);
         }
         n += fprintf(out, "\"");
     }

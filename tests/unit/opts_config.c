@@ -157,6 +157,8 @@ Test(opts_config, broken_files)
         {"free = \"a", 1, "none at its end"},
         {"free = \"a\\", 1, "a backslash in quotes"},
         {"free = \"a\\x\"", 1, "a backslash in quotes"},
+        {"free = \"\\x00\"", 1, "not 00"},
+        {"free = \"\\x4\"", 1, "xHH"},
         {"free = \"a\" b", 1, "'b' stands after the quoted value"},
         {"free = \"a\"# b", 1, "stands after the quoted value"},
         {"free = a\rcount = 3", 1, "byte 0x0d in column 9"},
@@ -367,6 +369,7 @@ Test(opts_config, printed_and_read_again)
         {"--print-config", "--name= a ", "--free=#", "--peer=a # b", "--peer=\"q\"", "--peer=c"},
         {"--print-config", "--name=", "--free=two\nlines\r\n", "--count=2", "--count=9"},
         {"--print-config", "--name=a\\n#\\", "--free=\\\t", "--wait-time=0", "--pair=\"\""},
+        {"--print-config", "--name=\x01\x7f\xc3\xa4x0", "--free=\\x01\033"},
         {"--print-config", "--name=\t", "--free=x\t", "--peer= ", "--peer=a b", "--loud=0"},
     };
     char dir[FILES_DIR_MAX], path[FILES_PATH_MAX], *printed, *again;
