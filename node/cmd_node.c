@@ -18,7 +18,8 @@ struct flags {
     uint32_t shard[2]; /* i, n as the user counts; 0, 0: by my place in the list of peers */
     struct gossip_every every;
     double lr, momentum, eval_every, slow;
-    uint64_t batch, seed, open, settle, join_timeout, report_every, min_peers, pace, snapshot_every;
+    uint64_t batch, seed, open, settle, join_timeout, report_every, min_peers, pace, snapshot_every,
+        save_every;
     int partition, schedule, optimizer, gossip, end;
     bool json, insecure, verbose, quiet, die_with_parent;
 };
@@ -111,8 +112,15 @@ static int look_at_run(const char *text, void *field, struct error *err)
 {
     (void)field;
     size_t n = strlen(text);
-    return n > 0 && n < 64 ? 0
-                           : error_set(err, ERR_USAGE, "a name has 1 to 63 characters, not %zu", n);
+    if (n == 0 || n >= 64)
+        return error_set(err, ERR_USAGE, "a name has 1 to 63 characters, not %zu", n);
+    size_t good = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+    if (good < n)
+        return error_set(err, ERR_USAGE,
+                         "'%s': a name has letters, digits, '.', '_' and '-' (it is part of a "
+                         "file's), not '%c'",
+                         text, text[good]);
+    return 0;
 }
 
 static const char *const schedules[] = {"auto", "constant", "cosine", NULL};
@@ -173,7 +181,10 @@ static const struct opt table[] = {
     {"end", OPT_CHOICE, F(end), "HOW", "vote",
      "vote: train on until most peers are done, then agree; own: just leave", 0, 0, 0, ends},
     {"settle", OPT_DURATION, F(settle), "TIME", "10s", "longest time to agree at the end"},
-    {"out", OPT_STRING, F(out), "FILE", "", "the model, as .npz"},
+    {"out", OPT_STRING, F(out), "FILE", 0,
+     "the model, as .npz (hubbub-RUN-SHARD.npz); '' writes none"},
+    {"save-every", OPT_DURATION, F(save_every), "TIME", "10m",
+     "between writings of it while training; 0: only at the end"},
 
     {"eval-every", OPT_F64, F(eval_every), "EPOCHS", "1",
      "between evaluations on the test data; 0: only at the end", "reports"},
@@ -230,6 +241,7 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
                               .pace_us = f->pace,
                               .slow = f->slow,
                               .out = f->out,
+                              .save_us = f->save_every,
                               .snapshot_dir = f->snapshot_dir[0] != '\0' ? f->snapshot_dir : NULL,
                               .snapshot_us = f->snapshot_every,
                               .metrics = f->metrics,

@@ -135,10 +135,12 @@ def free_ports(n, host="127.0.0.1"):
 class Process:
     """One hubbub, its output in files so that no pipe can block it."""
 
-    def __init__(self, *args, env=None, command="node"):
+    def __init__(self, *args, env=None, command="node", default_out=False):
         self.args = [HUBBUB, command, *map(str, args)]
         self.out_path, self.log_path = path("out"), path("log")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("HUBBUB_")}
+        if not default_out:
+            environment["HUBBUB_OUT"] = ""  # no model file unless a test asks for one
         environment.update(env or {})
         with open(self.out_path, "wb") as out, open(self.log_path, "wb") as log:
             self.started = time.time()
