@@ -159,6 +159,8 @@ static int add_peers(const struct address_flags *f, struct node_config *c, bool 
 int addresses_set(const struct address_flags *f, struct node_config *c, struct error *err)
 {
     int rc = set_own(f, c, err);
+    c->peers_file = f->peers_file;
+    c->insecure = f->insecure;
     if (rc == 0 && f->peers_file[0] != '\0')
         rc = read_peers_file(c, f->peers_file, f->insecure, f->decide_shard, err);
     else if (rc == 0)
@@ -173,4 +175,10 @@ int addresses_set(const struct address_flags *f, struct node_config *c, struct e
                          "nobody to train with: give --listen and --peer (or --peers-file), or "
                          "--gossip off to train alone");
     return rc;
+}
+
+int addresses_read_again(struct node_config *c, struct error *err)
+{
+    return c->peers_file[0] == '\0' ? 0
+                                    : read_peers_file(c, c->peers_file, c->insecure, false, err);
 }

@@ -19,4 +19,8 @@ int address_parse(const char *text, void *field, struct error *err) MUST_USE;
  * at its gossip. c->advertise is borrowed from f. ERR_USAGE, or ERR_DATA for the peers file. */
 int addresses_set(const struct address_flags *f, struct node_config *c, struct error *err) MUST_USE;
 
+/* Reads the peers file again and adds what is new in it; what is gone from it stays. ERR_DATA; c
+ * has then what came before the bad line. */
+int addresses_read_again(struct node_config *c, struct error *err) MUST_USE;
+
 #endif

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "node/addresses.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -318,7 +319,13 @@ static void on_hup(uv_signal_t *handle, int signum)
 {
     struct node *n = handle->data;
     (void)signum;
+    struct error err;
+    uint32_t before = n->n_addresses;
     metrics_reopen(&n->metrics);
+    if (addresses_read_again(&n->config, &err) != 0)
+        log_warn("%s", err.text);
+    peering_take_addresses(n);
+    log_info("SIGHUP: %u new addresses, %u in all", n->n_addresses - before, n->n_addresses);
 }
 
 /* ---- the start ------------------------------------------------------------------------------ */

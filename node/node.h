@@ -45,6 +45,8 @@ struct node_config {
     const char *advertise; /* H:P for HELLO; "": where it listens */
     struct host_port addresses[NODE_ADDRESSES_MAX];
     uint32_t n_addresses;
+    const char *peers_file; /* "" for none; read again on SIGHUP */
+    bool insecure;
     struct optim_config optim; /* steps are filled in from until */
     bool schedule_is_given;
     uint32_t batch;
@@ -154,6 +156,8 @@ void node_fail(struct node *n, const struct error *err);
 /* peering.c */
 extern const struct tcp_ops peering_ops;
 void peering_init(struct node *n);
+/* Takes over the addresses of the configuration that are not there yet. */
+void peering_take_addresses(struct node *n);
 void peering_tick(struct node *n, uint64_t now_us);
 void peering_send_status(struct node *n);
 /* BYE to all. */

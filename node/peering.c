@@ -23,9 +23,13 @@ enum {
 void peering_init(struct node *n)
 {
     n->backoff = rng_stream(clock_wall_us(), n->config.shard, RNG_BACKOFF);
-    n->n_addresses = n->config.n_addresses;
-    for (uint32_t i = 0; i < n->n_addresses; i++)
-        n->addresses[i].at = n->config.addresses[i];
+    peering_take_addresses(n);
+}
+
+void peering_take_addresses(struct node *n)
+{
+    for (; n->n_addresses < n->config.n_addresses; n->n_addresses++)
+        n->addresses[n->n_addresses].at = n->config.addresses[n->n_addresses];
 }
 
 static bool is_linked(const struct node *n, const struct address *a)
