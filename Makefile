@@ -134,6 +134,7 @@ nightly: all $(BUILD)/tests/property/gossip
 bench: all
 	taskset -c 1 ./$(BUILD)/hubbub bench train
 	taskset -c 1 ./$(BUILD)/hubbub bench train --optimizer qgm
+	./$(BUILD)/hubbub bench exchange --floor
 	./$(BUILD)/hubbub bench straggler
 test-floors: $(OBJ)
 	@BUILD=$(BUILD) tests/floors
