@@ -6,6 +6,7 @@
 #include "bench/stream.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,20 +98,6 @@ static int measure(struct bench *b, enum subject s, int round, struct error *err
              : s == FLOOR  ? stream_blocking(p, out, err)
                            : stream_bare(p, out, err);
     b->bytes_per_s[s][round] = out->messages_per_s * p->bytes;
-    if (rc == 0 && out->messages_per_s == 0)
-        return error_set(err, ERR_FAILURE, "no message came in %.3g s: more --seconds are needed",
-                         (double)p->window_us / 1e6);
-    return rc;
-}
-
-/* Subjects take turns within a round, forwards and backwards, so that a change of the machine's
- * speed meets all of them. */
-static int measure_all(struct bench *b, struct error *err)
-{
-    int rc = 0;
-    for (int round = 0; rc == 0 && round < ROUNDS; round++)
-        for (int i = 0; rc == 0 && i < b->n_subjects; i++)
-            rc = measure(b, (enum subject)(round % 2 == 0 ? i : b->n_subjects - 1 - i), round, err);
     return rc;
 }
 
@@ -128,6 +115,20 @@ static double median(const double *values)
     return sorted[ROUNDS / 2];
 }
 
+/* Subjects take turns within a round, forwards and backwards, so that a change of the machine's
+ * speed meets all of them. */
+static int measure_all(struct bench *b, struct error *err)
+{
+    int rc = 0;
+    for (int round = 0; rc == 0 && round < ROUNDS; round++)
+        for (int i = 0; rc == 0 && i < b->n_subjects; i++)
+            rc = measure(b, (enum subject)(round % 2 == 0 ? i : b->n_subjects - 1 - i), round, err);
+    for (int s = 0; rc == 0 && s < b->n_subjects; s++)
+        if (median(b->bytes_per_s[s]) == 0)
+            rc = error_set(err, ERR_FAILURE, "hardly a message came: it takes more --seconds");
+    return rc;
+}
+
 static double gbytes(const struct bench *b, enum subject s)
 {
     return median(b->bytes_per_s[s]) * 1e-9;
@@ -137,7 +138,7 @@ static double ratio(const struct bench *b, enum subject under)
 {
     double ratios[ROUNDS];
     for (int i = 0; i < ROUNDS; i++)
-        ratios[i] = b->bytes_per_s[EXCHANGE][i] / b->bytes_per_s[under][i];
+        ratios[i] = b->bytes_per_s[EXCHANGE][i] / fmax(b->bytes_per_s[under][i], 1);
     return median(ratios);
 }
 

@@ -40,6 +40,10 @@ int stream_blocking(const struct stream_plan *plan, struct stream_outcome *out,
 
 /* ---- for those three ---- */
 
+/* Keeps the calling thread on a processor of its own side (0 or 1), if there are two: left to
+ * itself, the system puts a thread where the one that woke it runs, and then both share one. */
+void stream_pin(int side);
+
 /* Messages within the window; one thread. */
 struct stream_meter {
     uint64_t start_us, stop_us; /* the window */

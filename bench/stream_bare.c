@@ -17,6 +17,20 @@
 #include <unistd.h>
 #include <uv.h>
 
+void stream_pin(int side)
+{
+    cpu_set_t allowed, one;
+    CPU_ZERO(&one);
+    if (pthread_getaffinity_np(pthread_self(), sizeof allowed, &allowed) != 0)
+        return;
+    int n = 0;
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &allowed) && n++ == side) {
+            CPU_SET(cpu, &one);
+            pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+        }
+}
+
 bool stream_meter_count(struct stream_meter *m)
 {
     uint64_t now = clock_us();
@@ -85,6 +99,7 @@ struct end {
     uv_tcp_t stream;
     uv_write_t *writes; /* [pool.n], by buffer */
     struct pool pool;
+    int side;
     uint32_t bytes, flight, chunk;
     uint32_t reading, got; /* the message coming in: its buffer, or POOL_NONE */
     uint32_t *waiting;     /* with chunks: ring of pool.n buffers to send */
@@ -183,6 +198,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 static void *run_end(void *arg)
 {
     struct end *e = arg;
+    stream_pin(e->side);
     uint64_t before_us = clock_thread_us();
     for (uint32_t i = 0; i < e->flight; i++)
         send_buffer(e, pool_take(&e->pool));
@@ -201,7 +217,8 @@ int stream_bare(const struct stream_plan *plan, struct stream_outcome *out, stru
     struct end *e = MEM_NEW(struct end, 2);
     pthread_t threads[2];
     for (int i = 0; i < 2; i++) {
-        e[i] = (struct end){.bytes = plan->bytes,
+        e[i] = (struct end){.side = i,
+                            .bytes = plan->bytes,
                             .flight = plan->flight,
                             .chunk = plan->chunk,
                             .reading = POOL_NONE};
@@ -234,7 +251,7 @@ int stream_bare(const struct stream_plan *plan, struct stream_outcome *out, stru
 /* ---- blocking sockets --------------------------------------------------------------------- */
 
 struct half {
-    int fd;
+    int fd, side;
     uint32_t bytes;
     float *memory;
     struct stream_meter meter; /* of the receiving half */
@@ -244,6 +261,7 @@ struct half {
 static void *run_sender(void *arg)
 {
     struct half *h = arg;
+    stream_pin(h->side);
     uint64_t before_us = clock_thread_us();
     while (send(h->fd, h->memory, h->bytes, MSG_NOSIGNAL) > 0) {
     }
@@ -254,6 +272,7 @@ static void *run_sender(void *arg)
 static void *run_receiver(void *arg)
 {
     struct half *h = arg;
+    stream_pin(h->side);
     uint64_t before_us = clock_thread_us();
     while (recv(h->fd, h->memory, h->bytes, MSG_WAITALL) == (ssize_t)h->bytes &&
            !stream_meter_count(&h->meter)) {
@@ -274,6 +293,7 @@ int stream_blocking(const struct stream_plan *plan, struct stream_outcome *out, 
     pool_init(&pool, 4, plan->bytes / sizeof(float), 0);
     for (uint32_t i = 0; i < 4; i++) {
         halves[i] = (struct half){.fd = fd[i % 2],
+                                  .side = (int)i % 2,
                                   .bytes = plan->bytes,
                                   .memory = pool_data(&pool, i),
                                   .meter = meter_from_now(plan)};

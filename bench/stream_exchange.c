@@ -24,6 +24,7 @@ struct peer {
     struct tcp *tcp;
     struct tcp_link *link;
     struct pool pool;
+    int side;
     uint32_t count, n_slices; /* floats in a slice */
     float *theta;
     uint32_t *sent; /* [n_slices]: what I sent of it, until the reply */
@@ -150,7 +151,9 @@ static const struct tcp_ops ops = {opened, body, received, dropped, released, cl
 static void peer_init(struct peer *p, const struct stream_plan *plan, uint32_t number)
 {
     struct rng rng = rng_stream(1, number, RNG_TEST);
-    *p = (struct peer){.count = plan->bytes / (uint32_t)sizeof(float), .n_slices = plan->flight};
+    *p = (struct peer){.side = (int)number,
+                       .count = plan->bytes / (uint32_t)sizeof(float),
+                       .n_slices = plan->flight};
     CHECK(uv_loop_init(&p->loop) == 0);
     p->tcp = tcp_new(&p->loop, &ops, p, plan->bytes);
     /* Two for each of mine, one for each of theirs, as many again for writes not yet confirmed. */
@@ -173,6 +176,7 @@ static void peer_close(struct peer *p)
 static void *run(void *arg)
 {
     struct peer *p = arg;
+    stream_pin(p->side);
     uint64_t before_us = clock_thread_us();
     uv_run(&p->loop, UV_RUN_DEFAULT);
     p->cpu_us = clock_thread_us() - before_us;
