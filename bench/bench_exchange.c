@@ -142,6 +142,15 @@ static double ratio(const struct bench *b, enum subject under)
     return median(ratios);
 }
 
+/* Against whichever of the bare streams is the fastest here. */
+static double ratio_to_best(const struct bench *b)
+{
+    double least = ratio(b, BARE);
+    for (int s = BARE_CHUNKS; s < FLOOR; s++)
+        least = fmin(least, ratio(b, (enum subject)s));
+    return least;
+}
+
 static double cpu_us_per_mbyte(const struct bench *b, enum subject s)
 {
     double us[ROUNDS];
@@ -187,6 +196,7 @@ static void report(const struct bench *b, const struct options *o)
          gbytes(b, BARE_CHUNKS)},
         {"bare_64k_gbytes_per_s", "GB/s", "bare libuv, messages of 64 KiB", gbytes(b, BARE_64K)},
         {"bare_1m_gbytes_per_s", "GB/s", "bare libuv, messages of 1 MiB", gbytes(b, BARE_1M)},
+        {"exchange_over_best_bare", "", "exchange over the fastest of these", ratio_to_best(b)},
         {"exchange_over_bare", "", "exchange over bare, same size", ratio(b, BARE)},
         {"exchange_over_bare_chunks", "", "exchange over bare, in chunks", ratio(b, BARE_CHUNKS)},
         {"exchange_over_bare_64k", "", "exchange over bare, 64 KiB", ratio(b, BARE_64K)},
@@ -195,6 +205,8 @@ static void report(const struct bench *b, const struct options *o)
          cpu_us_per_mbyte(b, EXCHANGE)},
         {"bare_cpu_us_per_mbyte", "us/MB", "processor time, bare, same size",
          cpu_us_per_mbyte(b, BARE)},
+        {"bare_chunks_cpu_us_per_mbyte", "us/MB", "processor time, bare, in chunks",
+         cpu_us_per_mbyte(b, BARE_CHUNKS)},
         /* The last two only with --floor. */
         {"floor_gbytes_per_s", "GB/s", "blocking sockets", o->floor ? gbytes(b, FLOOR) : 0},
         {"exchange_over_floor", "", "exchange over blocking", o->floor ? ratio(b, FLOOR) : 0},
