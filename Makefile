@@ -7,6 +7,7 @@
 #   make VARIANT=asan test-unit     any target in another build: release asan tsan
 #   make convergence     what training must reach (quick; FULL=1 for all of it)
 #   make nightly         the long ones: more seeds, FULL=1
+#   make fuzz            libFuzzer, FUZZ_S seconds each (10), seeds and finds in tests/fuzz/corpus
 #   make bench           benchmarks, side by side with what they are measured against
 
 VARIANT ?= release
@@ -19,12 +20,13 @@ LIBS      := libuv msgpack openblas zlib libxxhash jansson
 APT_BUILD := gcc pkg-config libuv1-dev libmsgpack-dev libopenblas-dev zlib1g-dev libxxhash-dev \
              libjansson-dev
 APT_DATA  := dataset-fashion-mnist
-APT_TEST  := libcriterion-dev clang python3-numpy python3-xxhash
+APT_TEST  := libcriterion-dev clang libclang-rt-14-dev python3-numpy python3-xxhash
 
 have_build = command -v $(CC) >/dev/null && command -v pkg-config >/dev/null && \
              pkg-config --exists $(LIBS)
 have_data  = test -r /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 have_test  = pkg-config --exists criterion && command -v clang >/dev/null && \
+             test -e "$$(clang -print-runtime-dir)/libclang_rt.fuzzer-$$(uname -m).a" && \
              /usr/bin/python3 -c 'import numpy, xxhash' 2>/dev/null
 
 # $(call apt,PACKAGES): installs them, printing the line it runs.
@@ -43,11 +45,15 @@ UNIT    := $(wildcard tests/unit/*.c) $(wildcard tests/support/*.c)
 UNIT_O  := $(UNIT:%.c=$(BUILD)/%.o)
 PLAIN   := $(wildcard tests/property/*.c) $(wildcard tests/race/*.c)
 PLAIN_B := $(PLAIN:%.c=$(BUILD)/%)
+FUZZ    := $(wildcard tests/fuzz/*.c)
+FUZZ_B  := $(FUZZ:%.c=$(BUILD)/%)
 
 OPT_release := -O3
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
                -fno-omit-frame-pointer
 OPT_tsan    := -O1 -g -fsanitize=thread
+OPT_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
+               -fno-omit-frame-pointer
 
 WARN   := -Wall -Wextra -Wshadow -Wconversion -Wswitch-enum -Wstrict-prototypes \
           -Wmissing-prototypes -Wvla -Wno-missing-field-initializers -Werror
@@ -57,7 +63,7 @@ LDLIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread -lm
 
 # ---- building ------------------------------------------------------------------------------
 .PHONY: all deps deps-build deps-data deps-test demo test test-unit test-property test-race \
-        test-system test-floors build-tests convergence nightly bench install clean
+        test-system test-floors build-tests convergence nightly fuzz fuzz-run bench install clean
 .DELETE_ON_ERROR:
 # make V=1 shows the whole command lines.
 Q := $(if $(V),,@)
@@ -77,6 +83,10 @@ $(BUILD)/tests/unit/run: $(UNIT_O) $(OBJ)
 $(PLAIN_B): %: %.o $(OBJ)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS)
+
+$(FUZZ_B): %: %.o $(filter $(BUILD)/net/% $(BUILD)/base/%,$(OBJ))
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $^ -o $@ $(LDLIBS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -138,9 +148,21 @@ nightly: all $(BUILD)/tests/property/gossip
 	$(BUILD)/tests/property/gossip 0 20000
 	@$(MAKE) --no-print-directory FULL=1 convergence
 	@$(MAKE) --no-print-directory test-system
+# New inputs go to build/; what is found becomes a unit test and a file of the corpus.
+FUZZ_S ?= 10
+fuzz:
+	@$(MAKE) --no-print-directory VARIANT=fuzz CC=clang fuzz-run
+fuzz-run: $(FUZZ_B)
+	@for t in $(notdir $^); do echo "== $$t"; d=$(BUILD)/corpus/$$t; mkdir -p $$d; \
+	ASAN_OPTIONS=quarantine_size_mb=16 $(BUILD)/tests/fuzz/$$t -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=256 -max_len=8192 \
+	    -verbosity=0 -print_final_stats=1 -artifact_prefix=$(BUILD)/$$t- \
+	    $$d tests/fuzz/corpus/$$t >$(BUILD)/$$t.log 2>&1; rc=$$?; \
+	[ $$rc = 0 ] || grep -v NEW_FUNC $(BUILD)/$$t.log | tail -60; \
+	grep -E 'executed_units|peak_rss' $(BUILD)/$$t.log; [ $$rc = 0 ] || exit 1; done
 bench: all
 	taskset -c 1 ./$(BUILD)/hubbub bench train
 	taskset -c 1 ./$(BUILD)/hubbub bench train --optimizer qgm
+	./$(BUILD)/hubbub bench exchange --floor
 	./$(BUILD)/hubbub bench straggler
 test-floors: $(OBJ)
 	@BUILD=$(BUILD) tests/floors
