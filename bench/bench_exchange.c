@@ -3,6 +3,7 @@
 #include "bench/bench.h"
 
 #include "base/opts.h"
+#include "bench/cmd_bench.h"
 #include "bench/stream.h"
 
 #include <jansson.h>
@@ -53,11 +54,13 @@ static const struct opt table[] = {
     {.name = "json", .type = OPT_SWITCH, .offset = FIELD(json), .help = "print one JSON object"},
 };
 
-static const struct opts options = {
+const struct opts bench_exchange_options = {
     .command = "hubbub bench exchange",
-    .summary = "slice exchanges between two peers over loopback (frames, checksums, mixing)\n"
-               "against bare libuv streams that move messages back and forth; two threads each",
+    .summary = "slices between two peers over loopback against bare libuv streams",
     .usage = "[OPTIONS]",
+    .examples = "  hubbub bench exchange\n"
+                "  hubbub bench exchange --floor --seconds 20\n"
+                "  hubbub bench exchange --slice-floats 16384 --json\n",
     .table = table,
     .n = sizeof table / sizeof table[0],
 };
@@ -221,11 +224,9 @@ int bench_exchange(int argc, char **argv)
     struct options o = {0};
     struct error err;
     int n_operands = 0;
-    int rc = opts_parse(&options, &o, argc, argv, &n_operands, &err);
-    if (rc == OPTS_HELP) {
-        opts_help(&options, stdout);
+    int rc = opts_parse(&bench_exchange_options, &o, argc, argv, &n_operands, &err);
+    if (rc == OPTS_DONE)
         return 0;
-    }
     if (rc == 0 && n_operands > 0)
         rc = error_set(&err, ERR_USAGE, "no operand is expected, but '%s' stands there", argv[1]);
     if (rc == 0) {
