@@ -65,7 +65,7 @@ const struct opts bench_exchange_options = {
     .n = sizeof table / sizeof table[0],
 };
 
-enum { ROUNDS = 15, WARM_MS = 20 };
+enum { ROUNDS = 15, WARM_MS = 20, FLOATS_MAX = 1 << 22 };
 
 enum subject { EXCHANGE, BARE, BARE_CHUNKS, BARE_64K, BARE_1M, FLOOR, N_SUBJECTS };
 
@@ -229,6 +229,9 @@ int bench_exchange(int argc, char **argv)
         return 0;
     if (rc == 0 && n_operands > 0)
         rc = error_set(&err, ERR_USAGE, "no operand is expected, but '%s' stands there", argv[1]);
+    if (rc == 0 && o.slice * o.flight > FLOATS_MAX)
+        rc = error_set(&err, ERR_USAGE, "--slice-floats times --open is at most %d floats",
+                       FLOATS_MAX);
     if (rc == 0) {
         plan(&b, &o);
         rc = measure_all(&b, &err);
