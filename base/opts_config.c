@@ -2,12 +2,11 @@
 #include "base/opts_inner.h"
 
 #include "base/check.h"
+#include "base/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- reading -------------------------------------------------------------------------------- */
@@ -27,19 +26,10 @@ struct reader {
     unsigned seen[OPTS_MAX]; /* the line where an option stands; 0: nowhere yet */
 };
 
-/* A FIFO without a writer must not stop us, and a device not feed us for ever. */
-static int load(const char *path, char *text, size_t *n, struct error *err)
+/* Reads all of fd, and closes it. */
+static int load(int fd, char *text, size_t *n, struct error *err)
 {
-    struct stat st;
     const char *why = NULL;
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return error_set(err, ERR_DATA, "cannot be read: %s", strerror(errno));
-    if (fstat(fd, &st) != 0)
-        why = strerror(errno);
-    else if (!S_ISREG(st.st_mode))
-        why = S_ISDIR(st.st_mode) ? "is a directory; a config file is a regular file"
-                                  : "is a pipe or device; a config file is a regular file";
     *n = 0;
     while (why == NULL && *n <= CONFIG_BYTES_MAX) {
         ssize_t got = read(fd, text + *n, CONFIG_BYTES_MAX + 1 - *n);
@@ -197,7 +187,10 @@ int opts_read_config(const struct opts *o, struct givens *g, struct error *err)
     kept->next = all_kept;
     all_kept = kept;
     opts_shown(g->config, r.path);
-    if (load(g->config, kept->text, &size, err) != 0)
+    int fd = file_open(g->config, NULL, err);
+    if (fd < 0)
+        return error_prefix(err, "config file");
+    if (load(fd, kept->text, &size, err) != 0)
         return error_prefix(err, "config file %s", r.path);
     for (char *line = kept->text, *end = line + size; line < end;) {
         char *next = memchr(line, '\n', (size_t)(end - line));

@@ -1,7 +1,8 @@
 #include "data/idx.h"
 
+#include "base/file.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -28,17 +29,12 @@ struct source {
 
 static int source_open(struct source *s, const char *path, struct error *err)
 {
-    struct stat st;
     unsigned char magic[2] = {0, 0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    uint64_t size;
+    int fd = file_open(path, &size, err);
     if (fd < 0)
-        return error_set(err, ERR_DATA, "%s: %s", path, strerror(errno));
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        close(fd);
-        return error_set(err, ERR_DATA, "%s: not a regular file", path);
-    }
+        return fd;
     bool packed = pread(fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
-    uint64_t size = (uint64_t)st.st_size;
     *s = (struct source){.path = path, .packed = packed};
     s->bytes_max = packed ? size * DEFLATE_RATIO_MAX : size;
     s->gz = gzdopen(fd, "rb");

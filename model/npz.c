@@ -1,6 +1,7 @@
 #include "model/npz.h"
 
 #include "base/check.h"
+#include "base/file.h"
 #include "base/vec.h"
 
 #include <errno.h>
@@ -274,15 +275,9 @@ static int read_directory(struct reader *r, struct error *err)
 
 static int reader_open(struct reader *r, const char *path, struct error *err)
 {
-    struct stat st;
     *r = (struct reader){.path = path};
-    r->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (r->fd < 0)
-        return error_set(err, ERR_DATA, "%s: %s", path, strerror(errno));
-    if (fstat(r->fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return error_set(err, ERR_DATA, "%s: not a regular file", path);
-    r->size = (uint64_t)st.st_size;
-    return read_directory(r, err);
+    r->fd = file_open(path, &r->size, err);
+    return r->fd < 0 ? r->fd : read_directory(r, err);
 }
 
 static void reader_close(struct reader *r)

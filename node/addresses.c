@@ -1,5 +1,8 @@
 #include "node/addresses.h"
 
+#include "base/check.h"
+#include "base/file.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -74,9 +77,11 @@ static int read_peers_file(struct node_config *c, const char *path, bool insecur
     char *line = NULL, what[600];
     size_t size = 0;
     int rc = 0;
-    FILE *f = fopen(path, "r");
-    if (f == NULL)
-        return error_set(err, ERR_DATA, "--peers-file %s: %s", path, strerror(errno));
+    int fd = file_open(path, NULL, err);
+    if (fd < 0)
+        return error_prefix(err, "--peers-file");
+    FILE *f = fdopen(fd, "r");
+    CHECK(f != NULL);
     for (unsigned number = 1; rc == 0 && getline(&line, &size, f) >= 0; number++) {
         line[strcspn(line, "#\r\n")] = '\0';
         char *start = line;

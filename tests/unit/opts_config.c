@@ -221,9 +221,9 @@ Test(opts_config, what_is_no_file)
     cr_assert_eq(mkfifo(fifo, 0600), 0);
     const struct {
         const char *path, *wanted;
-    } cases[] = {{dir, "is a directory"},
-                 {fifo, "is a pipe or device"},
-                 {"/dev/zero", "is a pipe or device"},
+    } cases[] = {{dir, "but a directory"},
+                 {fifo, "but a pipe or device"},
+                 {"/dev/zero", "but a pipe or device"},
                  {none, "No such file"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         cr_expect_eq(run(&t, (const char *[]){"--config", cases[i].path, NULL}, NULL, &err),
