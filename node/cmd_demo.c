@@ -62,36 +62,39 @@ static void log_flags(const char *what, const struct swarm_plan *plan)
     log_info("%s: hubbub up -n %u --%s", what, plan->n, text);
 }
 
+/* One of the two runs; `name` is that of its model files. */
+static int run_peers(const struct flags *f, const char *name, struct swarm_plan *plan,
+                     struct swarm_result *results, struct error *err)
+{
+    char out[600];
+    snprintf(out, sizeof out, "--out=%s/%s-{i}.npz", f->out_dir, name);
+    if (f->out_dir[0] != '\0')
+        plan->flags[plan->n_flags++] = out;
+    log_flags(name, plan);
+    int rc = swarm_run(plan, results, err);
+    return rc != 0 ? rc : swarm_verdict(results, plan->n, err);
+}
+
 static int run_alone(const struct flags *f, struct swarm_result *results, struct error *err)
 {
-    static char out[600];
     struct swarm_plan plan = {.n = N_PEERS};
     add_flags(&plan, common, sizeof common / sizeof common[0]);
     add_flags(&plan, alone, sizeof alone / sizeof alone[0]);
-    snprintf(out, sizeof out, "--out=%s/alone-{i}.npz", f->out_dir);
-    if (f->out_dir[0] != '\0')
-        plan.flags[plan.n_flags++] = out;
-    log_flags("each peer alone", &plan);
-    return swarm_run(&plan, results, err);
+    return run_peers(f, "alone", &plan, results, err);
 }
 
 static int run_together(const struct flags *f, struct swarm_result *results, struct error *err)
 {
-    static char out[600];
     struct swarm_plan plan = {.n = N_PEERS};
     add_flags(&plan, common, sizeof common / sizeof common[0]);
     add_flags(&plan, together, sizeof together / sizeof together[0]);
-    snprintf(out, sizeof out, "--out=%s/together-{i}.npz", f->out_dir);
-    if (f->out_dir[0] != '\0')
-        plan.flags[plan.n_flags++] = out;
     if (f->slow_peer > 0)
         plan.extra[f->slow_peer - 1] = "--slow=4";
     if (f->late_peer > 0) {
         plan.delay_us[f->late_peer - 1] = 10000000;
         plan.flags[plan.n_flags++] = "--min-peers=3";
     }
-    log_flags("the same peers together", &plan);
-    return swarm_run(&plan, results, err);
+    return run_peers(f, "together", &plan, results, err);
 }
 
 static json_t *peer_json(const struct swarm_result *one, const struct swarm_result *all)
@@ -150,10 +153,10 @@ int cmd_demo(int argc, char **argv)
         return 0;
     if (rc == 0 && n_operands > 0)
         rc = error_set(&err, ERR_USAGE, "'%s' is no option of hubbub demo", argv[1]);
-    if (rc == 0 && (rc = run_alone(&flags, one, &err)) == 0)
-        rc = swarm_verdict(one, N_PEERS, &err);
-    if (rc == 0 && (rc = run_together(&flags, all, &err)) == 0)
-        rc = swarm_verdict(all, N_PEERS, &err);
+    if (rc == 0)
+        rc = run_alone(&flags, one, &err);
+    if (rc == 0)
+        rc = run_together(&flags, all, &err);
     if (rc == 0 && flags.json)
         print_json(one, all);
     else if (rc == 0)
