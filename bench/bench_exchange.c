@@ -4,6 +4,7 @@
 
 #include "base/opts.h"
 #include "bench/cmd_bench.h"
+#include "bench/figures.h"
 #include "bench/stream.h"
 
 #include <jansson.h>
@@ -104,18 +105,9 @@ static int measure(struct bench *b, enum subject s, int round, struct error *err
     return rc;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median(const double *values)
 {
-    double sorted[ROUNDS];
-    memcpy(sorted, values, sizeof sorted);
-    qsort(sorted, ROUNDS, sizeof sorted[0], compare_doubles);
-    return sorted[ROUNDS / 2];
+    return figures_median(values, ROUNDS);
 }
 
 /* Subjects take turns within a round, forwards and backwards, so that a change of the machine's
@@ -162,35 +154,23 @@ static double cpu_us_per_mbyte(const struct bench *b, enum subject s)
     return median(us);
 }
 
-struct result {
-    const char *name, *unit, *what;
-    double value;
-};
-
-static void print_results(const struct options *o, const struct result *results, size_t n)
+static void print_figures(const struct options *o, const struct figure *figures, size_t n)
 {
-    if (o->json) {
-        json_t *object = json_pack("{s:I, s:I, s:f}", "slice_floats", (json_int_t)o->slice, "open",
-                                   (json_int_t)o->flight, "seconds", o->seconds);
-        for (size_t i = 0; i < n; i++)
-            json_object_set_new(object, results[i].name, json_real(results[i].value));
-        json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-        printf("\n");
-        json_decref(object);
-        return;
-    }
-    printf("slices of %d floats, %d exchanges open on each side, two threads; medians of %d "
-           "alternating rounds\n\n",
-           (int)o->slice, (int)o->flight, ROUNDS);
-    for (size_t i = 0; i < n; i++)
-        printf("  %14.*f %-11s %s\n", results[i].value < 100 ? 3 : 0, results[i].value,
-               results[i].unit, results[i].what);
+    json_t *json = NULL;
+    if (o->json)
+        json = json_pack("{s:I, s:I, s:f}", "slice_floats", (json_int_t)o->slice, "open",
+                         (json_int_t)o->flight, "seconds", o->seconds);
+    else
+        printf("slices of %d floats, %d exchanges open on each side, two threads; medians of %d "
+               "alternating rounds\n\n",
+               (int)o->slice, (int)o->flight, ROUNDS);
+    figures_print(figures, n, 100, json);
 }
 
 static void report(const struct bench *b, const struct options *o)
 {
     double slices = median(b->bytes_per_s[EXCHANGE]) / b->plans[EXCHANGE].bytes;
-    struct result results[] = {
+    struct figure figures[] = {
         {"slices_per_s", "slices/s", "slices mixed, by both peers", slices},
         {"exchanges_per_s", "exchanges/s", "two slices each", slices / 2},
         {"exchange_gbytes_per_s", "GB/s", "of slices, both directions", gbytes(b, EXCHANGE)},
@@ -214,8 +194,8 @@ static void report(const struct bench *b, const struct options *o)
         {"floor_gbytes_per_s", "GB/s", "blocking sockets", o->floor ? gbytes(b, FLOOR) : 0},
         {"exchange_over_floor", "", "exchange over blocking", o->floor ? ratio(b, FLOOR) : 0},
     };
-    size_t n = sizeof results / sizeof results[0];
-    print_results(o, results, o->floor ? n : n - 2);
+    size_t n = sizeof figures / sizeof figures[0];
+    print_figures(o, figures, o->floor ? n : n - 2);
 }
 
 int bench_exchange(int argc, char **argv)

@@ -2,6 +2,7 @@
  * same run with and without it, in turn. */
 #include "bench/bench.h"
 #include "bench/cmd_bench.h"
+#include "bench/figures.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -152,22 +153,12 @@ static int measure(struct bench *b, uint64_t seed, bool with_slow, struct outcom
     return rc;
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *x, uint64_t n)
-{
-    qsort(x, n, sizeof *x, compare);
-    return n % 2 == 1 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
-}
-
-static void print(const struct bench *b, double *time_ratio, double *speed_ratio, double *kept)
+static void print(const struct bench *b, const double *time_ratio, const double *speed_ratio,
+                  const double *kept)
 {
     uint64_t n = b->o.repeats;
-    double time = median(time_ratio, n), speed = median(speed_ratio, n), share = median(kept, n);
+    double time = figures_median(time_ratio, n), speed = figures_median(speed_ratio, n),
+           share = figures_median(kept, n);
     if (b->o.json) {
         json_t *o = json_pack("{s:f, s:f, s:f, s:i}", "time_ratio", time, "fast_steps_ratio", speed,
                               "throughput_kept", share, "seeds", (int)n);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/opts.h"
 #include "base/vec.h"
+#include "bench/figures.h"
 #include "bench/kernels.h"
 #include "model/learner.h"
 
@@ -151,18 +152,9 @@ static void measure_all(struct bench *b, double seconds)
         }
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median(const double *values)
 {
-    double sorted[ROUNDS];
-    memcpy(sorted, values, sizeof sorted);
-    qsort(sorted, ROUNDS, sizeof sorted[0], compare_doubles);
-    return sorted[ROUNDS / 2];
+    return figures_median(values, ROUNDS);
 }
 
 static double median_ratio(const struct bench *b, enum subject over, enum subject under)
@@ -173,31 +165,19 @@ static double median_ratio(const struct bench *b, enum subject over, enum subjec
     return median(ratios);
 }
 
-struct result {
-    const char *name, *unit, *what;
-    double value;
-};
-
-static void print_results(const struct options *o, const struct data_pair *data,
-                          const struct model *m, const struct result *results, size_t n)
+static void print_figures(const struct options *o, const struct data_pair *data,
+                          const struct model *m, const struct figure *figures, size_t n)
 {
     const char *optimizer = optimizer_names[o->optimizer];
-    if (o->json) {
-        json_t *object =
+    json_t *json = NULL;
+    if (o->json)
+        json =
             json_pack("{s:s, s:s, s:s, s:I, s:f}", "model", m->spec, "data", data->name,
                       "optimizer", optimizer, "batch", (json_int_t)o->batch, "seconds", o->seconds);
-        for (size_t i = 0; i < n; i++)
-            json_object_set_new(object, results[i].name, json_real(results[i].value));
-        json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-        printf("\n");
-        json_decref(object);
-        return;
-    }
-    printf("%s, %s, batch %d, %s, one thread; medians of %d alternating rounds\n\n", m->spec,
-           optimizer, (int)o->batch, data->name, ROUNDS);
-    for (size_t i = 0; i < n; i++)
-        printf("  %14.*f %-10s %s\n", results[i].value < 10 ? 3 : 0, results[i].value,
-               results[i].unit, results[i].what);
+    else
+        printf("%s, %s, batch %d, %s, one thread; medians of %d alternating rounds\n\n", m->spec,
+               optimizer, (int)o->batch, data->name, ROUNDS);
+    figures_print(figures, n, 10, json);
 }
 
 static void report(const struct bench *b, const struct options *o, const struct data_pair *data,
@@ -207,7 +187,7 @@ static void report(const struct bench *b, const struct options *o, const struct 
     double flops = products_flops(&b->products), mix = median(b->rate[MIX]) * SLICE;
     peak = kernel_peak(PEAK_CALLS, &(float){0}) * median(b->rate[PEAK]) * 1e-9;
     double full = median(b->rate[FULL]), bare = median(b->rate[BARE]);
-    struct result results[] = {
+    struct figure figures[] = {
         {"full_samples_per_s", "samples/s", "full training steps", full * batch},
         {"bare_samples_per_s", "samples/s", "their bare matrix products", bare * batch},
         {"full_over_bare", "", "full over bare", median_ratio(b, FULL, BARE)},
@@ -224,7 +204,7 @@ static void report(const struct bench *b, const struct options *o, const struct 
         {"saxpby_gbytes_per_s", "GB/s", "cblas_saxpby (two reads, one write), for scale",
          median(b->rate[SAXPBY]) * SLICE * 12e-9},
     };
-    print_results(o, data, m, results, sizeof results / sizeof results[0]);
+    print_figures(o, data, m, figures, sizeof figures / sizeof figures[0]);
 }
 
 static void run_bench(const struct options *o, const struct data_pair *data, const struct model *m,

@@ -122,8 +122,8 @@ static void send_message(struct node *n, const struct gossip_message *g)
         n->sent_to[g->buffer] = g->peer;
     }
     CHECK(peer->link != NULL);
-    tcp_send_tensor(peer->link, &m, has_body ? pool_data(&n->pool, g->buffer) : NULL,
-                    has_body ? pool_data(&n->pool, g->buffer) : NULL);
+    float *body = has_body ? pool_data(&n->pool, g->buffer) : NULL;
+    tcp_send_tensor(peer->link, &m, body, body);
 }
 
 /* A peer that stops reading would strand buffers in its link's queue without end: the last one to

@@ -1,0 +1,21 @@
+/* Figures of a benchmark: their median, and how they are shown. */
+#ifndef HUBBUB_BENCH_FIGURES_H
+#define HUBBUB_BENCH_FIGURES_H
+
+#include <jansson.h>
+
+#include <stddef.h>
+
+/* Of x[0..n), n >= 1; x stays as it is. The mean of the middle two when n is even. */
+double figures_median(const double *x, size_t n);
+
+struct figure {
+    const char *name, *unit, *what; /* key in JSON; unit and words in the text */
+    double value;
+};
+
+/* The list on stdout: as lines, with three decimals below `coarse_from`, or, where `json` is not
+ * NULL, as more keys of that object, which is given up. */
+void figures_print(const struct figure *figures, size_t n, double coarse_from, json_t *json);
+
+#endif
