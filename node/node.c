@@ -343,8 +343,7 @@ static int open_inputs(struct node *n, struct error *err)
         rc =
             shard_make(&n->part, &n->data.train, c->partition, c->shard, c->n_shards, c->seed, err);
     if (rc == 0)
-        rc = model_parse(&n->model, c->model_spec, n->data.train.n_features,
-                         n->data.train.n_classes, err);
+        rc = model_parse(&n->model, c->model_spec, n->data.train.shape, err);
     if (rc == 0)
         rc = model_blas_setup(1, 0, err);
     if (rc != 0)
@@ -395,11 +394,10 @@ static void start_trainer(struct node *n)
     const struct node_config *c = &n->config;
     struct trainer_config t = {.learner = {.model = &n->model,
                                            .train = &n->data.train,
-                                           .shard = &n->part,
                                            .optim = c->optim,
                                            .batch = c->batch,
-                                           .seed = c->seed,
-                                           .node = c->shard},
+                                           .seed = c->seed},
+                               .part = &n->part,
                                .test = &n->data.test,
                                .until = c->until,
                                .eval_epochs = c->eval_epochs,

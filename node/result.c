@@ -10,7 +10,7 @@ static json_t *class_list(const struct node *n)
     bool present[256];
     json_t *list = json_array();
     shard_classes(&n->part, &n->data.train, present);
-    for (uint32_t c = 0; c < n->data.train.n_classes; c++)
+    for (uint32_t c = 0; c < n->data.train.shape.n_classes; c++)
         if (present[c])
             json_array_append_new(list, json_integer(c));
     return list;

@@ -286,8 +286,10 @@ static void measure_consensus(struct swarm *s)
         const char *spec = json_string_value(json_object_get(meta, "model"));
         free(text);
         if (spec != NULL && model.dim == 0 &&
-            model_parse(&model, spec, (uint32_t)json_integer_value(json_object_get(meta, "n_in")),
-                        (uint32_t)json_integer_value(json_object_get(meta, "n_out")), &err) != 0)
+            model_parse(&model, spec,
+                        data_flat((uint32_t)json_integer_value(json_object_get(meta, "n_in")),
+                                  (uint32_t)json_integer_value(json_object_get(meta, "n_out"))),
+                        &err) != 0)
             model.dim = 0;
         json_decref(meta);
         if (model.dim == 0)
