@@ -31,7 +31,10 @@ void learner_init(struct learner *l, const struct learner_config *config, const 
                           .momentum = storage + aligned(m->dim),
                           .mix_rate = 1};
     memset(l->momentum, 0, m->dim * sizeof *l->momentum);
-    model_init(m, config->seed, l->theta);
+    if (config->first != NULL)
+        memcpy(l->theta, config->first, m->dim * sizeof *l->theta);
+    else
+        model_init(m, config->seed, l->theta);
 }
 
 void workspace_init(struct workspace *w, const struct learner_config *config)

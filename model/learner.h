@@ -17,7 +17,8 @@ struct learner_config {
     const struct dataset *train;
     struct optim_config optim;
     uint32_t batch;
-    uint64_t seed; /* first weights and sample order */
+    uint64_t seed;      /* first weights and sample order */
+    const float *first; /* [dim]: first weights, read by learner_init; NULL: from the seed */
 };
 
 struct learner {

@@ -57,6 +57,8 @@ static const struct field hello_fields[] = {
     {"run", FIELD_TEXT, AT(hello.run), 0, 0},
     {"model", FIELD_TEXT, AT(hello.model), 0, 0},
     {"data", FIELD_TEXT, AT(hello.data), 0, 0},
+    {"fp", FIELD_TEXT, AT(hello.fingerprint), 0, 0},
+    {"init", FIELD_TEXT, AT(hello.init), 0, 0},
     {"addr", FIELD_TEXT, AT(hello.address), 0, 0},
     {"dim", FIELD_U64, AT(hello.dim), 1, INT64_MAX},
     {"slice", FIELD_U32, AT(hello.slice), 1, UINT32_MAX},

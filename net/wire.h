@@ -53,9 +53,11 @@ struct wire_hello {
     uint32_t protocol_min, protocol_max;
     uint64_t capabilities; /* bits, none defined yet */
     char run[WIRE_TEXT_MAX];
-    char model[WIRE_TEXT_MAX];   /* canonical spec */
-    char data[WIRE_TEXT_MAX];    /* data set, split and seed, in words */
-    char address[WIRE_TEXT_MAX]; /* where others reach it, "" when nowhere */
+    char model[WIRE_TEXT_MAX];       /* canonical spec */
+    char data[WIRE_TEXT_MAX];        /* data set, split and seed, in words */
+    char fingerprint[WIRE_TEXT_MAX]; /* hash of model, preprocessing and labels */
+    char init[WIRE_TEXT_MAX];        /* first weights: "seed", or a hash */
+    char address[WIRE_TEXT_MAX];     /* where others reach it, "" when nowhere */
     uint64_t dim;
     uint32_t slice;                   /* floats in a slice */
     uint32_t shard, n_shards;         /* from 0 */

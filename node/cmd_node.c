@@ -13,14 +13,15 @@
 #include <unistd.h>
 
 struct flags {
-    const char *run, *listen, *advertise, *peers_file, *data, *model, *out, *snapshot_dir, *metrics;
+    const char *run, *listen, *advertise, *peers_file, *data, *model, *init, *out, *snapshot_dir,
+        *metrics;
     struct opt_list peers, until;
     uint32_t shard[2]; /* i, n as the user counts; 0, 0: by my place in the list of peers */
     struct gossip_every every;
     double lr, momentum, eval_every, slow;
     uint64_t batch, seed, open, settle, join_timeout, report_every, min_peers, pace, snapshot_every,
         save_every;
-    int partition, schedule, optimizer, gossip, end;
+    int partition, init_normalize, schedule, optimizer, gossip, end;
     bool json, insecure, verbose, quiet, die_with_parent;
 };
 
@@ -155,6 +156,12 @@ static const struct opt table[] = {
 
     {"model", OPT_STRING, F(model), "SPEC", "mlp:784-256-128-10", "softmax or mlp:IN-...-OUT",
      "training"},
+    {"init", OPT_STRING, F(init), "FILE", "",
+     "first weights: a model file, or an .npy of floats; the same for all peers (random, from the "
+     "seed)"},
+    {"init-normalize", OPT_CHOICE, F(init_normalize), "HOW", "none",
+     "layer: scale each layer of --init to the norm that random weights would have", 0, 0, 0,
+     start_normalize_names},
     {"batch", OPT_U64, F(batch), "N", "64", "samples in a minibatch", 0, 1, 65536,
      .alias = "batch-size"},
     {"lr", OPT_F64, F(lr), "X", "0.05", "learning rate", 0, 0, 1000},
@@ -182,7 +189,7 @@ static const struct opt table[] = {
      "vote: train on until most peers are done, then agree; own: just leave", 0, 0, 0, ends},
     {"settle", OPT_DURATION, F(settle), "TIME", "10s", "longest time to agree at the end"},
     {"out", OPT_STRING, F(out), "FILE", 0,
-     "the model, as .npz (hubbub-RUN-SHARD.npz); '' writes none"},
+     "the model, as .npz or .safetensors (hubbub-RUN-SHARD.npz); '' writes none"},
     {"save-every", OPT_DURATION, F(save_every), "TIME", "10m",
      "between writings of it while training; 0: only at the end"},
 
@@ -211,7 +218,8 @@ const struct opts cmd_node_options = {
         "  hubbub node --listen 127.0.0.1:7701 --peer 127.0.0.1:7702 --shard 1/2 --out a.npz\n"
         "  hubbub node --listen 127.0.0.1:7702 --peer 127.0.0.1:7701 --shard 2/2 --out b.npz\n"
         "  hubbub node --insecure --listen 10.0.0.2:7700 --peers-file peers.txt --shard auto\n"
-        "  hubbub node --gossip off --until epochs=5 --out alone.npz\n",
+        "  hubbub node --gossip off --until epochs=5 --out alone.npz\n"
+        "  hubbub node --gossip off --init alone.npz --lr 0.01 --out better.safetensors\n",
     .table = table,
     .n = sizeof table / sizeof table[0]};
 
@@ -220,6 +228,8 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
     *c = (struct node_config){.run = f->run,
                               .data_spec = f->data,
                               .model_spec = f->model,
+                              .init = f->init,
+                              .init_normalize = (enum start_normalize)f->init_normalize,
                               .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
                               .n_shards = f->shard[1],
                               .partition = (enum partition)f->partition,

@@ -335,6 +335,26 @@ static void notify(void *async)
     uv_async_send(async);
 }
 
+/* The first weights, and how peers call them. */
+static int open_first(struct node *n, struct error *err)
+{
+    const struct node_config *c = &n->config;
+    char hash[META_HASH_MAX];
+    json_t *meta = meta_new(&n->model, &n->data.train);
+    meta_fingerprint(meta, n->fingerprint);
+    json_decref(meta);
+    snprintf(n->init, sizeof n->init, "seed");
+    if (c->init[0] == '\0')
+        return 0;
+    n->first = MEM_NEW(float, n->model.dim);
+    if (start_read(&n->model, c->init, c->seed, c->init_normalize, n->first, hash, err) != 0)
+        return error_prefix(err, "--init");
+    snprintf(n->init, sizeof n->init, "%s%s%s", hash, c->init_normalize ? " " : "",
+             c->init_normalize ? start_normalize_names[c->init_normalize] : "");
+    log_info("first weights from %s: %s", c->init, n->init);
+    return 0;
+}
+
 static int open_inputs(struct node *n, struct error *err)
 {
     struct node_config *c = &n->config;
@@ -346,6 +366,8 @@ static int open_inputs(struct node *n, struct error *err)
         rc = model_parse(&n->model, c->model_spec, n->data.train.shape, err);
     if (rc == 0)
         rc = model_blas_setup(1, 0, err);
+    if (rc == 0)
+        rc = open_first(n, err);
     if (rc != 0)
         return rc;
     snprintf(n->data_name, sizeof n->data_name, "%.127s %s n=%u seed=%llu", n->data.name,
@@ -396,7 +418,8 @@ static void start_trainer(struct node *n)
                                            .train = &n->data.train,
                                            .optim = c->optim,
                                            .batch = c->batch,
-                                           .seed = c->seed},
+                                           .seed = c->seed,
+                                           .first = n->first},
                                .part = &n->part,
                                .test = &n->data.test,
                                .until = c->until,
@@ -409,6 +432,9 @@ static void start_trainer(struct node *n)
     uint32_t n_jobs = (uint32_t)n->gossip_config.open_max + n->gossip_config.serve_max;
     handoff_init(&n->handoff, n_jobs + ORDERS_MAX, notify, &n->completions);
     trainer_init(&n->trainer, &t, &n->handoff);
+    free(n->first);
+    n->first = NULL;
+    n->trainer.config.learner.first = NULL;
     trainer_start(&n->trainer);
 }
 
@@ -498,6 +524,7 @@ int node_run(const struct node_config *config, struct error *err)
     if (rc == 0)
         rc = run(n, err);
     metrics_close(&n->metrics);
+    free(n->first);
     shard_close(&n->part);
     data_close(&n->data);
     free(n);

@@ -13,6 +13,7 @@
 #include "base/parse.h"
 #include "base/rng.h"
 #include "data/partition.h"
+#include "model/start.h"
 #include "net/gossip.h"
 #include "net/peers.h"
 #include "net/tcp.h"
@@ -38,6 +39,8 @@ struct gossip_every {
 struct node_config {
     const char *run;
     const char *data_spec, *model_spec;
+    const char *init; /* file of the first weights; "": from the seed */
+    enum start_normalize init_normalize;
     uint32_t shard, n_shards; /* from 0 */
     enum partition partition;
     bool listens;
@@ -95,6 +98,7 @@ struct node {
     struct data_pair data;
     struct shard part;
     struct model model;
+    float *first; /* weights of --init, until the trainer has them; NULL: none */
     struct trainer trainer;
     struct handoff handoff;
     struct pool pool;
@@ -104,6 +108,9 @@ struct node {
     struct gossip *gossip;
     char data_name[WIRE_TEXT_MAX]; /* data, split and seed: what peers must agree on */
     char listen_name[300];
+    char fingerprint[META_HASH_MAX];
+    char init[2 * META_HASH_MAX]; /* first weights: "seed", or the hash of --init's file, with
+                                     " layer" where they were normalised */
 
     uv_loop_t loop;
     uv_async_t completions;
@@ -132,7 +139,7 @@ struct node {
     struct {
         char path[128]; /* the default of --out */
         float *theta;   /* copy that is being written */
-        char *metadata;
+        json_t *metadata;
         uv_work_t work;
         bool busy, warned; /* from the JOB_COPY to the end of the write; a failure was told */
         int rc;
@@ -199,7 +206,7 @@ void result_print(const struct node *n);
 /* The events "start" and "report" of --metrics. */
 void result_start(struct node *n);
 void result_report(struct node *n);
-/* JSON text for the model file, to be freed. */
-char *result_metadata(const struct node *n);
+/* For the model file; the caller's to json_decref. */
+json_t *result_metadata(const struct node *n);
 
 #endif

@@ -127,6 +127,8 @@ static void send_hello(struct node *n, struct tcp_link *link)
     snprintf(h->run, sizeof h->run, "%s", n->config.run);
     snprintf(h->model, sizeof h->model, "%s", n->model.spec);
     snprintf(h->data, sizeof h->data, "%s", n->data_name);
+    snprintf(h->fingerprint, sizeof h->fingerprint, "%s", n->fingerprint);
+    snprintf(h->init, sizeof h->init, "%s", n->init);
     snprintf(h->address, sizeof h->address, "%.255s",
              n->config.advertise[0] != '\0' ? n->config.advertise : n->listen_name);
     h->dim = n->model.dim;
@@ -196,6 +198,15 @@ static bool is_incompatible(const struct node *n, const struct wire_hello *h, ch
                  (unsigned long long)n->model.dim, (unsigned long long)h->dim);
     else if (strcmp(h->data, n->data_name) != 0)
         snprintf(text, size, "data differs: %.100s here, %.100s there", n->data_name, h->data);
+    else if (strcmp(h->fingerprint, n->fingerprint) != 0)
+        snprintf(text, size,
+                 "fingerprint of model, preprocessing and labels differs: %s here, %.40s there",
+                 n->fingerprint, h->fingerprint);
+    else if (strcmp(h->init, n->init) != 0)
+        snprintf(text, size,
+                 "first weights differ: %s here, %.40s there; all peers need the same --init, or "
+                 "none",
+                 n->init, h->init);
     else if (h->slice != NODE_SLICE_FLOATS)
         snprintf(text, size, "slice differs: %d floats here, %u there", NODE_SLICE_FLOATS,
                  h->slice);

@@ -126,18 +126,14 @@ void result_print(const struct node *n)
                (double)n->bytes_in / 1e6, (double)n->bytes_out / 1e6);
 }
 
-char *result_metadata(const struct node *n)
+json_t *result_metadata(const struct node *n)
 {
-    json_t *o = json_object();
-    json_object_set_new(o, "model", json_string(n->model.spec));
-    json_object_set_new(o, "n_in", json_integer(n->model.n_in));
-    json_object_set_new(o, "n_out", json_integer(n->model.n_out));
+    json_t *o = meta_new(&n->model, &n->data.train);
     json_object_set_new(o, "data", json_string(n->data_name));
     json_object_set_new(o, "run", json_string(n->config.run));
     json_object_set_new(o, "seed", json_integer((json_int_t)n->config.seed));
+    json_object_set_new(o, "init", json_string(n->init));
     json_object_set_new(o, "step", json_integer((json_int_t)n->report.step));
     json_object_set_new(o, "accuracy", json_real(n->report.accuracy));
-    char *text = json_dumps(o, JSON_REAL_PRECISION(9));
-    json_decref(o);
-    return text;
+    return o;
 }

@@ -8,9 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "model/npz.h"
-
-#include <jansson.h>
+#include "model/file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,27 +16,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { METADATA_MAX = 65536 };
-
 /* Whether the file that is there was written by another run; false where it says nothing. */
 static bool is_of_another_run(const struct node *n, char *theirs, size_t size)
 {
-    char *text;
+    struct model_file f;
     struct error err;
-    if (npz_member(n->config.out, "hubbub.json", METADATA_MAX, &text, &err) != 0)
-        return false;
-    json_t *meta = json_loads(text, 0, NULL);
-    const char *run = json_string_value(json_object_get(meta, "run"));
-    bool differs = run != NULL && strcmp(run, n->config.run) != 0;
+    bool opened = model_file_open(&f, n->config.out, &err) == 0;
+    const char *run = json_string_value(json_object_get(f.meta, "run"));
+    bool differs = opened && run != NULL && strcmp(run, n->config.run) != 0;
     snprintf(theirs, size, "%s", differs ? run : "");
-    json_decref(meta);
-    free(text);
+    model_file_close(&f);
     return differs;
 }
 
 int save_open(struct node *n, struct error *err)
 {
     char path[4096], theirs[64];
+    enum file_format format;
     struct stat st;
     if (n->config.out == NULL) {
         snprintf(n->save.path, sizeof n->save.path, "hubbub-%s-%u.npz", n->config.run,
@@ -50,6 +44,8 @@ int save_open(struct node *n, struct error *err)
         return 0;
     if (stat(out, &st) == 0 && S_ISDIR(st.st_mode))
         return error_set(err, ERR_USAGE, "--out %s: is a directory", out);
+    if (file_format_of(out, &format, err) != 0)
+        return error_prefix(err, "--out");
     if (is_of_another_run(n, theirs, sizeof theirs))
         return error_set(err, ERR_USAGE,
                          "--out %s: holds a model of run '%s', this is run '%s': name another file",
@@ -85,7 +81,8 @@ void save_tick(struct node *n, uint64_t now_us)
 static void write_copy(uv_work_t *work)
 {
     struct node *n = work->data;
-    n->save.rc = npz_write(n->config.out, &n->model, n->save.theta, n->save.metadata, &n->save.err);
+    n->save.rc =
+        model_file_write(n->config.out, &n->model, n->save.theta, n->save.metadata, &n->save.err);
 }
 
 static void on_written(uv_work_t *work, int status)
@@ -98,7 +95,7 @@ static void on_written(uv_work_t *work, int status)
         log_debug("saved %s", n->config.out);
         n->save.warned = false;
     }
-    free(n->save.metadata);
+    json_decref(n->save.metadata);
     n->save.busy = false;
 }
 
@@ -114,10 +111,10 @@ void save_final(struct node *n)
     struct error err;
     if (n->config.out[0] == '\0' || n->error.code != 0 || !n->trains)
         return;
-    char *metadata = result_metadata(n);
-    if (npz_write(n->config.out, &n->model, n->trainer.learner.theta, metadata, &err) != 0)
+    json_t *metadata = result_metadata(n);
+    if (model_file_write(n->config.out, &n->model, n->trainer.learner.theta, metadata, &err) != 0)
         n->error = err;
     else
         log_info("wrote %s", n->config.out);
-    free(metadata);
+    json_decref(metadata);
 }

@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/vec.h"
-#include "model/npz.h"
+#include "model/meta.h"
 
 #include <uv.h>
 
@@ -269,52 +269,63 @@ static void on_signal(uv_signal_t *handle, int signum)
 
 /* ---- consensus ------------------------------------------------------------------------------ */
 
+/* theta of a file, whose model must be that of the others; NULL with err where it cannot be had. */
+static float *read_theta(const char *path, struct model *model, struct error *err)
+{
+    struct model_file f;
+    float *theta = NULL;
+    struct model *own = MEM_NEW(struct model, 1);
+    int rc = model_file_open(&f, path, err);
+    if (rc == 0)
+        rc = meta_model(&f, NULL, NULL, own, err);
+    if (rc == 0 && model->dim > 0 && strcmp(own->spec, model->spec) != 0)
+        rc = error_set(err, ERR_DATA, "%s: holds a %.150s, others a %.150s", path, own->spec,
+                       model->spec);
+    if (rc == 0) {
+        *model = *own;
+        theta = MEM_NEW(float, model->dim);
+        rc = model_file_read(&f, model, theta, err);
+    }
+    if (rc != 0) {
+        free(theta);
+        theta = NULL;
+    }
+    model_file_close(&f);
+    free(own);
+    return theta;
+}
+
 /* Fills in ||theta_i - mean|| / ||mean||, for those whose model can be read. */
 static void measure_consensus(struct swarm *s)
 {
-    struct model model;
     struct error err;
     float *theta[SWARM_MAX] = {0}, *mean = NULL;
     uint32_t n_read = 0;
-    model.dim = 0;
+    struct model *model = MEM_NEW(struct model, 1);
     for (uint32_t i = 0; i < s->plan->n; i++) {
         struct member *m = &s->members[i];
-        char *text;
-        if (m->result->json == NULL || npz_member(m->model, "hubbub.json", 65536, &text, &err) != 0)
+        if (m->result->json == NULL || m->model[0] == '\0')
             continue;
-        json_t *meta = json_loads(text, 0, NULL);
-        const char *spec = json_string_value(json_object_get(meta, "model"));
-        free(text);
-        if (spec != NULL && model.dim == 0 &&
-            model_parse(&model, spec,
-                        data_flat((uint32_t)json_integer_value(json_object_get(meta, "n_in")),
-                                  (uint32_t)json_integer_value(json_object_get(meta, "n_out"))),
-                        &err) != 0)
-            model.dim = 0;
-        json_decref(meta);
-        if (model.dim == 0)
-            continue;
-        if (mean == NULL)
-            mean = MEM_NEW(float, model.dim);
-        theta[i] = MEM_NEW(float, model.dim);
-        if (npz_read(m->model, &model, theta[i], &err) == 0) {
-            vec_add(mean, theta[i], model.dim);
-            n_read++;
-        } else {
+        theta[i] = read_theta(m->model, model, &err);
+        if (theta[i] == NULL) {
             fprintf(stderr, "[%u] %s\n", i + 1, err.text);
-            free(theta[i]);
-            theta[i] = NULL;
+            continue;
         }
+        if (mean == NULL)
+            mean = MEM_NEW(float, model->dim);
+        vec_add(mean, theta[i], model->dim);
+        n_read++;
     }
-    for (uint64_t d = 0; n_read > 0 && d < model.dim; d++)
+    for (uint64_t d = 0; n_read > 0 && d < model->dim; d++)
         mean[d] /= (float)n_read;
     for (uint32_t i = 0; i < s->plan->n; i++) {
         if (theta[i] != NULL)
             s->members[i].result->consensus =
-                sqrt(vec_distance_sq(theta[i], mean, model.dim) / vec_norm_sq(mean, model.dim));
+                sqrt(vec_distance_sq(theta[i], mean, model->dim) / vec_norm_sq(mean, model->dim));
         free(theta[i]);
     }
     free(mean);
+    free(model);
 }
 
 /* ---- the run -------------------------------------------------------------------------------- */

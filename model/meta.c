@@ -1,0 +1,229 @@
+#include "model/meta.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+/* ---- hashes -------------------------------------------------------------------------------- */
+
+struct weights_hash {
+    XXH3_state_t *state;
+};
+
+static void hash_text(uint64_t hash, char text[META_HASH_MAX])
+{
+    snprintf(text, META_HASH_MAX, "%016" PRIx64, hash);
+}
+
+struct weights_hash *weights_hash_new(void)
+{
+    struct weights_hash *h = MEM_NEW(struct weights_hash, 1);
+    h->state = XXH3_createState();
+    CHECK(h->state != NULL);
+    XXH3_64bits_reset(h->state);
+    return h;
+}
+
+void weights_hash_add(struct weights_hash *h, const char *name, const float *values, uint64_t n)
+{
+    XXH3_64bits_update(h->state, name, strlen(name) + 1);
+    XXH3_64bits_update(h->state, values, n * sizeof *values);
+}
+
+void weights_hash_end(struct weights_hash *h, char text[META_HASH_MAX])
+{
+    hash_text(XXH3_64bits_digest(h->state), text);
+    XXH3_freeState(h->state);
+    free(h);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct tensor_info *const *x = a, *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+void weights_hash(const struct model *m, const float *theta, char text[META_HASH_MAX])
+{
+    const struct tensor_info *sorted[MODEL_TENSORS_MAX];
+    struct weights_hash *h = weights_hash_new();
+    for (uint32_t i = 0; i < m->n_tensors; i++)
+        sorted[i] = &m->tensors[i];
+    qsort(sorted, m->n_tensors, sizeof *sorted, by_name);
+    for (uint32_t i = 0; i < m->n_tensors; i++) {
+        uint64_t n = 1;
+        for (uint32_t d = 0; d < sorted[i]->n_dims; d++)
+            n *= sorted[i]->shape[d];
+        weights_hash_add(h, sorted[i]->name, theta + sorted[i]->offset, n);
+    }
+    weights_hash_end(h, text);
+}
+
+void meta_fingerprint(const json_t *meta, char text[META_HASH_MAX])
+{
+    static const char *const keys[] = {"model", "input", "output", "preprocessing", "labels"};
+    text[0] = '\0';
+    if (!json_is_string(json_object_get(meta, "model")))
+        return;
+    json_t *part = json_object();
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        json_object_set(part, keys[i], json_object_get(meta, keys[i]));
+    char *dump = json_dumps(part, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
+    CHECK(dump != NULL);
+    hash_text(XXH3_64bits(dump, strlen(dump)), text);
+    free(dump);
+    json_decref(part);
+}
+
+/* ---- the object ---------------------------------------------------------------------------- */
+
+static json_t *input_of(const struct data_shape *s)
+{
+    json_t *input = json_pack("{s:i}", "features", (int)s->n_features);
+    if (s->image[0] > 0)
+        json_object_set_new(
+            input, "image",
+            json_pack("[i, i, i]", (int)s->image[0], (int)s->image[1], (int)s->image[2]));
+    if (s->n_tokens > 0)
+        json_object_set_new(input, "tokens", json_integer(s->n_tokens));
+    return input;
+}
+
+/* A feature is what was read, times scale. */
+static json_t *preprocessing_of(const struct dataset *set)
+{
+    return json_pack("{s:f}", "scale", set->x_u8 != NULL ? (double)set->scale : 1.0);
+}
+
+json_t *meta_new(const struct model *m, const struct dataset *set)
+{
+    char fingerprint[META_HASH_MAX];
+    json_t *meta = json_pack("{s:i, s:s, s:o, s:{s:i}, s:o}", "format", 1, "model", m->spec,
+                             "input", input_of(&set->shape), "output", "classes",
+                             (int)set->shape.n_classes, "preprocessing", preprocessing_of(set));
+    CHECK(meta != NULL);
+    meta_fingerprint(meta, fingerprint);
+    json_object_set_new(meta, "fingerprint", json_string(fingerprint));
+    return meta;
+}
+
+/* ---- reading it back ----------------------------------------------------------------------- */
+
+static int meta_error(const struct model_file *f, struct error *err, const char *key,
+                      const char *right)
+{
+    return error_set(err, ERR_DATA, "%s: metadata: \"%s\" is not %s", f->path, key, right);
+}
+
+/* A whole number in [min, UINT32_MAX]. */
+static bool get_u32(const json_t *object, const char *key, json_int_t min, uint32_t *value)
+{
+    const json_t *number = json_object_get(object, key);
+    json_int_t n = json_integer_value(number);
+    *value = (uint32_t)n;
+    return json_is_integer(number) && n >= min && n <= UINT32_MAX;
+}
+
+static int get_shape(const struct model_file *f, struct data_shape *s, struct error *err)
+{
+    const json_t *input = json_object_get(f->meta, "input");
+    const json_t *image = json_object_get(input, "image");
+    *s = (struct data_shape){0};
+    if (!get_u32(input, "features", 1, &s->n_features))
+        return meta_error(f, err, "input", "an object with \"features\" from 1 on");
+    if (!get_u32(json_object_get(f->meta, "output"), "classes", 0, &s->n_classes))
+        return meta_error(f, err, "output", "an object with \"classes\" from 0 on");
+    if (json_object_get(input, "tokens") != NULL && !get_u32(input, "tokens", 1, &s->n_tokens))
+        return meta_error(f, err, "tokens", "a whole number from 1 on");
+    if (image == NULL)
+        return 0;
+    uint64_t product = 1;
+    for (size_t i = 0; i < 3; i++) {
+        json_int_t n = json_integer_value(json_array_get(image, i));
+        bool fits = n >= 1 && n <= s->n_features && product <= s->n_features;
+        s->image[i] = fits ? (uint32_t)n : 0;
+        product *= s->image[i];
+    }
+    if (json_array_size(image) != 3 || product != s->n_features)
+        return meta_error(f, err, "image", "[channels, height, width] of \"features\" in all");
+    return 0;
+}
+
+static int check_shape(const struct model_file *f, const struct data_shape *model,
+                       const struct data_shape *data, struct error *err)
+{
+    const struct {
+        const char *what;
+        uint32_t model, data;
+    } sizes[] = {{"features", model->n_features, data->n_features},
+                 {"classes", model->n_classes, data->n_classes},
+                 {"kinds of tokens", model->n_tokens, data->n_tokens}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        if (sizes[i].model != sizes[i].data)
+            return error_set(err, ERR_DATA,
+                             "%s: its model is for data of %" PRIu32 " %s, this data has %" PRIu32,
+                             f->path, sizes[i].model, sizes[i].what, sizes[i].data);
+    return 0;
+}
+
+int meta_model(const struct model_file *f, const char *spec, const struct data_shape *shape,
+               struct model *m, struct error *err)
+{
+    struct data_shape own;
+    const json_t *text = json_object_get(f->meta, "model");
+    if (text == NULL) {
+        if (spec == NULL || shape == NULL)
+            return error_set(err, ERR_USAGE,
+                             "%s: says of no model that it holds: name it with "
+                             "--model",
+                             f->path);
+        return model_parse(m, spec, *shape, err);
+    }
+    if (!json_is_string(text))
+        return meta_error(f, err, "model", "a string");
+    if (get_shape(f, &own, err) != 0)
+        return err->code;
+    if (model_parse(m, json_string_value(text), own, err) != 0) {
+        err->code = ERR_DATA;
+        return error_prefix(err, "%s: metadata", f->path);
+    }
+    if (spec != NULL) {
+        struct model *said = MEM_NEW(struct model, 1);
+        int rc = model_parse(said, spec, own, err);
+        if (rc == 0 && strcmp(said->spec, m->spec) != 0)
+            rc = error_set(err, ERR_USAGE, "--model %.150s: %s holds a %.150s", said->spec, f->path,
+                           m->spec);
+        free(said);
+        if (rc != 0)
+            return rc;
+    }
+    return shape != NULL ? check_shape(f, &own, shape, err) : 0;
+}
+
+const char *meta_label(const json_t *meta, uint32_t class)
+{
+    return json_string_value(json_array_get(json_object_get(meta, "labels"), class));
+}
+
+int meta_apply(const struct model_file *f, struct dataset *set, struct error *err)
+{
+    const json_t *preprocessing = json_object_get(f->meta, "preprocessing");
+    const json_t *scale = json_object_get(preprocessing, "scale");
+    if (preprocessing == NULL)
+        return 0;
+    if (!json_is_number(scale))
+        return meta_error(f, err, "preprocessing", "an object with a number \"scale\"");
+    double value = json_number_value(scale), has = set->x_u8 != NULL ? (double)set->scale : 1.0;
+    if ((float)value == (float)has)
+        return 0;
+    if (set->x_u8 == NULL)
+        return error_set(err, ERR_DATA,
+                         "%s: its model takes features times %g, this data comes as it is", f->path,
+                         value);
+    set->scale = (float)value;
+    return 0;
+}

@@ -1,0 +1,70 @@
+#include "model/start.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/vec.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const start_normalize_names[N_START_NORMALIZE + 1] = {"none", "layer", NULL};
+
+void start_rescale(const struct model *m, const float *initial, float *theta, double *factors)
+{
+    for (uint32_t i = 0; i < m->n_layers; i++) {
+        const struct layer *l = &m->layers[i];
+        float *own = theta + l->offset;
+        factors[i] = 1;
+        if (l->n_params == 0)
+            continue;
+        double norm = sqrt(vec_norm_sq(own, l->n_params));
+        double wanted = sqrt(vec_norm_sq(initial + l->offset, l->n_params));
+        factors[i] = norm > 0 ? wanted / norm : 0;
+        for (uint64_t p = 0; norm > 0 && p < l->n_params; p++)
+            own[p] = (float)((double)own[p] * factors[i]);
+    }
+}
+
+/* The name of a layer is that of its tensors: "2" of "2.weight". */
+static void log_factors(const struct model *m, const char *path, const double *factors)
+{
+    for (uint32_t i = 0; i < m->n_layers; i++) {
+        const struct layer *l = &m->layers[i];
+        const struct tensor_info *t = m->tensors;
+        while (t < m->tensors + m->n_tensors && t->offset != l->offset)
+            t++;
+        if (l->n_params == 0 || t == m->tensors + m->n_tensors)
+            continue;
+        int n = (int)(strrchr(t->name, '.') - t->name);
+        if (factors[i] > 0)
+            log_info("%s: layer %.*s (%s) times %.6g", path, n, t->name, l->ops->name, factors[i]);
+        else
+            log_warn("%s: layer %.*s (%s) is all zeros: it cannot be scaled and stays", path, n,
+                     t->name, l->ops->name);
+    }
+}
+
+int start_read(const struct model *m, const char *path, uint64_t seed, enum start_normalize how,
+               float *theta, char hash[META_HASH_MAX], struct error *err)
+{
+    struct model_file f;
+    int rc = model_file_open(&f, path, err);
+    if (rc == 0)
+        rc = model_file_read(&f, m, theta, err);
+    model_file_close(&f);
+    if (rc != 0)
+        return rc;
+    weights_hash(m, theta, hash);
+    if (how == START_LAYER) {
+        float *initial = MEM_NEW(float, m->dim);
+        double *factors = MEM_NEW(double, m->n_layers);
+        model_init(m, seed, initial);
+        start_rescale(m, initial, theta, factors);
+        log_factors(m, path, factors);
+        free(factors);
+        free(initial);
+    }
+    return 0;
+}
