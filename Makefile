@@ -84,7 +84,7 @@ $(PLAIN_B): %: %.o $(OBJ)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS)
 
-$(FUZZ_B): %: %.o $(filter $(BUILD)/net/% $(BUILD)/base/%,$(OBJ))
+$(FUZZ_B): %: %.o $(OBJ)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $^ -o $@ $(LDLIBS)
 

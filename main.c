@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "bench/cmd_bench.h"
+#include "model/cmd_model.h"
 #include "node/cmd_node.h"
 
 #include <stdio.h>
@@ -22,6 +23,10 @@ static const struct {
     {"node", "one peer: trains on its shard and averages weights with the others", cmd_node},
     {"up", "starts n peers on this machine", cmd_up},
     {"demo", "five peers with two classes each, alone and together", cmd_demo},
+    {"eval", "tries a model on data: loss, accuracy, every class", cmd_eval},
+    {"predict", "writes what a model says of each sample, as CSV", cmd_predict},
+    {"inspect", "shows what a model file holds; as stages; as Python for PyTorch", cmd_inspect},
+    {"convert", "writes a model file in another format or precision", cmd_convert},
     {"bench", "figures of this machine", cmd_bench},
     {"docs", "the manual page, and completions for bash, zsh and fish", cmd_docs},
 };
@@ -39,7 +44,8 @@ static const struct opts docs_options = {
     .no_environment = true};
 
 static const struct opts *const all_options[] = {
-    &cmd_node_options,       &cmd_up_options,          &cmd_demo_options, &bench_train_options,
+    &cmd_node_options,       &cmd_up_options,          &cmd_demo_options,    &cmd_eval_options,
+    &cmd_predict_options,    &cmd_inspect_options,     &cmd_convert_options, &bench_train_options,
     &bench_exchange_options, &bench_straggler_options, &docs_options,
 };
 

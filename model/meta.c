@@ -177,10 +177,9 @@ int meta_model(const struct model_file *f, const char *spec, const struct data_s
     const json_t *text = json_object_get(f->meta, "model");
     if (text == NULL) {
         if (spec == NULL || shape == NULL)
-            return error_set(err, ERR_USAGE,
-                             "%s: says of no model that it holds: name it with "
-                             "--model",
-                             f->path);
+            return error_set(err, shape == NULL ? ERR_DATA : ERR_USAGE,
+                             "%s: its metadata names no model%s", f->path,
+                             shape != NULL ? ": say which with --model" : "");
         return model_parse(m, spec, *shape, err);
     }
     if (!json_is_string(text))

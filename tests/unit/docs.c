@@ -3,6 +3,7 @@
 
 #include "base/opts_inner.h"
 #include "bench/cmd_bench.h"
+#include "model/cmd_model.h"
 #include "node/cmd_node.h"
 
 #include <criterion/criterion.h>
@@ -12,8 +13,10 @@
 
 TestSuite(docs, .timeout = 20);
 
-static const struct opts *const all[] = {&cmd_node_options, &cmd_up_options, &cmd_demo_options,
-                                         &bench_train_options, &bench_straggler_options};
+static const struct opts *const all[] = {
+    &cmd_node_options,    &cmd_up_options,      &cmd_demo_options,
+    &cmd_eval_options,    &cmd_predict_options, &cmd_inspect_options,
+    &cmd_convert_options, &bench_train_options, &bench_straggler_options};
 enum { N_ALL = sizeof all / sizeof all[0] };
 
 static const struct docs book = {.program = "hubbub",

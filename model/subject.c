@@ -1,0 +1,86 @@
+#include "model/subject.h"
+
+#include "base/mem.h"
+#include "base/vec.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+const char *const subject_splits[] = {"test", "train", NULL};
+
+int subject_open(struct subject *s, const struct subject_flags *flags, const char *path,
+                 struct error *err)
+{
+    const char *spec = flags->model[0] != '\0' ? flags->model : NULL;
+    *s = (struct subject){.model = MEM_NEW(struct model, 1)};
+    int rc = model_file_open(&s->file, path, err);
+    if (rc == 0)
+        rc = data_open(&s->data, flags->data, err);
+    if (rc != 0)
+        return rc;
+    s->set = flags->split == 0 ? s->data.test : s->data.train;
+    rc = meta_model(&s->file, spec, &s->set.shape, s->model, err);
+    if (rc == 0)
+        rc = meta_apply(&s->file, &s->set, err);
+    if (rc == 0)
+        rc = model_blas_setup(1, 0, err);
+    if (rc != 0)
+        return rc;
+    s->theta = MEM_NEW(float, s->model->dim);
+    return model_file_read(&s->file, s->model, s->theta, err);
+}
+
+void subject_close(struct subject *s)
+{
+    free(s->theta);
+    free(s->model);
+    data_close(&s->data);
+    model_file_close(&s->file);
+}
+
+int subject_run(struct subject *s, subject_see *see, void *ctx, struct error *err)
+{
+    const struct model *m = s->model;
+    uint32_t rows[SUBJECT_BATCH];
+    union target y[SUBJECT_BATCH];
+    float *x = MEM_NEW(float, (size_t)SUBJECT_BATCH * m->n_in);
+    float *scratch = MEM_NEW(float, model_scratch(m, SUBJECT_BATCH));
+    int rc = 0;
+    for (uint32_t first = 0; rc == 0 && first < s->set.n_samples;) {
+        uint32_t left = s->set.n_samples - first, n = left < SUBJECT_BATCH ? left : SUBJECT_BATCH;
+        for (uint32_t i = 0; i < n; i++)
+            rows[i] = first + i;
+        dataset_gather(&s->set, rows, n, x, y);
+        const float *logits = model_forward(m, s->theta, x, n, scratch);
+        size_t at = vec_first_nonfinite(logits, (size_t)n * m->n_out);
+        if (at < (size_t)n * m->n_out)
+            rc = error_set(err, ERR_DATA,
+                           "%s: its output for sample %zu of the data is not finite: the weights "
+                           "are too large",
+                           s->file.path, first + at / m->n_out);
+        else
+            see(ctx, first, n, logits, y);
+        first += n;
+    }
+    free(x);
+    free(scratch);
+    return rc;
+}
+
+const char *subject_class(const struct subject *s, uint32_t class, char *text)
+{
+    const char *label = meta_label(s->file.meta, class);
+    snprintf(text, 16, "%" PRIu32, class);
+    return label != NULL ? label : text;
+}
+
+uint32_t subject_predict(const struct subject *s, const float *logits)
+{
+    uint32_t best = 0, n = s->model->n_out;
+    if (n == 1)
+        return logits[0] > 0;
+    for (uint32_t j = 1; j < n; j++)
+        if (logits[j] > logits[best])
+            best = j;
+    return best;
+}

@@ -1,0 +1,53 @@
+/* A model file together with the data it is tried on, for hubbub eval and hubbub predict. */
+#ifndef HUBBUB_MODEL_SUBJECT_H
+#define HUBBUB_MODEL_SUBJECT_H
+
+#include "base/opts.h"
+#include "model/meta.h"
+
+/* What both commands let a user say. */
+struct subject_flags {
+    const char *data, *model;
+    int split; /* 0: test, 1: train */
+};
+extern const char *const subject_splits[];
+
+#define SUBJECT_OPTIONS(type, member)                                                              \
+    {"data",  OPT_STRING, offsetof(type, member.data),                                             \
+     "SPEC",  "fashion-mnist", "as of hubbub node",                                                \
+     "data"},                                                                                      \
+        {"split", OPT_CHOICE, offsetof(type, member.split),                                        \
+         "WHICH", "test",     "test or train",                                                     \
+         .choices = subject_splits},                                                               \
+        {"model", OPT_STRING, offsetof(type, member.model), "SPEC", "",                            \
+         "what the file holds, where it does not say so itself"}
+
+struct subject {
+    struct model_file file;
+    struct data_pair data;
+    struct dataset set; /* the chosen split, coming as the model's training data did */
+    struct model *model;
+    float *theta;
+};
+
+/* ERR_*; s needs subject_close in any case. */
+int subject_open(struct subject *s, const struct subject_flags *flags, const char *path,
+                 struct error *err) MUST_USE;
+void subject_close(struct subject *s);
+
+enum { SUBJECT_BATCH = 256 };
+
+/* Calls `see` for batches of samples in order, with their logits [n, model->n_out] and
+ * targets; n <= SUBJECT_BATCH.
+ * ERR_DATA where a logit is not finite. */
+typedef void subject_see(void *ctx, uint32_t first, uint32_t n, const float *logits,
+                         const union target *y);
+int subject_run(struct subject *s, subject_see *see, void *ctx, struct error *err) MUST_USE;
+
+/* "3", or the class's name where the file has it. text has room for 16 bytes. */
+const char *subject_class(const struct subject *s, uint32_t class, char *text);
+
+/* What a sample's logits come to: a class, the first of the largest; of one logit, its sign. */
+uint32_t subject_predict(const struct subject *s, const float *logits);
+
+#endif

@@ -1,0 +1,8 @@
+/* Fuzzing the reader of model files, .npz. */
+#include "tests/fuzz/model_file.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    model_file_try(data, n, "npz");
+    return 0;
+}
