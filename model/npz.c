@@ -80,7 +80,7 @@ struct writer {
     uint64_t offset;
     uint32_t n;
     uint8_t central[MEMBERS_MAX][CENTRAL_BYTES];
-    char names[MEMBERS_MAX][48];
+    char names[MEMBERS_MAX][64];
 };
 
 static void emit(struct writer *w, const void *bytes, size_t n)
@@ -118,7 +118,7 @@ static void emit_member(struct writer *w, const char *name, const void *head, si
 
 static void emit_tensor(struct writer *w, const struct tensor_info *t, const float *theta)
 {
-    char name[48], shape[128], head[256];
+    char name[64], shape[128], head[256];
     enum { PREFIX = 10 }; /* magic, version 1.0, u16 length of the text */
     shape_text(shape, t);
     snprintf(name, sizeof name, "%s.npy", t->name);
