@@ -22,13 +22,13 @@ void products_init(struct products *p, const struct model *m, uint32_t batch, fl
     p->theta = random_floats(m->dim, &rng);
     p->grad = random_floats(m->dim, &rng);
     p->x = random_floats((uint64_t)batch * m->n_in, &rng);
-    for (uint32_t i = 0; i < m->n_layers; i++) {
-        if (m->layers[i].ops != &layer_dense)
+    for (uint32_t i = 0; i < m->n_nodes; i++) {
+        if (m->nodes[i].ops != &layer_dense)
             continue;
-        uint64_t n = (uint64_t)batch * m->layers[i].n_out;
+        uint64_t n = (uint64_t)batch * m->nodes[i].n_out;
         p->out[p->n_dense] = random_floats(n, &rng);
         p->d_out[p->n_dense] = random_floats(n, &rng);
-        p->dense[p->n_dense++] = &m->layers[i];
+        p->dense[p->n_dense++] = &m->nodes[i];
     }
 }
 

@@ -13,11 +13,11 @@ struct products {
     const struct model *model;
     uint32_t batch;
     float beta;
-    float *theta, *grad;                                    /* [dim] */
-    float *x;                                               /* [batch, n_in] */
-    float *out[MODEL_LAYERS_MAX], *d_out[MODEL_LAYERS_MAX]; /* [batch, n_out] of dense layers */
+    float *theta, *grad;                                  /* [dim] */
+    float *x;                                             /* [batch, n_in] */
+    float *out[MODEL_NODES_MAX], *d_out[MODEL_NODES_MAX]; /* [batch, n_out] of dense layers */
     uint32_t n_dense;
-    const struct layer *dense[MODEL_LAYERS_MAX];
+    const struct layer *dense[MODEL_NODES_MAX];
 };
 
 void products_init(struct products *p, const struct model *m, uint32_t batch, float beta);

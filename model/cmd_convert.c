@@ -49,14 +49,15 @@ static int read_as(const struct model_file *f, const struct file_tensor *from,
         uint64_t first = c.next - n;
         for (uint32_t i = 0; i < n; i++)
             if (!isfinite(values[i]))
-                return file_tensor_error(f, from, err, "element %" PRIu64 " is %s (right: a finite "
-                                                       "number)",
+                return file_tensor_error(f, from, err,
+                                         "element %" PRIu64 " is %s (right: a finite "
+                                         "number)",
                                          first + i, isnan(values[i]) ? "NaN" : "infinite");
-        size_t good =
-            dtype_encode(to->dtype, values, bytes + first * dtype_bytes(to->dtype), n);
+        size_t good = dtype_encode(to->dtype, values, bytes + first * dtype_bytes(to->dtype), n);
         if (good < n)
-            return file_tensor_error(f, from, err, "element %" PRIu64 " is %g (right: at most %g, "
-                                                   "what %s holds)",
+            return file_tensor_error(f, from, err,
+                                     "element %" PRIu64 " is %g (right: at most %g, "
+                                     "what %s holds)",
                                      first + good, values[good], dtype_max(to->dtype),
                                      dtype_names[to->dtype]);
     }

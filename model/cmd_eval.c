@@ -33,7 +33,7 @@ const struct opts cmd_eval_options = {
 
 struct tally {
     struct subject *subject;
-    uint32_t n_classes; /* 0: a real target */
+    uint32_t n_classes;  /* 0: a real target */
     uint64_t *confusion; /* [n_classes, n_classes]: true class, predicted class */
     double loss_sum, target_sum, target_sq;
     float *unused; /* gradient of a batch */
@@ -65,10 +65,10 @@ static struct class_figures figures_of(const struct tally *t, uint32_t class)
 {
     struct class_figures f = {0};
     for (uint32_t j = 0; j < t->n_classes; j++) {
-        f.n_true += t->confusion[(size_t)class * t->n_classes + j];
+        f.n_true += t->confusion[(size_t) class * t->n_classes + j];
         f.n_said += t->confusion[(size_t)j * t->n_classes + class];
     }
-    f.n_correct = t->confusion[(size_t)class * t->n_classes + class];
+    f.n_correct = t->confusion[(size_t) class * t->n_classes + class];
     return f;
 }
 
@@ -103,11 +103,10 @@ static void add_classes(json_t *o, const struct tally *t)
         struct class_figures f = figures_of(t, c);
         const char *label = meta_label(t->subject->file.meta, c);
         json_t *row = json_array();
-        json_array_append_new(classes,
-                              json_pack("{s:i, s:o, s:o, s:I}", "class", (int)c, "precision",
-                                        share(f.n_correct, f.n_said), "recall",
-                                        share(f.n_correct, f.n_true), "support",
-                                        (json_int_t)f.n_true));
+        json_array_append_new(classes, json_pack("{s:i, s:o, s:o, s:I}", "class", (int)c,
+                                                 "precision", share(f.n_correct, f.n_said),
+                                                 "recall", share(f.n_correct, f.n_true), "support",
+                                                 (json_int_t)f.n_true));
         if (label != NULL)
             json_object_set_new(json_array_get(classes, c), "label", json_string(label));
         for (uint32_t j = 0; j < t->n_classes; j++)
@@ -204,7 +203,7 @@ int cmd_eval(int argc, char **argv)
         if (rc == 0) {
             t.n_classes = s.set.shape.n_classes;
             t.confusion = MEM_NEW(uint64_t, (size_t)t.n_classes * t.n_classes);
-            t.unused = MEM_NEW(float, (size_t)SUBJECT_BATCH * s.model->n_out);
+            t.unused = MEM_NEW(float, (size_t)SUBJECT_BATCH *s.model->n_out);
             rc = subject_run(&s, see, &t, &err);
         }
         const char *split = subject_splits[flags.subject.split];

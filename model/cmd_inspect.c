@@ -109,10 +109,9 @@ static json_t *stages_json(const struct model *m, const double *costs, const uin
         double seconds = 0;
         for (uint32_t i = cuts[k]; i < cuts[k + 1]; i++)
             seconds += costs[i];
-        json_array_append_new(
-            list, json_pack("{s:[i, i], s:I, s:I, s:f}", "layers", (int)cuts[k], (int)cuts[k + 1],
-                            "offset", (json_int_t)s.offset, "n", (json_int_t)s.n_params, "ms",
-                            1e3 * seconds));
+        json_array_append_new(list, json_pack("{s:[i, i], s:I, s:I, s:f}", "layers", (int)cuts[k],
+                                              (int)cuts[k + 1], "offset", (json_int_t)s.offset, "n",
+                                              (json_int_t)s.n_params, "ms", 1e3 * seconds));
     }
     return list;
 }
@@ -220,8 +219,8 @@ static int cut(const struct model_file *f, const struct model *m, uint32_t n, js
                struct error *err)
 {
     if (n > m->n_layers)
-        return error_set(err, ERR_USAGE, "--stages: %s has %" PRIu32 " layers, too few for %" PRIu32
-                                         " stages",
+        return error_set(err, ERR_USAGE,
+                         "--stages: %s has %" PRIu32 " layers, too few for %" PRIu32 " stages",
                          f->path, m->n_layers, n);
     double *costs = MEM_NEW(double, m->n_layers);
     uint32_t *cuts = MEM_NEW(uint32_t, n + 1);

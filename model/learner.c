@@ -90,10 +90,12 @@ double learner_step(struct learner *l, struct workspace *w)
     const struct learner_config *c = l->config;
     bool qgm = c->optim.kind == OPTIM_QGM;
     float lr = lr_at(&c->optim, l->step > l->swarm_step ? l->step : l->swarm_step);
+    struct pass pass = {
+        .batch = c->batch, .training = true, .seed = c->seed, .node = l->node, .step = l->step};
     next_rows(l, w);
     dataset_gather(c->train, w->rows, c->batch, w->x, w->y);
     double loss =
-        model_loss_grad(c->model, l->theta, w->x, w->y, c->batch, qgm ? 0.0f : c->optim.momentum,
+        model_loss_grad(c->model, &pass, l->theta, w->x, w->y, qgm ? 0.0f : c->optim.momentum,
                         qgm ? w->grad : l->momentum, w->scratch);
     update(l, w, lr);
     l->mix_rate += 0.02 * (l->mixed - l->mix_rate);

@@ -184,6 +184,8 @@ int meta_model(const struct model_file *f, const char *spec, const struct data_s
     }
     if (!json_is_string(text))
         return meta_error(f, err, "model", "a string");
+    if (strpbrk(json_string_value(text), "@/") != NULL)
+        return meta_error(f, err, "model", "a model's text (files are named in --model alone)");
     if (get_shape(f, &own, err) != 0)
         return err->code;
     if (model_parse(m, json_string_value(text), own, err) != 0) {

@@ -1,227 +1,155 @@
 #include "model/model.h"
 
 #include "base/check.h"
-#include "base/parse.h"
 #include "base/rng.h"
+#include "model/spec.h"
+#include "model/stage.h"
 
 #include <cblas.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
-enum { WIDTHS_MAX = MODEL_LAYERS_MAX / 2 + 1 };
+/* ---- the table of tensors ------------------------------------------------------------------ */
 
-static void add_tensor(struct model *m, const char *name, uint32_t n_dims, uint64_t rows,
-                       uint64_t columns)
+static uint64_t add_tensor(struct model *m, const char *layer, const char *name,
+                           const struct param *p, uint64_t offset)
 {
+    uint64_t n = 1;
+    if (p->n_dims == 0)
+        return offset;
     struct tensor_info *t = &m->tensors[m->n_tensors++];
-    snprintf(t->name, sizeof t->name, "%" PRIu32 ".%s", m->n_layers, name);
-    t->n_dims = n_dims;
-    t->shape[0] = rows;
-    t->shape[1] = n_dims > 1 ? columns : 0;
-    t->offset = m->dim;
-    m->dim += rows * columns;
+    int length = snprintf(t->name, sizeof t->name, "%s.%s", layer, name);
+    CHECK(length < (int)sizeof t->name);
+    t->n_dims = p->n_dims;
+    t->offset = offset;
+    for (uint32_t d = 0; d < p->n_dims; d++)
+        n *= t->shape[d] = p->shape[d];
+    return offset + n;
 }
 
-static void add_layer(struct model *m, const struct layer_ops *ops, uint32_t n_in, uint32_t n_out)
+/* Nodes [at, end), whose names begin with prefix. */
+static void name_tensors(struct model *m, uint32_t at, uint32_t end, const char *prefix)
 {
-    struct layer *l = &m->layers[m->n_layers];
-    *l = (struct layer){.ops = ops, .n_in = n_in, .n_out = n_out, .offset = m->dim};
-    if (ops == &layer_dense) {
-        add_tensor(m, "weight", 2, n_out, n_in);
-        add_tensor(m, "bias", 1, n_out, 1);
+    for (uint32_t index = 0; at < end; at += 1 + m->nodes[at].n_inner) {
+        const struct layer *l = &m->nodes[at];
+        char name[TENSOR_NAME_MAX - 10], inner[TENSOR_NAME_MAX];
+        if (l->ops == &layer_transpose)
+            continue;
+        int n = snprintf(name, sizeof name, "%s%" PRIu32, prefix, index++);
+        CHECK(n < (int)sizeof name);
+        add_tensor(m, name, "bias", &l->bias, add_tensor(m, name, "weight", &l->weight, l->offset));
+        snprintf(inner, sizeof inner, "%s.body.", name);
+        name_tensors(m, at + 1, at + 1 + l->n_body, inner);
+        snprintf(inner, sizeof inner, "%s.shortcut.", name);
+        name_tensors(m, at + 1 + l->n_body, at + 1 + l->n_inner, inner);
     }
-    l->n_params = m->dim - l->offset;
-    m->n_layers++;
-}
-
-/* "784-256-10" -> widths; 0 on anything else. */
-static uint32_t parse_widths(const char *text, uint32_t widths[WIDTHS_MAX])
-{
-    char copy[MODEL_SPEC_MAX];
-    uint32_t n = 0;
-    uint64_t width;
-    if (strlen(text) >= sizeof copy)
-        return 0;
-    strcpy(copy, text);
-    for (char *rest = copy, *word; (word = strsep(&rest, "-")) != NULL;) {
-        if (n == WIDTHS_MAX || !parse_u64(word, &width) || width < 1 || width > MODEL_WIDTH_MAX)
-            return 0;
-        widths[n++] = (uint32_t)width;
-    }
-    return n;
-}
-
-static int build(struct model *m, const char *spec, const uint32_t *widths, uint32_t n,
-                 struct error *err)
-{
-    uint64_t dim = 0;
-    for (uint32_t i = 0; i + 1 < n; i++)
-        dim += (widths[i] + UINT64_C(1)) * widths[i + 1];
-    if (dim > MODEL_DIM_MAX)
-        return error_set(err, ERR_USAGE, "model '%s' has %" PRIu64 " parameters (at most %d)", spec,
-                         dim, MODEL_DIM_MAX);
-    *m = (struct model){.n_in = widths[0], .n_out = widths[n - 1]};
-    int length = snprintf(m->spec, sizeof m->spec, "%s", n == 2 ? "softmax:" : "mlp:");
-    for (uint32_t i = 0; i < n; i++)
-        length += snprintf(m->spec + length, sizeof m->spec - (size_t)length, "%s%" PRIu32,
-                           i > 0 ? "-" : "", widths[i]);
-    CHECK(length < MODEL_SPEC_MAX);
-    for (uint32_t i = 0; i + 1 < n; i++) {
-        if (i > 0)
-            add_layer(m, &layer_relu, widths[i], widths[i]);
-        add_layer(m, &layer_dense, widths[i], widths[i + 1]);
-    }
-    return 0;
 }
 
 int model_parse(struct model *m, const char *spec, struct data_shape data, struct error *err)
 {
-    uint32_t n_in = data.n_features, n_classes = data.n_classes;
-    uint32_t widths[WIDTHS_MAX] = {n_in, n_classes}, n = 2;
-    const char *colon = strchr(spec, ':');
-    size_t kind = colon != NULL ? (size_t)(colon - spec) : strlen(spec);
-    bool softmax = kind == 7 && memcmp(spec, "softmax", 7) == 0;
-    bool mlp = kind == 3 && memcmp(spec, "mlp", 3) == 0;
-    if (!softmax && !(mlp && colon != NULL))
-        return error_set(err, ERR_USAGE,
-                         "no model '%.200s' (right: softmax, or mlp:%" PRIu32 "-256-128-%" PRIu32
-                         ")",
-                         spec, n_in, n_classes);
-    if (colon != NULL)
-        n = parse_widths(colon + 1, widths);
-    if (n < 2 || (softmax && n > 2))
-        return error_set(
-            err, ERR_USAGE,
-            "model '%.200s': the part after ':' is not a list of 2 to %d sizes, each 1 "
-            "to %d (right: %.3s%s:%" PRIu32 "-%s%" PRIu32 ")",
-            spec, softmax ? 2 : WIDTHS_MAX, MODEL_WIDTH_MAX, spec, softmax ? "tmax" : "", n_in,
-            softmax ? "" : "256-128-", n_classes);
-    if (widths[0] != n_in || widths[n - 1] != n_classes)
-        return error_set(err, ERR_USAGE,
-                         "model '%.200s' goes from %" PRIu32 " to %" PRIu32
-                         " but the data has %" PRIu32 " features and %" PRIu32 " classes",
-                         spec, widths[0], widths[n - 1], n_in, n_classes);
-    return build(m, spec, widths, n, err);
+    int rc = spec_parse(m, spec, data, err);
+    if (rc == 0)
+        name_tensors(m, 0, m->n_nodes, "");
+    return rc;
+}
+
+uint64_t model_fingerprint(const struct model *m)
+{
+    char text[MODEL_SPEC_MAX + 128];
+    const struct data_shape *d = &m->data;
+    int n = snprintf(text, sizeof text, "%s %u %ux%ux%u %u %u", m->spec, d->n_features, d->image[0],
+                     d->image[1], d->image[2], d->n_tokens, d->n_classes);
+    return XXH3_64bits(text, (size_t)n);
+}
+
+void model_name(const struct model *m, char *text, size_t size)
+{
+    enum { TAIL = 24 };
+    if (strlen(m->spec) < size)
+        snprintf(text, size, "%s", m->spec);
+    else
+        snprintf(text, size, "%.*s... #%016" PRIx64, (int)(size - TAIL), m->spec,
+                 model_fingerprint(m));
 }
 
 void model_init(const struct model *m, uint64_t seed, float *theta)
 {
     struct rng rng = rng_stream(seed, 0, RNG_INIT);
-    for (uint32_t i = 0; i < m->n_layers; i++) {
-        const struct layer *l = &m->layers[i];
-        double bound = 1.0 / sqrt(l->n_in);
-        for (uint64_t p = 0; p < l->n_params; p++)
-            theta[l->offset + p] = (float)((2.0 * rng_uniform(&rng) - 1.0) * bound);
-    }
+    for (uint32_t i = 0; i < m->n_nodes; i++)
+        if (m->nodes[i].ops->init != NULL)
+            m->nodes[i].ops->init(&m->nodes[i], &rng, theta + m->nodes[i].offset);
 }
 
-/* ---- scratch -------------------------------------------------------------------------------
- * The outputs of all layers one after another (an in-place layer shares that of the layer before),
- * then two gradients of activations, which take turns. All begin on a cache line. */
-enum { ALIGN_FLOATS = 16 };
+/* ---- running -------------------------------------------------------------------------------
+ * Scratch: logits and their gradient, what the layers keep, what they work in. */
+struct areas {
+    struct stage stage;
+    float *logits, *d_logits, *saved;
+    struct pass pass;
+};
 
-static uint64_t area(uint32_t width, uint32_t batch)
+static struct areas place(const struct model *m, const struct pass *pass, float *scratch)
 {
-    return ((uint64_t)width * batch + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
-}
-
-static uint64_t area_max(const struct model *m, uint32_t batch)
-{
-    uint64_t max = 0;
-    for (uint32_t i = 0; i < m->n_layers; i++) {
-        uint64_t a = area(m->layers[i].n_out, batch);
-        max = a > max ? a : max;
-    }
-    return max;
-}
-
-static float *place_outputs(const struct model *m, uint32_t batch, float *scratch,
-                            float *outputs[MODEL_LAYERS_MAX])
-{
-    for (uint32_t i = 0; i < m->n_layers; i++) {
-        if (i > 0 && m->layers[i].ops->in_place) {
-            outputs[i] = outputs[i - 1];
-        } else {
-            outputs[i] = scratch;
-            scratch += area(m->layers[i].n_out, batch);
-        }
-    }
-    return scratch;
+    struct areas a = {.stage = model_stage(m, 0, m->n_layers), .logits = scratch, .pass = *pass};
+    uint64_t n = chain_aligned((uint64_t)m->n_out * pass->batch);
+    a.d_logits = a.logits + n;
+    a.saved = a.d_logits + n;
+    a.pass.scratch = a.saved + chain_aligned(stage_saved(&a.stage, pass->batch));
+    return a;
 }
 
 uint64_t model_scratch(const struct model *m, uint32_t batch)
 {
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < m->n_layers; i++)
-        if (i == 0 || !m->layers[i].ops->in_place)
-            n += area(m->layers[i].n_out, batch);
-    return n + 2 * area_max(m, batch);
+    struct stage s = model_stage(m, 0, m->n_layers);
+    return 2 * chain_aligned((uint64_t)m->n_out * batch) + chain_aligned(stage_saved(&s, batch)) +
+           stage_scratch(&s, batch);
 }
 
-/* ---- running ------------------------------------------------------------------------------- */
-static void run_forward(const struct model *m, const float *theta, const float *x, uint32_t batch,
-                        float *const *outputs)
-{
-    for (uint32_t i = 0; i < m->n_layers; i++) {
-        const struct layer *l = &m->layers[i];
-        l->ops->forward(l, theta + l->offset, i > 0 ? outputs[i - 1] : x, outputs[i], batch);
-    }
-}
-
-double model_loss_grad(const struct model *m, const float *theta, const float *x,
-                       const union target *y, uint32_t batch, float beta, float *grad,
+double model_loss_grad(const struct model *m, const struct pass *pass, const float *theta,
+                       const float *x, const union target *y, float beta, float *grad,
                        float *scratch)
 {
-    float *outputs[MODEL_LAYERS_MAX];
-    float *d_out = place_outputs(m, batch, scratch, outputs);
-    float *spare = d_out + area_max(m, batch);
-    run_forward(m, theta, x, batch, outputs);
-    double loss = loss_softmax_xent(outputs[m->n_layers - 1], y, batch, m->n_out, d_out);
-    for (uint32_t i = m->n_layers; i-- > 0;) {
-        const struct layer *l = &m->layers[i];
-        float *d_in = i == 0 ? NULL : l->ops->in_place ? d_out : spare;
-        l->ops->backward(l, theta + l->offset, i > 0 ? outputs[i - 1] : x, outputs[i], d_out, beta,
-                         grad + l->offset, d_in, batch);
-        if (d_in == spare) {
-            spare = d_out;
-            d_out = d_in;
-        }
-    }
+    struct areas a = place(m, pass, scratch);
+    stage_forward(&a.stage, &a.pass, theta, x, a.logits, a.saved);
+    double loss = loss_gradient(m->loss, a.logits, y, pass->batch, m->n_out, a.d_logits);
+    stage_backward(&a.stage, &a.pass, theta, x, a.logits, a.saved, a.d_logits, beta, grad, NULL);
     return loss;
 }
 
 const float *model_forward(const struct model *m, const float *theta, const float *x,
                            uint32_t batch, float *scratch)
 {
-    float *outputs[MODEL_LAYERS_MAX];
-    place_outputs(m, batch, scratch, outputs);
-    run_forward(m, theta, x, batch, outputs);
-    return outputs[m->n_layers - 1];
-}
-
-/* Written so that a NaN anywhere makes the prediction wrong. */
-static bool is_correct(const float *z, uint32_t label, uint32_t n)
-{
-    bool correct = true;
-    for (uint32_t j = 0; j < n; j++)
-        correct = correct && (j == label || z[label] > z[j] || (z[label] == z[j] && label < j));
-    return correct && !isnan(z[label]);
+    struct areas a = place(m, &(struct pass){.batch = batch}, scratch);
+    stage_forward(&a.stage, &a.pass, theta, x, a.logits, a.saved);
+    return a.logits;
 }
 
 void model_evaluate(const struct model *m, const float *theta, const float *x,
                     const union target *y, uint32_t batch, float *scratch, struct evaluation *sum)
 {
-    float *outputs[MODEL_LAYERS_MAX];
-    float *unused = place_outputs(m, batch, scratch, outputs);
-    run_forward(m, theta, x, batch, outputs);
-    const float *logits = outputs[m->n_layers - 1];
-    sum->loss_sum += loss_softmax_xent(logits, y, batch, m->n_out, unused) * batch;
-    for (uint64_t b = 0; b < batch; b++)
-        sum->n_correct += is_correct(logits + b * m->n_out, y[b].class, m->n_out);
+    struct areas a = place(m, &(struct pass){.batch = batch}, scratch);
+    stage_forward(&a.stage, &a.pass, theta, x, a.logits, a.saved);
+    sum->loss_sum += batch * loss_gradient(m->loss, a.logits, y, batch, m->n_out, a.d_logits);
     sum->n += batch;
+    for (uint64_t b = 0; b < batch; b++)
+        if (m->loss == LOSS_MSE) {
+            sum->target_sum += (double)y[b].real;
+            sum->target_sq += (double)y[b].real * (double)y[b].real;
+        } else {
+            sum->n_correct +=
+                loss_is_correct(m->loss, a.logits + b * m->n_out, m->n_out, y[b].class);
+        }
+}
+
+double evaluation_accuracy(const struct model *m, const struct evaluation *sum)
+{
+    double n = (double)sum->n,
+           variance = sum->target_sq / n - sum->target_sum / n * sum->target_sum / n;
+    if (m->loss != LOSS_MSE)
+        return (double)sum->n_correct / n;
+    return variance > 0 ? 1 - sum->loss_sum / n / variance : 0;
 }
 
 int model_blas_setup(int n_threads, int concurrent, struct error *err)

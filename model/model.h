@@ -1,61 +1,93 @@
 /* A model: a list of layers over one flat vector theta[dim].
  *
  * A table of tensors (name, shape, offset) carves the layers out of theta; the gradient has the
- * same layout. Each layer owns a contiguous range, so a model can be cut after any layer. The
- * struct is read-only once parsed: any thread may use it with its own theta and scratch.
+ * same layout. Each layer owns a contiguous range, so a model can be cut after any layer into
+ * stages. The struct is read-only once parsed, and may be copied: any thread may use it with its
+ * own theta and scratch.
  */
 #ifndef HUBBUB_MODEL_MODEL_H
 #define HUBBUB_MODEL_MODEL_H
 
 #include "data/dataset.h"
-#include "model/layer.h"
+#include "model/chain.h"
+#include "model/loss.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
-enum { MODEL_LAYERS_MAX = 64, MODEL_TENSORS_MAX = 2 * MODEL_LAYERS_MAX, MODEL_SPEC_MAX = 256 };
+enum { MODEL_NODES_MAX = CHAIN_MAX, MODEL_TENSORS_MAX = 2 * MODEL_NODES_MAX };
 
-enum { MODEL_WIDTH_MAX = 65536, MODEL_DIM_MAX = 1 << 28 };
+enum {
+    MODEL_SPEC_MAX = 2048,    /* bytes of a model's text, with its NUL */
+    MODEL_WIDTH_MAX = 65536,  /* channels, outputs of a dense layer */
+    MODEL_AREA_MAX = 1 << 24, /* floats of one activation of one sample */
+    MODEL_DIM_MAX = 1 << 28
+};
 
 struct model {
-    char spec[MODEL_SPEC_MAX]; /* canonical text: equal specs are equal models */
-    uint32_t n_in, n_out;
-    uint64_t dim; /* floats in theta */
-    uint32_t n_layers, n_tensors;
-    struct layer layers[MODEL_LAYERS_MAX];
+    char spec[MODEL_SPEC_MAX]; /* canonical text: with equal data shapes, equal specs are equal
+                                  models */
+    struct data_shape data;
+    enum loss loss;
+    uint32_t n_in, n_out; /* floats of a sample; logits */
+    uint64_t dim;         /* floats in theta */
+
+    /* Layers in order; a residual block is followed by its inner nodes. Layer i, as a user counts
+     * them from 0 and as state_dict names them, is nodes [starts[i], starts[i + 1]), the last of
+     * which that is no inner node may be preceded by a layer_transpose. */
+    uint32_t n_nodes, n_layers;
+    struct layer nodes[MODEL_NODES_MAX];
+    uint32_t starts[MODEL_NODES_MAX + 1];
+
+    uint32_t n_tensors;
     struct tensor_info tensors[MODEL_TENSORS_MAX]; /* PyTorch's state_dict names: "0.weight" */
 };
 
-/* spec: "softmax" or "mlp:784-256-128-10" (ReLU between; canonical text "softmax:784-10" when there
- * is no layer between, which is understood as well); "mlp:256-128" is refused when its ends
- * are not the data's features and classes, with both sizes in the message. ERR_USAGE. */
+/* spec: docs/MODELS.md has the grammar. "softmax", "linear", "logistic", "svm",
+ * "mlp:784-256-128-10" (ReLU between; canonical text "softmax:784-10" when there is none between),
+ * "lenet5", "resnet20"; a list of layers such as "conv:32x3x3,relu,pool:2,flatten,dense:10"; or
+ * "@FILE", or a path with a '/' in it, of a file that holds one, on several lines with # comments.
+ * What a model takes and gives must be what the data has: the message names both. ERR_USAGE;
+ * ERR_DATA for what is wrong in a file. */
 int model_parse(struct model *m, const char *spec, struct data_shape data,
                 struct error *err) MUST_USE;
 
-/* PyTorch's default for linear layers: U(-1/sqrt(n_in), 1/sqrt(n_in)) for weights and biases
- * (He et al. 2015 with a = sqrt 5), from rng_stream(seed, 0, RNG_INIT). */
+/* Equal for equal models on equal data shapes, on every machine. */
+uint64_t model_fingerprint(const struct model *m);
+
+/* The spec, or where it does not fit its start and the fingerprint: equal for equal models. */
+void model_name(const struct model *m, char *text, size_t size);
+
+/* PyTorch's defaults for each kind of layer, from rng_stream(seed, 0, RNG_INIT). */
 void model_init(const struct model *m, uint64_t seed, float *theta);
 
-/* Floats of scratch that the calls below need for `batch` samples. */
+/* Floats of scratch, aligned to a cache line, that the calls below need for `batch` samples. */
 uint64_t model_scratch(const struct model *m, uint32_t batch);
 
-/* Mean softmax cross-entropy of x [batch, n_in] with labels y [batch], and
- * grad = beta * grad + d(loss)/d(theta). beta > 0 accumulates for free inside the matrix product
- * (momentum); beta = 0 overwrites, whatever grad held. */
-double model_loss_grad(const struct model *m, const float *theta, const float *x,
-                       const union target *y, uint32_t batch, float beta, float *grad,
+/* Mean loss of x [batch, n_in] with targets y [batch], and grad = beta * grad + d(loss)/d(theta).
+ * beta > 0 accumulates for free inside the matrix product (momentum); beta = 0 overwrites,
+ * whatever grad held. `pass` says the batch and names dropout's stream (its scratch is not looked
+ * at); x is aligned to a cache line. */
+double model_loss_grad(const struct model *m, const struct pass *pass, const float *theta,
+                       const float *x, const union target *y, float beta, float *grad,
                        float *scratch);
 
-/* Logits [batch, n_out]; they lie in scratch until its next use. */
+/* Logits [batch, n_out], without dropout; they lie in scratch until its next use. */
 const float *model_forward(const struct model *m, const float *theta, const float *x,
                            uint32_t batch, float *scratch);
 
-/* Sum of losses and number of correct predictions over the batch. */
+/* Sums over the samples evaluated. */
 struct evaluation {
     double loss_sum;
-    uint64_t n_correct, n;
+    uint64_t n_correct, n;        /* n_correct: of classes */
+    double target_sum, target_sq; /* of real targets */
 };
 void model_evaluate(const struct model *m, const float *theta, const float *x,
                     const union target *y, uint32_t batch, float *scratch, struct evaluation *sum);
+
+/* Of classes, the share predicted rightly; of real targets R^2 = 1 - squared error / variance, the
+ * share of the variance that the model explains (below 0: the mean would be better). */
+double evaluation_accuracy(const struct model *m, const struct evaluation *sum);
 
 /* Sets OpenBLAS to n threads. ERR_FAILURE when the library loaded is a build that computes wrong
  * results from several threads of ours (openblas_get_parallel() == 0) and `concurrent` says there

@@ -3,46 +3,40 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "model/stage.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 const char *const start_normalize_names[N_START_NORMALIZE + 1] = {"none", "layer", NULL};
 
 void start_rescale(const struct model *m, const float *initial, float *theta, double *factors)
 {
     for (uint32_t i = 0; i < m->n_layers; i++) {
-        const struct layer *l = &m->layers[i];
-        float *own = theta + l->offset;
+        struct stage l = model_stage(m, i, i + 1);
+        float *own = theta + l.offset;
         factors[i] = 1;
-        if (l->n_params == 0)
+        if (l.n_params == 0)
             continue;
-        double norm = sqrt(vec_norm_sq(own, l->n_params));
-        double wanted = sqrt(vec_norm_sq(initial + l->offset, l->n_params));
+        double norm = sqrt(vec_norm_sq(own, l.n_params));
+        double wanted = sqrt(vec_norm_sq(initial + l.offset, l.n_params));
         factors[i] = norm > 0 ? wanted / norm : 0;
-        for (uint64_t p = 0; norm > 0 && p < l->n_params; p++)
+        for (uint64_t p = 0; norm > 0 && p < l.n_params; p++)
             own[p] = (float)((double)own[p] * factors[i]);
     }
 }
 
-/* The name of a layer is that of its tensors: "2" of "2.weight". */
 static void log_factors(const struct model *m, const char *path, const double *factors)
 {
     for (uint32_t i = 0; i < m->n_layers; i++) {
-        const struct layer *l = &m->layers[i];
-        const struct tensor_info *t = m->tensors;
-        while (t < m->tensors + m->n_tensors && t->offset != l->offset)
-            t++;
-        if (l->n_params == 0 || t == m->tensors + m->n_tensors)
-            continue;
-        int n = (int)(strrchr(t->name, '.') - t->name);
-        if (factors[i] > 0)
-            log_info("%s: layer %.*s (%s) times %.6g", path, n, t->name, l->ops->name, factors[i]);
-        else
-            log_warn("%s: layer %.*s (%s) is all zeros: it cannot be scaled and stays", path, n,
-                     t->name, l->ops->name);
+        const struct layer *l = &m->nodes[m->starts[i]];
+        const char *name = l->ops == &layer_transpose ? l[1].ops->name : l->ops->name;
+        if (factors[i] == 0)
+            log_warn("%s: layer %" PRIu32 " (%s) is all zeros: it cannot be scaled and stays", path,
+                     i, name);
+        else if (model_stage(m, i, i + 1).n_params > 0)
+            log_info("%s: layer %" PRIu32 " (%s) times %.6g", path, i, name, factors[i]);
     }
 }
 

@@ -13,14 +13,16 @@ struct subject_flags {
 extern const char *const subject_splits[];
 
 #define SUBJECT_OPTIONS(type, member)                                                              \
-    {"data",  OPT_STRING, offsetof(type, member.data),                                             \
-     "SPEC",  "fashion-mnist", "as of hubbub node",                                                \
-     "data"},                                                                                      \
-        {"split", OPT_CHOICE, offsetof(type, member.split),                                        \
-         "WHICH", "test",     "test or train",                                                     \
-         .choices = subject_splits},                                                               \
-        {"model", OPT_STRING, offsetof(type, member.model), "SPEC", "",                            \
-         "what the file holds, where it does not say so itself"}
+    {                                                                                              \
+        "data", OPT_STRING,      offsetof(type, member.data),                                      \
+        "SPEC", "fashion-mnist", "as of hubbub node",                                              \
+        "data"},                                                                                   \
+        {"split", OPT_CHOICE,      offsetof(type, member.split), "WHICH",                          \
+         "test",  "test or train", .choices = subject_splits},                                     \
+    {                                                                                              \
+        "model", OPT_STRING, offsetof(type, member.model), "SPEC", "",                             \
+            "what the file holds, where it does not say so itself"                                 \
+    }
 
 struct subject {
     struct model_file file;

@@ -10,16 +10,17 @@
 
 static void conv(const struct layer *l, FILE *out)
 {
-    fprintf(out, "nn.Conv2d(%" PRIu32 ", %" PRIu32 ", (%" PRIu32 ", %" PRIu32 "), stride=%" PRIu32
-                 ", padding=%" PRIu32 "%s)",
+    fprintf(out,
+            "nn.Conv2d(%" PRIu32 ", %" PRIu32 ", (%" PRIu32 ", %" PRIu32 "), stride=%" PRIu32
+            ", padding=%" PRIu32 "%s)",
             l->in.dims[0], l->size, l->kernel[0], l->kernel[1], l->stride, l->padding,
             l->bias.n_dims == 0 ? ", bias=False" : "");
 }
 
 static void window(const char *module, const struct layer *l, FILE *out)
 {
-    fprintf(out, "nn.%s((%" PRIu32 ", %" PRIu32 "), stride=%" PRIu32 ", padding=%" PRIu32 ")", module,
-            l->kernel[0], l->kernel[1], l->stride, l->padding);
+    fprintf(out, "nn.%s((%" PRIu32 ", %" PRIu32 "), stride=%" PRIu32 ", padding=%" PRIu32 ")",
+            module, l->kernel[0], l->kernel[1], l->stride, l->padding);
 }
 
 static void layernorm(const struct layer *l, FILE *out)
@@ -35,8 +36,10 @@ static void simple(const struct layer *l, FILE *out)
     static const struct {
         const struct layer_ops *ops;
         const char *module;
-    } modules[] = {{&layer_relu, "ReLU()"},       {&layer_gelu, "GELU()"},
-                   {&layer_tanh, "Tanh()"},       {&layer_sigmoid, "Sigmoid()"},
+    } modules[] = {{&layer_relu, "ReLU()"},
+                   {&layer_gelu, "GELU()"},
+                   {&layer_tanh, "Tanh()"},
+                   {&layer_sigmoid, "Sigmoid()"},
                    {&layer_flatten, "Flatten()"}};
     size_t i = 0, n = sizeof modules / sizeof modules[0];
     while (i < n && modules[i].ops != l->ops)
@@ -122,43 +125,41 @@ static void print_constants(const struct model_file *f, const struct model *m, F
     own_constant("MODEL", json_string(m->spec), out);
     own_constant("FINGERPRINT", json_string(fingerprint), out);
     own_constant("SHAPE",
-                 s->image[0] > 0 ? json_pack("[i, i, i]", (int)s->image[0], (int)s->image[1],
-                                             (int)s->image[2])
-                                 : json_pack("[i]", (int)s->n_features),
+                 s->image[0] > 0
+                     ? json_pack("[i, i, i]", (int)s->image[0], (int)s->image[1], (int)s->image[2])
+                     : json_pack("[i]", (int)s->n_features),
                  out);
     own_constant("LABELS", labels != NULL ? json_deep_copy(labels) : NULL, out);
     own_constant("SHIFT", shift != NULL ? json_deep_copy(shift) : json_real(0), out);
     own_constant("SCALE", scale != NULL ? json_deep_copy(scale) : json_real(1), out);
 }
 
-static const char head[] =
-    "import json\n"
-    "import sys\n"
-    "\n"
-    "import numpy\n"
-    "import torch\n"
-    "from torch import nn\n"
-    "\n";
+static const char head[] = "import json\n"
+                           "import sys\n"
+                           "\n"
+                           "import numpy\n"
+                           "import torch\n"
+                           "from torch import nn\n"
+                           "\n";
 
-static const char classes[] =
-    "\n"
-    "\n"
-    "class Residual(nn.Module):\n"
-    "    def __init__(self, body, shortcut):\n"
-    "        super().__init__()\n"
-    "        self.body, self.shortcut = body, shortcut\n"
-    "\n"
-    "    def forward(self, x):\n"
-    "        return self.body(x) + self.shortcut(x)\n"
-    "\n"
-    "\n"
-    "class Embedding(nn.Embedding):\n"
-    "    def forward(self, x):\n"
-    "        return super().forward(x.long())\n"
-    "\n"
-    "\n"
-    "def make():\n"
-    "    return nn.Sequential(\n";
+static const char classes[] = "\n"
+                              "\n"
+                              "class Residual(nn.Module):\n"
+                              "    def __init__(self, body, shortcut):\n"
+                              "        super().__init__()\n"
+                              "        self.body, self.shortcut = body, shortcut\n"
+                              "\n"
+                              "    def forward(self, x):\n"
+                              "        return self.body(x) + self.shortcut(x)\n"
+                              "\n"
+                              "\n"
+                              "class Embedding(nn.Embedding):\n"
+                              "    def forward(self, x):\n"
+                              "        return super().forward(x.long())\n"
+                              "\n"
+                              "\n"
+                              "def make():\n"
+                              "    return nn.Sequential(\n";
 
 static const char tail[] =
     "    )\n"
@@ -209,9 +210,11 @@ static const char tail[] =
 
 void torch_print(const struct model_file *f, const struct model *m, FILE *out)
 {
-    fprintf(out, "#!/usr/bin/env python3\n"
-                 "\"\"\"A model of hubbub in PyTorch. As a program: prints the module, or with an "
-                 ".npy of samples\n(as their file has them, before normalisation) their logits.\"\"\"\n");
+    fprintf(
+        out,
+        "#!/usr/bin/env python3\n"
+        "\"\"\"A model of hubbub in PyTorch. As a program: prints the module, or with an "
+        ".npy of samples\n(as their file has them, before normalisation) their logits.\"\"\"\n");
     fputs(head, out);
     print_constants(f, m, out);
     fputs(classes, out);

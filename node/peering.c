@@ -125,7 +125,7 @@ static void send_hello(struct node *n, struct tcp_link *link)
     h->incarnation = n->started_us;
     h->protocol_min = h->protocol_max = WIRE_PROTOCOL;
     snprintf(h->run, sizeof h->run, "%s", n->config.run);
-    snprintf(h->model, sizeof h->model, "%s", n->model.spec);
+    model_name(&n->model, h->model, sizeof h->model);
     snprintf(h->data, sizeof h->data, "%s", n->data_name);
     snprintf(h->fingerprint, sizeof h->fingerprint, "%s", n->fingerprint);
     snprintf(h->init, sizeof h->init, "%s", n->init);
@@ -186,13 +186,15 @@ void peering_punish(struct node *n, uint32_t slot, const char *reason)
 static bool is_incompatible(const struct node *n, const struct wire_hello *h, char *text,
                             size_t size)
 {
+    char model[WIRE_TEXT_MAX];
+    model_name(&n->model, model, sizeof model);
     if (h->protocol_min > WIRE_PROTOCOL || h->protocol_max < WIRE_PROTOCOL)
         snprintf(text, size, "protocol differs: %d here, %u to %u there", WIRE_PROTOCOL,
                  h->protocol_min, h->protocol_max);
     else if (strcmp(h->run, n->config.run) != 0)
         snprintf(text, size, "run differs: '%s' here, '%.100s' there", n->config.run, h->run);
-    else if (strcmp(h->model, n->model.spec) != 0)
-        snprintf(text, size, "model differs: %.100s here, %.100s there", n->model.spec, h->model);
+    else if (strcmp(h->model, model) != 0)
+        snprintf(text, size, "model differs: %.100s here, %.100s there", model, h->model);
     else if (h->dim != n->model.dim)
         snprintf(text, size, "model size differs: %llu weights here, %llu there",
                  (unsigned long long)n->model.dim, (unsigned long long)h->dim);

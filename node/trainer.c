@@ -151,7 +151,7 @@ static void evaluate_piece(struct trainer *t)
     if (t->evaluating)
         return;
     const struct evaluation *sum = &t->evaluator.sum;
-    t->report.accuracy = (double)sum->n_correct / (double)sum->n;
+    t->report.accuracy = evaluation_accuracy(t->config.learner.model, sum);
     t->report.test_loss = sum->loss_sum / (double)sum->n;
     t->report.eval_step = t->evaluator.step;
     t->report.n_evaluations++;

@@ -112,7 +112,7 @@ static void naive_gradient(struct naive *n, const struct world *w, const struct 
     batches_rows(&w->shard, 5, 2, n->position, rows, BATCH);
     n->position += BATCH;
     dataset_gather(&w->data.train, rows, BATCH, n->in, n->y);
-    model_loss_grad(&w->m, l->theta, n->in, n->y, BATCH, 0.0f, n->grad, n->scratch);
+    model_loss_grad(&w->m, &(struct pass){.batch = BATCH}, l->theta, n->in, n->y, 0.0f, n->grad, n->scratch);
 }
 
 static double distance(const struct naive *n, const struct learner *l, uint64_t dim)
