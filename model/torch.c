@@ -118,17 +118,16 @@ static void print_constants(const struct model_file *f, const struct model *m, F
     const json_t *shift = json_object_get(preprocessing, "shift");
     const json_t *scale = json_object_get(preprocessing, "scale");
     const json_t *labels = json_object_get(f->meta, "labels");
-    const struct data_shape *s = &m->data;
+    const struct shape *in = &m->nodes[0].in;
+    json_t *shape = json_array();
     char fingerprint[META_HASH_MAX];
     meta_fingerprint(f->meta, fingerprint);
     own_constant("FILE", json_string(f->path), out);
     own_constant("MODEL", json_string(m->spec), out);
     own_constant("FINGERPRINT", json_string(fingerprint), out);
-    own_constant("SHAPE",
-                 s->image[0] > 0
-                     ? json_pack("[i, i, i]", (int)s->image[0], (int)s->image[1], (int)s->image[2])
-                     : json_pack("[i]", (int)s->n_features),
-                 out);
+    for (uint32_t d = 0; d < in->n_dims; d++)
+        json_array_append_new(shape, json_integer(in->dims[d]));
+    own_constant("SHAPE", shape, out);
     own_constant("LABELS", labels != NULL ? json_deep_copy(labels) : NULL, out);
     own_constant("SHIFT", shift != NULL ? json_deep_copy(shift) : json_real(0), out);
     own_constant("SCALE", scale != NULL ? json_deep_copy(scale) : json_real(1), out);
