@@ -16,7 +16,15 @@ static uint64_t aligned(uint64_t n)
 
 uint64_t learner_floats(const struct learner_config *config)
 {
-    return 2 * aligned(config->model->dim);
+    return (1 + optim_n_states(&config->optim)) * aligned(config->model->dim);
+}
+
+/* Zero for the optimiser's state of a range. */
+static void forget(struct learner *l, uint64_t offset, uint64_t n)
+{
+    memset(l->momentum + offset, 0, n * sizeof *l->momentum);
+    if (l->second != NULL)
+        memset(l->second + offset, 0, n * sizeof *l->second);
 }
 
 void learner_init(struct learner *l, const struct learner_config *config, const struct shard *shard,
@@ -30,7 +38,9 @@ void learner_init(struct learner *l, const struct learner_config *config, const 
                           .theta = storage,
                           .momentum = storage + aligned(m->dim),
                           .mix_rate = 1};
-    memset(l->momentum, 0, m->dim * sizeof *l->momentum);
+    if (optim_n_states(&config->optim) > 1)
+        l->second = l->momentum + aligned(m->dim);
+    forget(l, 0, m->dim);
     if (config->first != NULL)
         memcpy(l->theta, config->first, m->dim * sizeof *l->theta);
     else
@@ -44,7 +54,7 @@ void workspace_init(struct workspace *w, const struct learner_config *config)
                             .scratch = MEM_NEW(float, model_scratch(m, config->batch)),
                             .y = MEM_NEW(union target, config->batch),
                             .rows = MEM_NEW(uint32_t, config->batch)};
-    if (config->optim.kind == OPTIM_QGM)
+    if (optim_wants_gradient(&config->optim))
         w->grad = MEM_NEW(float, m->dim);
 }
 
@@ -72,6 +82,9 @@ static void update(struct learner *l, struct workspace *w, float lr)
 {
     enum { PIECE = 32768 };
     const struct learner_config *c = l->config;
+    struct optim_rates rates = {.lr = lr, .scale = 1.0f, .age = ++l->age};
+    if (w->grad != NULL)
+        rates.scale = optim_clip(&c->optim, w->grad, c->model->dim);
     uint64_t n_pieces = (c->model->dim + PIECE - 1) / PIECE, asked = 0;
     l->step++;
     next_rows(l, w);
@@ -80,23 +93,24 @@ static void update(struct learner *l, struct workspace *w, float lr)
         uint64_t ask = c->batch * (k + 1) / n_pieces;
         dataset_prefetch(c->train, w->rows + asked, (uint32_t)(ask - asked));
         asked = ask;
-        optim_step(&c->optim, lr, l->theta + at, l->momentum + at,
-                   w->grad != NULL ? w->grad + at : NULL, left < PIECE ? left : PIECE);
+        optim_step(&c->optim, &rates, l->theta + at, l->momentum + at,
+                   l->second != NULL ? l->second + at : NULL, w->grad != NULL ? w->grad + at : NULL,
+                   left < PIECE ? left : PIECE);
     }
 }
 
 double learner_step(struct learner *l, struct workspace *w)
 {
     const struct learner_config *c = l->config;
-    bool qgm = c->optim.kind == OPTIM_QGM;
     float lr = lr_at(&c->optim, l->step > l->swarm_step ? l->step : l->swarm_step);
     struct pass pass = {
         .batch = c->batch, .training = true, .seed = c->seed, .node = l->node, .step = l->step};
     next_rows(l, w);
     dataset_gather(c->train, w->rows, c->batch, w->x, w->y);
+    bool apart = w->grad != NULL;
     double loss =
-        model_loss_grad(c->model, &pass, l->theta, w->x, w->y, qgm ? 0.0f : c->optim.momentum,
-                        qgm ? w->grad : l->momentum, w->scratch);
+        model_loss_grad(c->model, &pass, l->theta, w->x, w->y, apart ? 0.0f : c->optim.momentum,
+                        apart ? w->grad : l->momentum, w->scratch);
     update(l, w, lr);
     l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
     l->mixed = 0;
@@ -115,7 +129,8 @@ void learner_resume(struct learner *l, uint64_t step)
     l->last_lr = 0.0f;
     l->mixed = 0;
     l->mix_rate = 1;
-    memset(l->momentum, 0, l->config->model->dim * sizeof *l->momentum);
+    l->age = 0;
+    forget(l, 0, l->config->model->dim);
 }
 
 static void check_range(const struct learner *l, uint64_t offset, uint64_t n)
@@ -145,7 +160,7 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
     float *theta = l->theta + offset, *momentum = l->momentum + offset;
     if (base == NULL && c == 1.0f) {
         memcpy(theta, theirs, n * sizeof *theta);
-        memset(momentum, 0, n * sizeof *momentum);
+        forget(l, offset, n);
         return;
     }
     float factor = note_mixing(l, n);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "node/addresses.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -355,6 +356,11 @@ static int open_first(struct node *n, struct error *err)
     return 0;
 }
 
+static uint64_t span_steps(const struct step_span *span, uint32_t n_samples, uint32_t batch)
+{
+    return (uint64_t)ceil(span->epochs ? span->count * n_samples / batch : span->count);
+}
+
 static int open_inputs(struct node *n, struct error *err)
 {
     struct node_config *c = &n->config;
@@ -375,10 +381,19 @@ static int open_inputs(struct node *n, struct error *err)
     c->optim.steps = until_steps(&c->until, n->part.n, c->batch);
     if (!c->schedule_is_given)
         c->optim.schedule = c->optim.steps > 0 ? LR_COSINE : LR_CONSTANT;
+    c->optim.warmup = span_steps(&c->warmup, n->part.n, c->batch);
+    c->optim.step_size = span_steps(&c->step_size, n->part.n, c->batch);
     if (c->optim.schedule == LR_COSINE && c->optim.steps == 0)
         return error_set(err, ERR_USAGE,
                          "--lr-schedule cosine needs a length: give epochs= or "
                          "steps= in --until");
+    if (c->optim.schedule == LR_COSINE && c->optim.warmup >= c->optim.steps)
+        return error_set(err, ERR_USAGE,
+                         "--warmup: %llu steps, but --until ends after %llu (right: less)",
+                         (unsigned long long)c->optim.warmup, (unsigned long long)c->optim.steps);
+    if (c->optim.schedule == LR_STEP && c->optim.step_size == 0)
+        return error_set(err, ERR_USAGE,
+                         "--lr-schedule step needs --step-size, such as 30epochs or 1000");
     return 0;
 }
 

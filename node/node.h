@@ -36,6 +36,12 @@ struct gossip_every {
     uint64_t period_us;
 };
 
+/* A length of training: steps, or epochs of this peer's shard. */
+struct step_span {
+    double count;
+    bool epochs;
+};
+
 struct node_config {
     const char *run;
     const char *data_spec, *model_spec;
@@ -52,6 +58,7 @@ struct node_config {
     bool insecure;
     struct optim_config optim; /* steps are filled in from until */
     bool schedule_is_given;
+    struct step_span warmup, step_size; /* become steps of optim when the data is known */
     uint32_t batch;
     uint64_t seed;
     enum gossip_choice gossip;
