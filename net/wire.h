@@ -23,6 +23,10 @@ enum {
     WIRE_TEXT_MAX = 256 /* of any string, with its NUL */
 };
 
+/* Elements of a body lie within +-this: above any weight that trains, below what could end training
+ * in one exchange by overflow. */
+#define WIRE_ELEMENT_MAX 1e6f
+
 enum wire_kind {
     WIRE_HELLO = 1,  /* first frame on a link, both ways */
     WIRE_STATUS = 2, /* state and progress; every second and on a change */
