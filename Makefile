@@ -6,7 +6,8 @@
 #   make deps            the packages alone (apt-get, as root or through sudo)
 #   make VARIANT=asan test-unit     any target in another build: release asan tsan
 #   make convergence     what training must reach (quick; FULL=1 for all of it)
-#   make nightly         the long ones: more seeds, FULL=1
+#   make nightly         the long ones: more seeds, FULL=1, soak
+#   make soak            peers killed and started again for SOAK_S seconds (600)
 #   make fuzz            libFuzzer, FUZZ_S seconds each (or as below), seeds in tests/fuzz/corpus
 #   make bench           benchmarks, side by side with what they are measured against
 
@@ -63,7 +64,7 @@ LDLIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread -lm
 
 # ---- building ------------------------------------------------------------------------------
 .PHONY: all deps deps-build deps-data deps-test demo test test-unit test-property test-race \
-        test-system test-floors build-tests convergence nightly fuzz fuzz-run bench install clean
+        test-system test-floors build-tests convergence nightly soak fuzz fuzz-run bench install clean
 .DELETE_ON_ERROR:
 # make V=1 shows the whole command lines.
 Q := $(if $(V),,@)
@@ -151,6 +152,10 @@ nightly: all $(BUILD)/tests/property/gossip
 	$(BUILD)/tests/property/gossip 0 20000
 	@$(MAKE) --no-print-directory FULL=1 convergence
 	@$(MAKE) --no-print-directory test-system
+	@$(MAKE) --no-print-directory soak
+# SOAK_S seconds each (600).
+soak: all
+	@for t in tests/soak/*; do echo "== $$t"; HUBBUB=./$(BUILD)/hubbub $$t || exit 1; done
 # New inputs go to build/; what is found becomes a unit test and a file of the corpus.
 FUZZ_S_frame := 30
 FUZZ_S_stream := 30
