@@ -45,6 +45,7 @@ struct node_config {
     bool listens;
     struct host_port listen;
     const char *advertise; /* H:P for HELLO; "": where it listens */
+    char own_entry[300];   /* with --shard auto: H:P of me in the list */
     struct host_port addresses[NODE_ADDRESSES_MAX];
     uint32_t n_addresses;
     const char *peers_file; /* "" for none; read again on SIGHUP */
