@@ -69,3 +69,43 @@ void rng_shuffle(struct rng *r, uint32_t *x, uint32_t n)
         x[j] = t;
     }
 }
+
+/* ---- permutations -------------------------------------------------------------------------- */
+enum { FEISTEL_ROUNDS = 8 };
+
+struct rng_permutation rng_permutation(const struct rng *r, uint32_t n)
+{
+    struct rng_permutation p = {.n = n};
+    struct rng stream = *r;
+    while (p.half_bits < 16 && UINT64_C(1) << 2 * p.half_bits < n)
+        p.half_bits++;
+    for (int i = 0; i < FEISTEL_ROUNDS; i += 2) {
+        uint64_t bits = rng_u64(&stream);
+        p.keys[i] = (uint32_t)bits;
+        p.keys[i + 1] = (uint32_t)(bits >> 32);
+    }
+    return p;
+}
+
+/* murmur3's finalizer: every bit of x moves every bit of the result. */
+static uint32_t scramble(uint32_t x)
+{
+    x = (x ^ x >> 16) * 0x85EBCA6B;
+    x = (x ^ x >> 13) * 0xC2B2AE35;
+    return x ^ x >> 16;
+}
+
+uint32_t rng_permute(const struct rng_permutation *p, uint32_t index)
+{
+    uint32_t mask = (UINT32_C(1) << p->half_bits) - 1;
+    do {
+        uint32_t left = index >> p->half_bits, right = index & mask;
+        for (int i = 0; i < FEISTEL_ROUNDS; i++) {
+            uint32_t t = left ^ (scramble(right + p->keys[i]) & mask);
+            left = right;
+            right = t;
+        }
+        index = left << p->half_bits | right;
+    } while (index >= p->n);
+    return index;
+}

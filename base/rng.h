@@ -45,6 +45,15 @@ double rng_normal(struct rng *r);
 /* Fisher-Yates over x[0..n). */
 void rng_shuffle(struct rng *r, uint32_t *x, uint32_t n);
 
+/* Where index (< n) goes in the permutation of [0, n) that the stream names: the shuffle of
+ * rng_shuffle without an array. A Feistel network over the least even number of bits that holds n,
+ * walked until it falls below n (Black and Rogaway 2002). The stream does not move. */
+struct rng_permutation {
+    uint32_t n, half_bits, keys[8];
+};
+struct rng_permutation rng_permutation(const struct rng *r, uint32_t n);
+uint32_t rng_permute(const struct rng_permutation *p, uint32_t index);
+
 /* The bare block function: out = Philox4x32-10(counter, key). */
 void rng_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 

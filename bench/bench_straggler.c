@@ -210,7 +210,7 @@ int bench_straggler(int argc, char **argv)
     if (rc == 0)
         rc = data_open(&b.data, "fashion-mnist", &err);
     if (rc == 0)
-        rc = model_parse(&b.model, "mlp:784-256-128-10", 784, 10, &err);
+        rc = model_parse(&b.model, "mlp:784-256-128-10", data_flat(784, 10), &err);
     if (rc == 0)
         rc = model_blas_setup(1, 0, &err);
     if (rc == 0) {

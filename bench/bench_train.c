@@ -83,6 +83,7 @@ enum subject { FULL, BARE, PEAK, MIX, PLAIN, SAXPBY, N_SUBJECTS };
 
 struct bench {
     struct learner learner;
+    struct workspace workspace;
     struct products products;
     float *x, *theirs, *base, sink;
     uint64_t calls[N_SUBJECTS]; /* a measurement of each is about equally long */
@@ -96,7 +97,7 @@ static void run(struct bench *b, enum subject s, uint64_t calls)
     for (uint64_t i = 0; i < calls; i++)
         switch (s) {
         case FULL:
-            learner_step(&b->learner);
+            learner_step(&b->learner, &b->workspace);
             break;
         case BARE:
             products_step(&b->products);
@@ -213,13 +214,14 @@ static void run_bench(const struct options *o, const struct data_pair *data, con
     struct learner_config config = {
         .model = m,
         .train = &data->train,
-        .shard = shard,
         .optim = {.kind = (enum optimizer)o->optimizer, .lr = 0.01f, .momentum = 0.9f},
         .batch = (uint32_t)o->batch,
         .seed = 1,
     };
     struct bench *b = MEM_NEW(struct bench, 1);
-    learner_init(&b->learner, &config);
+    float *storage = MEM_NEW(float, learner_floats(&config));
+    learner_init(&b->learner, &config, shard, 0, storage);
+    workspace_init(&b->workspace, &config);
     products_init(&b->products, m, config.batch,
                   config.optim.kind == OPTIM_SGD ? config.optim.momentum : 0.0f);
     b->x = MEM_NEW(float, SLICE);
@@ -231,7 +233,8 @@ static void run_bench(const struct options *o, const struct data_pair *data, con
     free(b->theirs);
     free(b->base);
     products_close(&b->products);
-    learner_close(&b->learner);
+    workspace_close(&b->workspace);
+    free(storage);
     free(b);
 }
 
@@ -251,7 +254,7 @@ int bench_train(int argc, char **argv)
     if (rc == 0)
         rc = data_open(&data, o.data, &err);
     if (rc == 0)
-        rc = model_parse(&m, o.model, data.train.n_features, data.train.n_classes, &err);
+        rc = model_parse(&m, o.model, data.train.shape, &err);
     if (rc == 0)
         rc = model_blas_setup(1, 0, &err);
     if (rc == 0)

@@ -100,8 +100,7 @@ static void fill(struct dataset *set, const struct spec *s, const float *centres
             x[i * n_features + j] = centre[j] + (float)(s->spread * rng_normal(&rng));
     }
     *set = (struct dataset){.n_samples = (uint32_t)n,
-                            .n_features = n_features,
-                            .n_classes = (uint32_t)s->classes,
+                            .shape = data_flat(n_features, (uint32_t)s->classes),
                             .x_f32 = x,
                             .labels = labels,
                             .scale = 1.0f};

@@ -49,7 +49,7 @@ void data_close(struct data_pair *data)
 void dataset_prefetch(const struct dataset *set, const uint32_t *rows, uint32_t n)
 {
     enum { CACHE_LINE = 64, TO_L2 = 2 };
-    size_t width = set->n_features * (set->x_u8 != NULL ? 1 : sizeof(float));
+    size_t width = set->shape.n_features * (set->x_u8 != NULL ? 1 : sizeof(float));
     const char *base = set->x_u8 != NULL ? (const char *)set->x_u8 : (const char *)set->x_f32;
     for (uint32_t i = 0; i < n; i++) {
         for (size_t j = 0; j < width; j += CACHE_LINE)
@@ -66,14 +66,14 @@ static void unpack(const uint8_t *restrict from, float scale, float *restrict to
 }
 
 void dataset_gather(const struct dataset *set, const uint32_t *rows, uint32_t n, float *x,
-                    uint8_t *y)
+                    union target *y)
 {
-    size_t width = set->n_features;
+    size_t width = set->shape.n_features;
     for (uint32_t i = 0; i < n; i++) {
         if (set->x_u8 != NULL)
-            unpack(set->x_u8 + rows[i] * width, set->scale, x + i * width, set->n_features);
+            unpack(set->x_u8 + rows[i] * width, set->scale, x + i * width, set->shape.n_features);
         else
             memcpy(x + i * width, set->x_f32 + rows[i] * width, width * sizeof(float));
-        y[i] = set->labels[rows[i]];
+        y[i].class = set->labels[rows[i]];
     }
 }

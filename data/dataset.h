@@ -10,10 +10,28 @@
 
 #include <stdint.h>
 
+/* What a sample looks like: all that a model needs to know of its data. */
+struct data_shape {
+    uint32_t n_features;
+    uint32_t image[3];  /* channels, height, width, whose product is n_features; 0: no image */
+    uint32_t n_tokens;  /* > 0: every feature is a token, a whole number below it */
+    uint32_t n_classes; /* 0: the target is a real number */
+};
+
+static inline struct data_shape data_flat(uint32_t n_features, uint32_t n_classes)
+{
+    return (struct data_shape){.n_features = n_features, .n_classes = n_classes};
+}
+
+/* What a sample should become. */
+union target {
+    uint32_t class;
+    float real;
+};
+
 struct dataset {
     uint32_t n_samples;
-    uint32_t n_features;
-    uint32_t n_classes;
+    struct data_shape shape;
     const uint8_t *x_u8;   /* [n_samples, n_features], row-major; a feature is x * scale */
     const float *x_f32;    /* [n_samples, n_features] */
     const uint8_t *labels; /* [n_samples], in [0, n_classes); so at most 256 classes */
@@ -35,7 +53,7 @@ void data_close(struct data_pair *data);
 
 /* Gathers rows into x [n, n_features] as floats and y [n]. */
 void dataset_gather(const struct dataset *set, const uint32_t *rows, uint32_t n, float *x,
-                    uint8_t *y);
+                    union target *y);
 
 /* Asks the memory for rows that will soon be gathered, and does not wait for them. */
 void dataset_prefetch(const struct dataset *set, const uint32_t *rows, uint32_t n);

@@ -216,10 +216,16 @@ static int read_part(struct part *p, const char *dir, const char *hint, struct e
         return rc;
     }
     *p->set = (struct dataset){.n_samples = images.dims[0],
-                               .n_features = (uint32_t)(images.n_bytes / images.dims[0]),
+                               .shape = {.n_features = (uint32_t)(images.n_bytes / images.dims[0])},
                                .x_u8 = images.bytes,
                                .labels = labels.bytes,
                                .scale = 1.0f / 255.0f};
+    if (images.n_dims >= 3) {
+        uint32_t channels = images.n_dims == 4 ? images.dims[1] : 1;
+        const uint32_t *size = &images.dims[images.n_dims - 2];
+        memcpy(p->set->shape.image, (uint32_t[]){channels, size[0], size[1]},
+               sizeof p->set->shape.image);
+    }
     return 0;
 }
 
@@ -240,7 +246,7 @@ static int check_labels(const struct part *train, const struct part *test, struc
                              ", the labels of %s)",
                              test->labels_path, (uint64_t)i + HEADER_BYTES, test->set->labels[i],
                              n_classes - 1, train->labels_path);
-    train->set->n_classes = test->set->n_classes = n_classes;
+    train->set->shape.n_classes = test->set->shape.n_classes = n_classes;
     return 0;
 }
 
@@ -248,7 +254,7 @@ static int check_labels(const struct part *train, const struct part *test, struc
 static uint64_t hash_set(const struct dataset *set, uint64_t seed)
 {
     uint64_t h = XXH3_64bits_withSeed(set->labels, set->n_samples, seed);
-    return XXH3_64bits_withSeed(set->x_u8, (size_t)set->n_samples * set->n_features, h);
+    return XXH3_64bits_withSeed(set->x_u8, (size_t)set->n_samples * set->shape.n_features, h);
 }
 
 int idx_open_pair(struct data_pair *data, const char *dir, const char *source, const char *hint,
@@ -261,10 +267,10 @@ int idx_open_pair(struct data_pair *data, const char *dir, const char *source, c
     int rc = read_part(&train, dir, hint, err);
     if (rc == 0)
         rc = read_part(&test, dir, hint, err);
-    if (rc == 0 && data->train.n_features != data->test.n_features)
+    if (rc == 0 && data->train.shape.n_features != data->test.shape.n_features)
         rc = error_set(err, ERR_DATA,
                        "%s: offset 8: %" PRIu32 " bytes an image (right: %" PRIu32 ", as in %s)",
-                       test.images_path, data->test.n_features, data->train.n_features,
+                       test.images_path, data->test.shape.n_features, data->train.shape.n_features,
                        train.images_path);
     if (rc == 0)
         rc = check_labels(&train, &test, err);
@@ -274,6 +280,7 @@ int idx_open_pair(struct data_pair *data, const char *dir, const char *source, c
     }
     uint64_t hash = hash_set(&data->test, hash_set(&data->train, 0));
     snprintf(data->name, sizeof data->name, "%s %" PRIu32 "x%" PRIu32 "/%" PRIu32 " %016" PRIx64,
-             source, data->train.n_samples, data->train.n_features, data->train.n_classes, hash);
+             source, data->train.n_samples, data->train.shape.n_features,
+             data->train.shape.n_classes, hash);
     return 0;
 }

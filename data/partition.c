@@ -58,7 +58,7 @@ void shard_close(struct shard *shard)
 
 void shard_classes(const struct shard *shard, const struct dataset *set, bool *present)
 {
-    memset(present, 0, set->n_classes * sizeof *present);
+    memset(present, 0, set->shape.n_classes * sizeof *present);
     for (uint32_t i = 0; i < shard->n; i++)
         present[set->labels[shard->rows[i]]] = true;
 }

@@ -2,6 +2,8 @@
 #ifndef HUBBUB_MODEL_LAYER_H
 #define HUBBUB_MODEL_LAYER_H
 
+#include "data/dataset.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -37,7 +39,7 @@ extern const struct layer_ops layer_dense; /* weight [n_out, n_in] row-major, th
 extern const struct layer_ops layer_relu;  /* NaN stays NaN */
 
 /* Mean softmax cross-entropy over the batch; d_logits [batch, n] = its gradient. */
-double loss_softmax_xent(const float *logits, const uint8_t *y, uint32_t batch, uint32_t n,
+double loss_softmax_xent(const float *logits, const union target *y, uint32_t batch, uint32_t n,
                          float *d_logits);
 
 #endif

@@ -7,77 +7,101 @@
 #include <stdlib.h>
 #include <string.h>
 
-void learner_init(struct learner *l, const struct learner_config *config)
+/* Where a range of n floats ends, rounded up to a cache line. */
+static uint64_t aligned(uint64_t n)
+{
+    enum { LINE = MEM_ALIGN / sizeof(float) };
+    return (n + LINE - 1) / LINE * LINE;
+}
+
+uint64_t learner_floats(const struct learner_config *config)
+{
+    return 2 * aligned(config->model->dim);
+}
+
+void learner_init(struct learner *l, const struct learner_config *config, const struct shard *shard,
+                  uint32_t node, float *storage)
 {
     const struct model *m = config->model;
-    CHECK(config->batch > 0 && config->train->n_features == m->n_in);
-    *l = (struct learner){.config = *config, .mix_rate = 1};
-    l->theta = MEM_NEW(float, m->dim);
-    l->momentum = MEM_NEW(float, m->dim);
-    if (config->optim.kind == OPTIM_QGM)
-        l->grad = MEM_NEW(float, m->dim);
-    l->x = MEM_NEW(float, (size_t)config->batch * m->n_in);
-    l->scratch = MEM_NEW(float, model_scratch(m, config->batch));
-    l->y = MEM_NEW(uint8_t, config->batch);
-    l->rows = MEM_NEW(uint32_t, config->batch);
-    batches_init(&l->batches, config->shard, config->seed, config->node);
-    batches_next(&l->batches, l->rows, config->batch);
+    CHECK(config->batch > 0 && config->train->shape.n_features == m->n_in);
+    *l = (struct learner){.config = config,
+                          .shard = *shard,
+                          .node = node,
+                          .theta = storage,
+                          .momentum = storage + aligned(m->dim),
+                          .mix_rate = 1};
+    memset(l->momentum, 0, m->dim * sizeof *l->momentum);
     model_init(m, config->seed, l->theta);
 }
 
-void learner_close(struct learner *l)
+void workspace_init(struct workspace *w, const struct learner_config *config)
 {
-    batches_close(&l->batches);
-    free(l->theta);
-    free(l->momentum);
-    free(l->grad);
-    free(l->x);
-    free(l->scratch);
-    free(l->y);
-    free(l->rows);
-    *l = (struct learner){0};
+    const struct model *m = config->model;
+    *w = (struct workspace){.x = MEM_NEW(float, (size_t)config->batch * m->n_in),
+                            .scratch = MEM_NEW(float, model_scratch(m, config->batch)),
+                            .y = MEM_NEW(union target, config->batch),
+                            .rows = MEM_NEW(uint32_t, config->batch)};
+    if (config->optim.kind == OPTIM_QGM)
+        w->grad = MEM_NEW(float, m->dim);
+}
+
+void workspace_close(struct workspace *w)
+{
+    free(w->x);
+    free(w->scratch);
+    free(w->grad);
+    free(w->y);
+    free(w->rows);
+    *w = (struct workspace){0};
+}
+
+static void next_rows(const struct learner *l, struct workspace *w)
+{
+    const struct learner_config *c = l->config;
+    batches_rows(&l->shard, c->seed, l->node, l->step * c->batch, w->rows, c->batch);
 }
 
 /* Updates theta from its end to its start: the gradient of the last rows is what the backward pass
  * left in the cache, and the weights of the first layer are what the next forward pass asks for
  * first. An update keeps the caches busy and the memory idle, so the next batch is fetched
  * meanwhile: its rows lie anywhere, and waiting for them took three times as long as unpacking. */
-static void update(struct learner *l, float lr)
+static void update(struct learner *l, struct workspace *w, float lr)
 {
     enum { PIECE = 32768 };
-    const struct learner_config *c = &l->config;
+    const struct learner_config *c = l->config;
     uint64_t n_pieces = (c->model->dim + PIECE - 1) / PIECE, asked = 0;
+    l->step++;
+    next_rows(l, w);
     for (uint64_t k = 0; k < n_pieces; k++) {
         uint64_t at = (n_pieces - 1 - k) * PIECE, left = c->model->dim - at;
         uint64_t ask = c->batch * (k + 1) / n_pieces;
-        dataset_prefetch(c->train, l->rows + asked, (uint32_t)(ask - asked));
+        dataset_prefetch(c->train, w->rows + asked, (uint32_t)(ask - asked));
         asked = ask;
         optim_step(&c->optim, lr, l->theta + at, l->momentum + at,
-                   l->grad != NULL ? l->grad + at : NULL, left < PIECE ? left : PIECE);
+                   w->grad != NULL ? w->grad + at : NULL, left < PIECE ? left : PIECE);
     }
 }
 
-double learner_step(struct learner *l)
+double learner_step(struct learner *l, struct workspace *w)
 {
-    const struct learner_config *c = &l->config;
+    const struct learner_config *c = l->config;
     bool qgm = c->optim.kind == OPTIM_QGM;
     float lr = lr_at(&c->optim, l->step > l->swarm_step ? l->step : l->swarm_step);
-    dataset_gather(c->train, l->rows, c->batch, l->x, l->y);
-    batches_next(&l->batches, l->rows, c->batch);
+    next_rows(l, w);
+    dataset_gather(c->train, w->rows, c->batch, w->x, w->y);
     double loss =
-        model_loss_grad(c->model, l->theta, l->x, l->y, c->batch, qgm ? 0.0f : c->optim.momentum,
-                        qgm ? l->grad : l->momentum, l->scratch);
-    update(l, lr);
+        model_loss_grad(c->model, l->theta, w->x, w->y, c->batch, qgm ? 0.0f : c->optim.momentum,
+                        qgm ? w->grad : l->momentum, w->scratch);
+    update(l, w, lr);
     l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
     l->mixed = 0;
-    l->step++;
     l->last_lr = lr;
     return loss;
 }
 
 double learner_epochs(const struct learner *l)
 {
-    return (double)l->step * (double)l->config.batch / (double)l->config.shard->n;
+    return (double)l->step * (double)l->config->batch / l->shard.n;
 }
 
 void learner_resume(struct learner *l, uint64_t step)
@@ -86,23 +110,21 @@ void learner_resume(struct learner *l, uint64_t step)
     l->last_lr = 0.0f;
     l->mixed = 0;
     l->mix_rate = 1;
-    memset(l->momentum, 0, l->config.model->dim * sizeof *l->momentum);
-    batches_seek(&l->batches, step * l->config.batch);
-    batches_next(&l->batches, l->rows, l->config.batch);
+    memset(l->momentum, 0, l->config->model->dim * sizeof *l->momentum);
 }
 
 static void check_range(const struct learner *l, uint64_t offset, uint64_t n)
 {
-    CHECK(offset <= l->config.model->dim && n <= l->config.model->dim - offset);
+    CHECK(offset <= l->config->model->dim && n <= l->config->model->dim - offset);
 }
 
 /* n weights are about to be mixed. Returns what their momentum gains for each unit added. */
 static float note_mixing(struct learner *l, uint64_t n)
 {
-    l->mixed += (double)n / (double)l->config.model->dim;
-    if (l->config.optim.kind != OPTIM_QGM)
+    l->mixed += (double)n / (double)l->config->model->dim;
+    if (l->config->optim.kind != OPTIM_QGM)
         return 0.0f;
-    return optim_qgm_mixing(l->last_lr, l->config.optim.momentum, l->mix_rate);
+    return optim_qgm_mixing(l->last_lr, l->config->optim.momentum, l->mix_rate);
 }
 
 void learner_take(const struct learner *l, uint64_t offset, uint64_t n, float *out)
@@ -149,7 +171,7 @@ void evaluator_init(struct evaluator *e, const struct model *model, const struct
     e->theta = MEM_NEW(float, model->dim);
     e->x = MEM_NEW(float, (size_t)EVAL_BATCH * model->n_in);
     e->scratch = MEM_NEW(float, model_scratch(model, EVAL_BATCH));
-    e->y = MEM_NEW(uint8_t, EVAL_BATCH);
+    e->y = MEM_NEW(union target, EVAL_BATCH);
     e->rows = MEM_NEW(uint32_t, EVAL_BATCH);
 }
 

@@ -1,7 +1,8 @@
-/* A learner: a model, its theta and optimiser state, its shard and its place in it.
+/* A learner: theta and the optimiser's state, a shard and the place in it.
  *
- * The node's trainer thread and the simulator run the same one. A learner belongs to one thread;
- * nothing here allocates after learner_init.
+ * The node's trainer thread and the simulator run the same one. A learner is small and takes its
+ * floats from the caller; what a step works in is a workspace, one a thread. Nothing here
+ * allocates but workspace_init and evaluator_init. One thread at a time.
  */
 #ifndef HUBBUB_MODEL_LEARNER_H
 #define HUBBUB_MODEL_LEARNER_H
@@ -10,37 +11,49 @@
 #include "model/model.h"
 #include "model/optim.h"
 
+/* What the learners of a run share. */
 struct learner_config {
-    const struct model *model; /* borrowed, like all below */
+    const struct model *model; /* borrowed, as is train */
     const struct dataset *train;
-    const struct shard *shard;
     struct optim_config optim;
     uint32_t batch;
-    uint64_t seed; /* first weights and sample order; peers of a run share it */
-    uint32_t node; /* names this peer's sample order */
+    uint64_t seed; /* first weights and sample order */
 };
 
 struct learner {
-    struct learner_config config;
-    float *theta;           /* [dim]; owned */
-    float *momentum;        /* [dim]: v of OPTIM_SGD, m-hat of OPTIM_QGM; owned */
-    float *grad;            /* [dim] for OPTIM_QGM; NULL for OPTIM_SGD */
-    struct batches batches; /* one batch ahead of step: the next one is in rows */
-    uint64_t step;          /* steps done */
-    uint64_t swarm_step;    /* where the schedule stands, if further than step; the owner's to set */
-    float last_lr;          /* of the step before; 0 before the first */
-    double mixed;    /* passes over theta mixed since the last step */
-    double mix_rate; /* the same per step, averaged over the last 50 steps or so; starts at 1 */
+    const struct learner_config *config; /* borrowed, as are the rows of the shard */
+    struct shard shard;
+    uint32_t node;       /* names this peer's sample order */
+    float last_lr;       /* of the step before; 0 before the first */
+    float *theta;        /* [dim], in the caller's storage like momentum */
+    float *momentum;     /* [dim]: v of OPTIM_SGD, m-hat of OPTIM_QGM */
+    uint64_t step;       /* steps done */
+    uint64_t swarm_step; /* where the schedule stands, if further than step; the owner's to set */
+    double mixed;        /* passes over theta mixed since the last step */
+    double mix_rate;     /* the same per step, averaged over the last 50 steps or so; starts at 1 */
+};
+
+/* What a step works in. */
+struct workspace {
     float *x, *scratch;
-    uint8_t *y;
+    float *grad; /* [dim] for OPTIM_QGM; NULL for OPTIM_SGD, which adds to its momentum */
+    union target *y;
     uint32_t *rows;
 };
 
-void learner_init(struct learner *l, const struct learner_config *config);
-void learner_close(struct learner *l);
+void workspace_init(struct workspace *w, const struct learner_config *config);
+void workspace_close(struct workspace *w);
+
+/* Floats of theta and the optimiser's state. */
+uint64_t learner_floats(const struct learner_config *config);
+
+/* storage [learner_floats], aligned to MEM_ALIGN, stays the caller's and holds the learner's
+ * floats from here on. */
+void learner_init(struct learner *l, const struct learner_config *config, const struct shard *shard,
+                  uint32_t node, float *storage);
 
 /* One minibatch: gather, gradient, update. Returns the batch's mean loss before the update. */
-double learner_step(struct learner *l);
+double learner_step(struct learner *l, struct workspace *w);
 
 /* Samples drawn so far over the size of the shard. */
 double learner_epochs(const struct learner *l);
@@ -68,7 +81,7 @@ struct evaluator {
     const struct dataset *test;
     float *theta; /* snapshot [dim]; owned */
     float *x, *scratch;
-    uint8_t *y;
+    union target *y;
     uint32_t *rows;
     uint32_t next; /* next sample; n_samples when finished */
     uint64_t step; /* of the snapshot */

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-double loss_softmax_xent(const float *logits, const uint8_t *y, uint32_t batch, uint32_t n,
+double loss_softmax_xent(const float *logits, const union target *y, uint32_t batch, uint32_t n,
                          float *d_logits)
 {
     double loss = 0;
@@ -15,11 +15,11 @@ double loss_softmax_xent(const float *logits, const uint8_t *y, uint32_t batch, 
             d[j] = expf(z[j] - max);
             sum += d[j];
         }
-        loss += (double)(logf(sum) - (z[y[b]] - max));
+        loss += (double)(logf(sum) - (z[y[b].class] - max));
         float scale = 1.0f / (sum * (float)batch);
         for (uint32_t j = 0; j < n; j++)
             d[j] *= scale;
-        d[y[b]] -= 1.0f / (float)batch;
+        d[y[b].class] -= 1.0f / (float)batch;
     }
     return loss / batch;
 }

@@ -77,9 +77,9 @@ static int build(struct model *m, const char *spec, const uint32_t *widths, uint
     return 0;
 }
 
-int model_parse(struct model *m, const char *spec, uint32_t n_in, uint32_t n_classes,
-                struct error *err)
+int model_parse(struct model *m, const char *spec, struct data_shape data, struct error *err)
 {
+    uint32_t n_in = data.n_features, n_classes = data.n_classes;
     uint32_t widths[WIDTHS_MAX] = {n_in, n_classes}, n = 2;
     const char *colon = strchr(spec, ':');
     size_t kind = colon != NULL ? (size_t)(colon - spec) : strlen(spec);
@@ -171,8 +171,9 @@ static void run_forward(const struct model *m, const float *theta, const float *
     }
 }
 
-double model_loss_grad(const struct model *m, const float *theta, const float *x, const uint8_t *y,
-                       uint32_t batch, float beta, float *grad, float *scratch)
+double model_loss_grad(const struct model *m, const float *theta, const float *x,
+                       const union target *y, uint32_t batch, float beta, float *grad,
+                       float *scratch)
 {
     float *outputs[MODEL_LAYERS_MAX];
     float *d_out = place_outputs(m, batch, scratch, outputs);
@@ -202,7 +203,7 @@ const float *model_forward(const struct model *m, const float *theta, const floa
 }
 
 /* Written so that a NaN anywhere makes the prediction wrong. */
-static bool is_correct(const float *z, uint8_t label, uint32_t n)
+static bool is_correct(const float *z, uint32_t label, uint32_t n)
 {
     bool correct = true;
     for (uint32_t j = 0; j < n; j++)
@@ -210,8 +211,8 @@ static bool is_correct(const float *z, uint8_t label, uint32_t n)
     return correct && !isnan(z[label]);
 }
 
-void model_evaluate(const struct model *m, const float *theta, const float *x, const uint8_t *y,
-                    uint32_t batch, float *scratch, struct evaluation *sum)
+void model_evaluate(const struct model *m, const float *theta, const float *x,
+                    const union target *y, uint32_t batch, float *scratch, struct evaluation *sum)
 {
     float *outputs[MODEL_LAYERS_MAX];
     float *unused = place_outputs(m, batch, scratch, outputs);
@@ -219,7 +220,7 @@ void model_evaluate(const struct model *m, const float *theta, const float *x, c
     const float *logits = outputs[m->n_layers - 1];
     sum->loss_sum += loss_softmax_xent(logits, y, batch, m->n_out, unused) * batch;
     for (uint64_t b = 0; b < batch; b++)
-        sum->n_correct += is_correct(logits + b * m->n_out, y[b], m->n_out);
+        sum->n_correct += is_correct(logits + b * m->n_out, y[b].class, m->n_out);
     sum->n += batch;
 }
 

@@ -7,7 +7,7 @@
 #ifndef HUBBUB_MODEL_MODEL_H
 #define HUBBUB_MODEL_MODEL_H
 
-#include "base/error.h"
+#include "data/dataset.h"
 #include "model/layer.h"
 
 #include <stdint.h>
@@ -27,8 +27,8 @@ struct model {
 
 /* spec: "softmax" or "mlp:784-256-128-10" (ReLU between; canonical text "softmax:784-10" when there
  * is no layer between, which is understood as well); "mlp:256-128" is refused when its ends
- * are not n_in and n_classes, with both sizes in the message. ERR_USAGE. */
-int model_parse(struct model *m, const char *spec, uint32_t n_in, uint32_t n_classes,
+ * are not the data's features and classes, with both sizes in the message. ERR_USAGE. */
+int model_parse(struct model *m, const char *spec, struct data_shape data,
                 struct error *err) MUST_USE;
 
 /* PyTorch's default for linear layers: U(-1/sqrt(n_in), 1/sqrt(n_in)) for weights and biases
@@ -41,8 +41,9 @@ uint64_t model_scratch(const struct model *m, uint32_t batch);
 /* Mean softmax cross-entropy of x [batch, n_in] with labels y [batch], and
  * grad = beta * grad + d(loss)/d(theta). beta > 0 accumulates for free inside the matrix product
  * (momentum); beta = 0 overwrites, whatever grad held. */
-double model_loss_grad(const struct model *m, const float *theta, const float *x, const uint8_t *y,
-                       uint32_t batch, float beta, float *grad, float *scratch);
+double model_loss_grad(const struct model *m, const float *theta, const float *x,
+                       const union target *y, uint32_t batch, float beta, float *grad,
+                       float *scratch);
 
 /* Logits [batch, n_out]; they lie in scratch until its next use. */
 const float *model_forward(const struct model *m, const float *theta, const float *x,
@@ -53,8 +54,8 @@ struct evaluation {
     double loss_sum;
     uint64_t n_correct, n;
 };
-void model_evaluate(const struct model *m, const float *theta, const float *x, const uint8_t *y,
-                    uint32_t batch, float *scratch, struct evaluation *sum);
+void model_evaluate(const struct model *m, const float *theta, const float *x,
+                    const union target *y, uint32_t batch, float *scratch, struct evaluation *sum);
 
 /* Sets OpenBLAS to n threads. ERR_FAILURE when the library loaded is a build that computes wrong
  * results from several threads of ours (openblas_get_parallel() == 0) and `concurrent` says there

@@ -3,11 +3,13 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/vec.h"
 #include "net/wire.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { REPORT_US = 100000 };
@@ -25,13 +27,16 @@ uint64_t until_steps(const struct until *until, uint32_t n_samples, uint32_t bat
 void trainer_init(struct trainer *t, const struct trainer_config *config, struct handoff *handoff)
 {
     *t = (struct trainer){.config = *config, .handoff = handoff};
-    learner_init(&t->learner, &config->learner);
+    t->storage = MEM_NEW(float, learner_floats(&t->config.learner));
+    learner_init(&t->learner, &t->config.learner, config->part, config->shard, t->storage);
+    workspace_init(&t->workspace, &t->config.learner);
     evaluator_init(&t->evaluator, config->learner.model, config->test);
 }
 
 void trainer_close(struct trainer *t)
 {
-    learner_close(&t->learner);
+    workspace_close(&t->workspace);
+    free(t->storage);
     evaluator_close(&t->evaluator);
 }
 
@@ -59,7 +64,7 @@ static void start_training(struct trainer *t, uint64_t step)
 static void run_job(struct trainer *t, const struct job *job)
 {
     struct learner *l = &t->learner;
-    struct completion c = {.type = COMPLETED_JOB, .job = *job};
+    struct completion c = {.type = COMPLETED_JOB, .job = *job, .step = l->step};
     bool mixes = job->type == JOB_SWAP || job->type == JOB_MIX;
     c.refused = mixes && vec_first_beyond(job->data, WIRE_ELEMENT_MAX, job->count) < job->count;
     if (job->measure && mixes && !c.refused)
@@ -119,7 +124,7 @@ static void check_until(struct trainer *t)
     const struct until *u = &t->config.until;
     struct trainer_report *r = &t->report;
     r->target_met |= u->accuracy > 0 && r->n_evaluations > 0 && r->accuracy >= u->accuracy;
-    uint64_t steps = until_steps(u, t->config.learner.shard->n, t->config.learner.batch);
+    uint64_t steps = until_steps(u, t->config.part->n, t->config.learner.batch);
     bool over = (steps > 0 && r->step >= steps) ||
                 (u->duration_us > 0 && t->stepping && clock_us() - t->started_us >= u->duration_us);
     r->until_met |= r->target_met || over;
@@ -191,7 +196,7 @@ static void step(struct trainer *t)
     /* A slow peer whose learning rate is still high while that of the others has decayed would
      * pull the swarm to its own shard. */
     t->learner.swarm_step = handoff_swarm_step(t->handoff);
-    double loss = learner_step(&t->learner);
+    double loss = learner_step(&t->learner, &t->workspace);
     r->steps_done++;
     r->diverged = !isfinite(loss);
     if (r->diverged) {

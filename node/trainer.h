@@ -14,6 +14,7 @@ struct until {
 
 struct trainer_config {
     struct learner_config learner;
+    const struct shard *part; /* borrowed */
     const struct dataset *test;
     struct until until;
     double eval_epochs;       /* epochs between evaluations; 0: only at the end */
@@ -21,13 +22,15 @@ struct trainer_config {
     double slow;              /* >= 1: each step takes so many times as long, as if computing */
     const char *snapshot_dir; /* NULL: none; theta as flat floats, named by wall-clock tick */
     uint64_t snapshot_us;
-    uint32_t shard; /* names the snapshots */
+    uint32_t shard; /* names the sample order and the snapshots */
 };
 
 struct trainer {
     struct trainer_config config;
     struct handoff *handoff;
     struct learner learner;
+    struct workspace workspace;
+    float *storage; /* the learner's */
     struct evaluator evaluator;
     struct trainer_report report;
     pthread_t thread;

@@ -37,7 +37,7 @@ static void forward(struct pass *p)
     }
 }
 
-static double softmax_loss(const double *z, uint8_t y, uint32_t n, double *d)
+static double softmax_loss(const double *z, uint32_t y, uint32_t n, double *d)
 {
     double max = z[0], sum = 0;
     for (uint32_t j = 1; j < n; j++)
@@ -70,7 +70,7 @@ static void backward(struct pass *p, double *delta, double scale, double *grad)
     }
 }
 
-double reference_loss(const struct model *m, const double *theta, const double *x, const uint8_t *y,
+double reference_loss(const struct model *m, const double *theta, const double *x, const union target *y,
                       uint32_t batch, double *grad)
 {
     struct pass p = {.m = m, .theta = theta, .n_dense = m->n_tensors / 2};
@@ -85,7 +85,7 @@ double reference_loss(const struct model *m, const double *theta, const double *
     for (uint32_t b = 0; b < batch; b++) {
         memcpy(p.act[0], x + (size_t)b * m->n_in, m->n_in * sizeof(double));
         forward(&p);
-        loss += softmax_loss(p.act[p.n_dense], y[b], m->n_out, delta);
+        loss += softmax_loss(p.act[p.n_dense], y[b].class, m->n_out, delta);
         if (grad != NULL)
             backward(&p, delta, 1.0 / batch, grad);
     }

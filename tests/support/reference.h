@@ -6,7 +6,7 @@
 
 /* Mean softmax cross-entropy of a model of dense and ReLU layers, straight from its tensors; and,
  * unless grad is NULL, its gradient [dim] by the chain rule, sample by sample. */
-double reference_loss(const struct model *m, const double *theta, const double *x, const uint8_t *y,
+double reference_loss(const struct model *m, const double *theta, const double *x, const union target *y,
                       uint32_t batch, double *grad);
 
 /* |a - b| / |b|, Euclidean. */

@@ -17,23 +17,23 @@ Test(dataset, gathers_bytes_and_floats)
     }
     for (int i = 0; i < N; i++)
         labels[i] = (uint8_t)(i % 5);
-    struct dataset sets[2] = {{N, WIDTH, 5, bytes, NULL, labels, 1.0f / 255.0f},
-                              {N, WIDTH, 5, NULL, floats, labels, 1.0f}};
+    struct dataset sets[2] = {{N, data_flat(WIDTH, 5), bytes, NULL, labels, 1.0f / 255.0f},
+                              {N, data_flat(WIDTH, 5), NULL, floats, labels, 1.0f}};
     uint32_t rows[BATCH];
     for (uint32_t i = 0; i < BATCH; i++)
         rows[i] = (i * 31 + 49) % N;
     for (int s = 0; s < 2; s++) {
         float x[BATCH * WIDTH + 1];
-        uint8_t y[BATCH + 1];
+        union target y[BATCH + 1];
         x[BATCH * WIDTH] = -3;
-        y[BATCH] = 99;
+        y[BATCH].class = 99;
         dataset_prefetch(&sets[s], rows, BATCH);
         dataset_gather(&sets[s], rows, BATCH, x, y);
         for (uint32_t i = 0; i < BATCH; i++) {
-            cr_assert_eq(y[i], labels[rows[i]]);
+            cr_assert_eq(y[i].class, labels[rows[i]]);
             cr_assert_arr_eq(x + i * WIDTH, floats + rows[i] * WIDTH, WIDTH * sizeof(float));
         }
-        cr_assert(x[BATCH * WIDTH] < -2 && y[BATCH] == 99);
+        cr_assert(x[BATCH * WIDTH] < -2 && y[BATCH].class == 99);
     }
 }
 

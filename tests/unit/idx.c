@@ -171,7 +171,7 @@ Test(idx, pair)
         write_four(dir, &four, packed == 1);
         cr_assert_eq(data_open(&data, dir, &err), 0, "%s", err.text);
         cr_assert(data.train.n_samples == 9 && data.test.n_samples == 6);
-        cr_assert(data.train.n_features == 6 && data.train.n_classes == 3);
+        cr_assert(data.train.shape.n_features == 6 && data.train.shape.n_classes == 3);
         cr_assert_eq(strncmp(data.name, "idx 9x6/3 ", 10), 0, "%s", data.name);
         /* The same bytes have the same name, packed or not; one other label, another name. */
         if (packed > 0)

@@ -17,55 +17,65 @@ struct world {
     struct data_pair data;
     struct model m;
     struct shard shard;
+    struct learner_config config;
+    struct workspace workspace; /* all learners of a world take turns */
+    float *storage[2];
+    int n_learners;
 };
 
 static void make_world(struct world *w)
 {
     struct error err;
-    cr_assert_eq(data_open(&w->data, "blobs:train=1000,test=601,spread=0.5", &err), 0, "%s", err.text);
-    cr_assert_eq(model_parse(&w->m, "mlp:20-16-10", 20, 10, &err), 0, "%s", err.text);
+    cr_assert_eq(data_open(&w->data, "blobs:train=1000,test=601,spread=0.5", &err), 0, "%s",
+                 err.text);
+    cr_assert_eq(model_parse(&w->m, "mlp:20-16-10", data_flat(20, 10), &err), 0, "%s", err.text);
     cr_assert_eq(model_blas_setup(1, 0, &err), 0);
     cr_assert_eq(shard_make(&w->shard, &w->data.train, PARTITION_IID, 1, 3, 1, &err), 0);
 }
 
 static void close_world(struct world *w)
 {
+    workspace_close(&w->workspace);
+    for (int i = 0; i < w->n_learners; i++)
+        free(w->storage[i]);
     shard_close(&w->shard);
     data_close(&w->data);
 }
 
-static void make_learner(struct learner *l, const struct world *w, enum optimizer kind, float lr)
+/* All learners of a world have its kind and rate. */
+static void make_learner(struct learner *l, struct world *w, enum optimizer kind, float lr)
 {
-    struct learner_config c = {.model = &w->m,
-                               .train = &w->data.train,
-                               .shard = &w->shard,
-                               .optim = {.kind = kind, .lr = lr, .momentum = 0.9f},
-                               .batch = BATCH,
-                               .seed = 5,
-                               .node = 2};
-    learner_init(l, &c);
+    if (w->n_learners == 0) {
+        w->config = (struct learner_config){.model = &w->m,
+                                            .train = &w->data.train,
+                                            .optim = {.kind = kind, .lr = lr, .momentum = 0.9f},
+                                            .batch = BATCH,
+                                            .seed = 5};
+        workspace_init(&w->workspace, &w->config);
+    }
+    float *storage = MEM_NEW(float, learner_floats(&w->config));
+    learner_init(l, &w->config, &w->shard, 2, storage);
+    w->storage[w->n_learners++] = storage;
 }
 
 Test(learner, same_seed_same_bits)
 {
-    struct world w;
-    make_world(&w);
     for (int kind = 0; kind < N_OPTIMIZERS; kind++) {
+        struct world w = {0};
         struct learner a, b;
+        make_world(&w);
         make_learner(&a, &w, (enum optimizer)kind, 0.05f);
         make_learner(&b, &w, (enum optimizer)kind, 0.05f);
         for (int i = 0; i < 200; i++) {
-            double loss = learner_step(&a);
-            cr_assert(loss >= learner_step(&b) && isfinite(loss));
+            double loss = learner_step(&a, &w.workspace);
+            cr_assert(loss >= learner_step(&b, &w.workspace) && isfinite(loss));
         }
         cr_assert_arr_eq(a.theta, b.theta, w.m.dim * sizeof(float));
         cr_assert_arr_eq(a.momentum, b.momentum, w.m.dim * sizeof(float));
         cr_assert_eq(a.step, 200);
         cr_assert(fabs(learner_epochs(&a) - 200.0 * BATCH / w.shard.n) < 1e-12);
-        learner_close(&a);
-        learner_close(&b);
+        close_world(&w);
     }
-    close_world(&w);
 }
 
 /* theta and momentum of the update rules as written, in double, fed with gradients that the model
@@ -73,8 +83,8 @@ Test(learner, same_seed_same_bits)
 struct naive {
     double *x, *start, *m; /* weights, weights before this step, momentum */
     float *grad, *scratch, *in;
-    uint8_t y[BATCH];
-    struct batches batches;
+    union target y[BATCH];
+    uint64_t position;
 };
 
 static void naive_open(struct naive *n, const struct world *w, const struct learner *l)
@@ -85,7 +95,6 @@ static void naive_open(struct naive *n, const struct world *w, const struct lear
     n->grad = MEM_NEW(float, w->m.dim);
     n->scratch = MEM_NEW(float, model_scratch(&w->m, BATCH));
     n->in = MEM_NEW(float, BATCH * w->m.n_in);
-    batches_init(&n->batches, &w->shard, 5, 2);
     for (uint64_t i = 0; i < w->m.dim; i++)
         n->x[i] = (double)l->theta[i];
 }
@@ -95,13 +104,13 @@ static void naive_close(struct naive *n)
     void *all[] = {n->x, n->start, n->m, n->grad, n->scratch, n->in};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         free(all[i]);
-    batches_close(&n->batches);
 }
 
 static void naive_gradient(struct naive *n, const struct world *w, const struct learner *l)
 {
     uint32_t rows[BATCH];
-    batches_next(&n->batches, rows, BATCH);
+    batches_rows(&w->shard, 5, 2, n->position, rows, BATCH);
+    n->position += BATCH;
     dataset_gather(&w->data.train, rows, BATCH, n->in, n->y);
     model_loss_grad(&w->m, l->theta, n->in, n->y, BATCH, 0.0f, n->grad, n->scratch);
 }
@@ -119,15 +128,15 @@ static double distance(const struct naive *n, const struct learner *l, uint64_t 
 Test(learner, sgd_as_written)
 {
     const double lr = (double)0.05f, mu = (double)0.9f;
-    struct world w;
+    struct world w = {0};
     struct learner l;
-    struct naive n;
+    struct naive n = {0};
     make_world(&w);
     make_learner(&l, &w, OPTIM_SGD, 0.05f);
     naive_open(&n, &w, &l);
     for (int step = 0; step < 50; step++) {
         naive_gradient(&n, &w, &l);
-        learner_step(&l);
+        learner_step(&l, &w.workspace);
         for (uint64_t i = 0; i < w.m.dim; i++) {
             n.m[i] = mu * n.m[i] + (double)n.grad[i];
             n.x[i] -= lr * n.m[i];
@@ -135,7 +144,6 @@ Test(learner, sgd_as_written)
         cr_assert_lt(distance(&n, &l, w.m.dim), 1e-5, "step %d", step);
     }
     naive_close(&n);
-    learner_close(&l);
     close_world(&w);
 }
 
@@ -157,9 +165,9 @@ static void mix_somehow(struct learner *l, int how, const float *theirs, const f
 Test(learner, qgm_as_written)
 {
     const double lr = (double)0.05f, mu = (double)0.9f;
-    struct world w;
+    struct world w = {0};
     struct learner l;
-    struct naive n;
+    struct naive n = {0};
     struct rng r = rng_stream(9, 0, RNG_TEST);
     make_world(&w);
     make_learner(&l, &w, OPTIM_QGM, 0.05f);
@@ -168,7 +176,7 @@ Test(learner, qgm_as_written)
     float *buffer = MEM_NEW(float, w.m.dim);
     for (int step = 0; step < 60; step++) {
         naive_gradient(&n, &w, &l);
-        learner_step(&l);
+        learner_step(&l, &w.workspace);
         for (uint64_t i = 0; i < w.m.dim; i++) {
             n.start[i] = n.x[i];
             n.x[i] -= lr * (mu * n.m[i] + (double)n.grad[i]);
@@ -190,7 +198,6 @@ Test(learner, qgm_as_written)
     free(base);
     free(buffer);
     naive_close(&n);
-    learner_close(&l);
     close_world(&w);
 }
 
@@ -198,17 +205,17 @@ Test(learner, qgm_as_written)
  * diverge within 600 steps (see optim.c); the damped correction keeps them together. */
 Test(learner, qgm_with_rare_mixing_stays_together)
 {
-    struct world w;
+    struct world w = {0};
     struct learner a, b;
     make_world(&w);
     make_learner(&a, &w, OPTIM_QGM, 0.05f);
     make_learner(&b, &w, OPTIM_QGM, 0.05f);
-    batches_seek(&b.batches, 1000); /* the same shard in another order */
+    b.node = 3; /* the same shard in another order */
     float *buffer = MEM_NEW(float, w.m.dim), *sent = MEM_NEW(float, w.m.dim);
     double apart = 0;
     for (int step = 1; step <= 960; step++) {
-        learner_step(&a);
-        learner_step(&b);
+        learner_step(&a, &w.workspace);
+        learner_step(&b, &w.workspace);
         if (step % 32 != 0)
             continue;
         apart = vec_distance_sq(a.theta, b.theta, w.m.dim) / vec_norm_sq(a.theta, w.m.dim);
@@ -220,22 +227,20 @@ Test(learner, qgm_with_rare_mixing_stays_together)
     cr_assert_lt(sqrt(apart), 0.5, "relative distance before the last mixing: %g", sqrt(apart));
     free(buffer);
     free(sent);
-    learner_close(&a);
-    learner_close(&b);
     close_world(&w);
 }
 
 Test(learner, exchanges_move_their_range_alone)
 {
     enum { AT = 100, N = 50 };
-    struct world w;
-    make_world(&w);
     for (int kind = 0; kind < N_OPTIMIZERS; kind++) {
+        struct world w = {0};
         struct learner l;
+        make_world(&w);
         float before[1000], momentum[1000], theirs[N], base[N], out[N];
         make_learner(&l, &w, (enum optimizer)kind, 0.05f);
         cr_assert(w.m.dim <= 1000);
-        learner_step(&l);
+        learner_step(&l, &w.workspace);
         memcpy(before, l.theta, w.m.dim * sizeof(float));
         memcpy(momentum, l.momentum, w.m.dim * sizeof(float));
         for (int i = 0; i < N; i++) {
@@ -257,42 +262,39 @@ Test(learner, exchanges_move_their_range_alone)
         cr_assert_arr_eq(l.theta + AT, base, sizeof base);
         for (int i = 0; i < N; i++)
             cr_assert_eq(fpclassify(l.momentum[AT + i]), FP_ZERO);
-        learner_close(&l);
+        close_world(&w);
     }
-    close_world(&w);
 }
 
 /* A newcomer that takes over weights and step goes on as the other would with no momentum. */
 Test(learner, resume_follows_schedule_and_order)
 {
-    struct world w;
+    struct world w = {0};
     make_world(&w);
     struct learner a, b;
     make_learner(&a, &w, OPTIM_SGD, 0.05f);
     make_learner(&b, &w, OPTIM_SGD, 0.05f);
-    a.config.optim.schedule = b.config.optim.schedule = LR_COSINE;
-    a.config.optim.steps = b.config.optim.steps = 100;
+    w.config.optim.schedule = LR_COSINE;
+    w.config.optim.steps = 100;
     for (int i = 0; i < 37; i++)
-        learner_step(&a);
+        learner_step(&a, &w.workspace);
     memset(a.momentum, 0, w.m.dim * sizeof(float));
-    learner_step(&b);
+    learner_step(&b, &w.workspace);
     learner_mix(&b, 0, w.m.dim, 1.0f, a.theta, NULL);
     learner_resume(&b, 37);
     cr_assert(fabs(learner_epochs(&b) - learner_epochs(&a)) < 1e-12);
     for (int i = 0; i < 10; i++) {
-        learner_step(&a);
-        learner_step(&b);
+        learner_step(&a, &w.workspace);
+        learner_step(&b, &w.workspace);
     }
     cr_assert_arr_eq(a.theta, b.theta, w.m.dim * sizeof(float));
-    learner_close(&a);
-    learner_close(&b);
     close_world(&w);
 }
 
 Test(learner, evaluator_and_training)
 {
     for (int kind = 0; kind < N_OPTIMIZERS; kind++) {
-        struct world w;
+        struct world w = {0};
         struct learner l;
         struct evaluator e;
         int pieces = 1;
@@ -301,7 +303,7 @@ Test(learner, evaluator_and_training)
         evaluator_init(&e, &w.m, &w.data.test);
         cr_assert_eq(evaluator_run(&e), 0, "nothing to do before the start");
         for (int i = 0; i < 600; i++)
-            learner_step(&l);
+            learner_step(&l, &w.workspace);
         evaluator_start(&e, l.theta, l.step);
         memset(l.theta, 0, w.m.dim * sizeof(float)); /* it works on a snapshot */
         while (evaluator_run(&e))
@@ -311,7 +313,6 @@ Test(learner, evaluator_and_training)
         cr_assert_eq(e.step, 600);
         cr_assert_gt(e.sum.n_correct, 601 * 98 / 100, "%d of 601", (int)e.sum.n_correct);
         evaluator_close(&e);
-        learner_close(&l);
         close_world(&w);
     }
 }
@@ -331,21 +332,20 @@ Test(learner, schedules)
 
 Test(learner, schedule_follows_the_swarm_when_it_is_ahead)
 {
-    struct world w;
+    struct world w = {0};
     struct learner l;
     make_world(&w);
     make_learner(&l, &w, OPTIM_SGD, 0.1f);
-    l.config.optim.schedule = LR_COSINE;
-    l.config.optim.steps = 100;
-    learner_step(&l);
-    cr_assert_eq(l.last_lr, lr_at(&l.config.optim, 0));
+    w.config.optim.schedule = LR_COSINE;
+    w.config.optim.steps = 100;
+    learner_step(&l, &w.workspace);
+    cr_assert_eq(l.last_lr, lr_at(&w.config.optim, 0));
     l.swarm_step = 60;
-    learner_step(&l);
-    cr_assert_eq(l.last_lr, lr_at(&l.config.optim, 60));
+    learner_step(&l, &w.workspace);
+    cr_assert_eq(l.last_lr, lr_at(&w.config.optim, 60));
     cr_assert_eq(l.step, 2, "its own count stays its own");
     l.step = 70;
-    learner_step(&l);
-    cr_assert_eq(l.last_lr, lr_at(&l.config.optim, 70), "the further of the two");
-    learner_close(&l);
+    learner_step(&l, &w.workspace);
+    cr_assert_eq(l.last_lr, lr_at(&w.config.optim, 70), "the further of the two");
     close_world(&w);
 }

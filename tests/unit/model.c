@@ -28,7 +28,7 @@ Test(model, canonical_specs_and_tensors)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct model m;
         struct error err;
-        cr_assert_eq(model_parse(&m, cases[i].spec, 784, 10, &err), 0, "%s", err.text);
+        cr_assert_eq(model_parse(&m, cases[i].spec, data_flat(784, 10), &err), 0, "%s", err.text);
         cr_assert_str_eq(m.spec, cases[i].canonical);
         cr_assert_eq(m.n_layers, cases[i].n_layers);
         cr_assert_eq(m.n_tensors, cases[i].n_tensors);
@@ -68,7 +68,8 @@ Test(model, specs_that_are_refused)
     struct model m;
     struct error err;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        cr_assert_eq(model_parse(&m, cases[i].spec, 784, 10, &err), ERR_USAGE, "%s", cases[i].spec);
+        cr_assert_eq(model_parse(&m, cases[i].spec, data_flat(784, 10), &err), ERR_USAGE, "%s",
+                     cases[i].spec);
         for (int t = 0; t < 4; t++)
             cr_assert_not_null(strstr(err.text, cases[i].texts[t]), "%s: %s", cases[i].spec,
                                err.text);
@@ -76,14 +77,14 @@ Test(model, specs_that_are_refused)
     char deep[MODEL_SPEC_MAX + 100] = "mlp:784";
     while (strlen(deep) < MODEL_SPEC_MAX)
         strcat(deep, "-5");
-    cr_assert_eq(model_parse(&m, deep, 784, 10, &err), ERR_USAGE);
+    cr_assert_eq(model_parse(&m, deep, data_flat(784, 10), &err), ERR_USAGE);
 }
 
 Test(model, first_weights)
 {
     struct model m;
     struct error err;
-    cr_assert_eq(model_parse(&m, "mlp:784-256-10", 784, 10, &err), 0);
+    cr_assert_eq(model_parse(&m, "mlp:784-256-10", data_flat(784, 10), &err), 0);
     float *a = MEM_NEW(float, m.dim), *b = MEM_NEW(float, m.dim);
     model_init(&m, 1, a);
     model_init(&m, 1, b);
@@ -111,14 +112,14 @@ struct sample {
     struct model m;
     float *theta, *x, *grad, *scratch;
     double *theta_d, *x_d, *grad_d, *got;
-    uint8_t y[BATCH];
+    union target y[BATCH];
 };
 
 static void make_sample(struct sample *s, const char *spec)
 {
     struct error err;
     struct rng r = rng_stream(11, 0, RNG_TEST);
-    cr_assert_eq(model_parse(&s->m, spec, N_IN, N_CLASSES, &err), 0, "%s", err.text);
+    cr_assert_eq(model_parse(&s->m, spec, data_flat(N_IN, N_CLASSES), &err), 0, "%s", err.text);
     s->theta = MEM_NEW(float, s->m.dim);
     s->grad = MEM_NEW(float, s->m.dim);
     s->x = MEM_NEW(float, BATCH *N_IN);
@@ -135,7 +136,7 @@ static void make_sample(struct sample *s, const char *spec)
         s->x_d[i] = (double)s->x[i];
     }
     for (int i = 0; i < BATCH; i++)
-        s->y[i] = (uint8_t)rng_below(&r, N_CLASSES);
+        s->y[i].class = rng_below(&r, N_CLASSES);
 }
 
 static void free_sample(struct sample *s)
@@ -202,7 +203,7 @@ Test(model, gradients_against_the_reference)
 Test(model, loss_of_extreme_logits)
 {
     static const float logits[] = {1000, 0, 0, -1000, -1000, -1000, 0, 80, 1000};
-    static const uint8_t y[] = {0, 1, 0};
+    static const union target y[] = {{0}, {1}, {0}};
     float d[9];
     double loss = loss_softmax_xent(logits, y, 3, 3, d);
     cr_assert(fabs(loss - (0 + log(3) + 1000) / 3) < 1e-3, "%g", loss);
@@ -218,11 +219,11 @@ Test(model, evaluation)
     struct evaluation sum = {0};
     make_sample(&s, "mlp:13-8-5");
     const float *z = model_forward(&s.m, s.theta, s.x, BATCH, s.scratch);
-    for (int b = 0; b < BATCH; b++) {
-        uint8_t best = 0;
-        for (uint8_t j = 1; j < N_CLASSES; j++)
+    for (uint32_t b = 0; b < BATCH; b++) {
+        uint32_t best = 0;
+        for (uint32_t j = 1; j < N_CLASSES; j++)
             best = z[b * N_CLASSES + j] > z[b * N_CLASSES + best] ? j : best;
-        s.y[b] = (uint8_t)((best + (b % 3 == 0)) % N_CLASSES);
+        s.y[b].class = (best + (b % 3 == 0)) % N_CLASSES;
     }
     model_evaluate(&s.m, s.theta, s.x, s.y, BATCH, s.scratch, &sum);
     model_evaluate(&s.m, s.theta, s.x, s.y, BATCH, s.scratch, &sum);

@@ -21,7 +21,7 @@ static void setup(void)
 {
     files_begin(dir);
     snprintf(path, sizeof path, "%s/model.npz", dir);
-    cr_assert_eq(model_parse(&m, "mlp:7-5-3", 7, 3, &err), 0);
+    cr_assert_eq(model_parse(&m, "mlp:7-5-3", data_flat(7, 3), &err), 0);
     theta = MEM_NEW(float, m.dim);
     back = MEM_NEW(float, m.dim);
     model_init(&m, 1, theta);

@@ -82,3 +82,39 @@ Test(rng, shuffle_permutes)
         cr_assert_eq(seen[i], 1);
     cr_assert_gt(moved, N * 9 / 10);
 }
+
+/* Every n has its bijection, and each index lands everywhere about equally often. */
+Test(rng, permutations)
+{
+    static const uint32_t sizes[] = {1, 2, 3, 5, 16, 17, 1000, 65536, 65537, 100003};
+    static uint8_t seen[100003];
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        struct rng r = rng_stream(s, 1, RNG_TEST);
+        struct rng_permutation p = rng_permutation(&r, sizes[s]);
+        memset(seen, 0, sizeof seen);
+        for (uint32_t i = 0; i < sizes[s]; i++) {
+            uint32_t to = rng_permute(&p, i);
+            cr_assert(to < sizes[s] && !seen[to], "%u of %u", i, sizes[s]);
+            seen[to] = 1;
+        }
+    }
+    enum { N = 10, DRAWS = 20000 };
+    uint32_t counts[N][N] = {0}, pairs[N][N] = {0};
+    for (uint64_t draw = 0; draw < DRAWS; draw++) {
+        struct rng r = rng_stream(5, 0, RNG_TEST);
+        r.index = draw << 32;
+        struct rng_permutation p = rng_permutation(&r, N);
+        for (uint32_t i = 0; i < N; i++)
+            counts[i][rng_permute(&p, i)]++;
+        pairs[rng_permute(&p, 0)][rng_permute(&p, 1)]++;
+    }
+    double chi = 0, chi_pairs = 0, expected = DRAWS / N, expected_pair = DRAWS / (N * (N - 1.0));
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) {
+            chi += (counts[i][j] - expected) * (counts[i][j] - expected) / expected;
+            double off = pairs[i][j] - (i == j ? 0 : expected_pair);
+            chi_pairs += off * off / expected_pair;
+        }
+    cr_assert_lt(chi, 150, "%g (81 expected, 12.7 is a standard deviation)", chi);
+    cr_assert_lt(chi_pairs, 150, "%g (89 expected)", chi_pairs);
+}
