@@ -79,33 +79,37 @@ static size_t draw_frame(struct rng *r, uint8_t *bytes)
 /* One damage to bytes[from, n); returns the new length. */
 static size_t damage(struct rng *r, uint8_t *bytes, size_t from, size_t n)
 {
-    static const uint8_t heads[] = {0x00, 0x7f, 0x80, 0x90, 0xa0, 0xbf, 0xc0, 0xc1,
-                                    0xc4, 0xc6, 0xc7, 0xca, 0xcb, 0xcf, 0xd3, 0xd4,
-                                    0xd9, 0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xe0, 0xff};
+    static const uint8_t heads[] = {0x00, 0x7f, 0x80, 0x90, 0xa0, 0xbf, 0xc0, 0xc1, 0xc4,
+                                    0xc6, 0xc7, 0xca, 0xcb, 0xcf, 0xd3, 0xd4, 0xd9, 0xda,
+                                    0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xe0, 0xff};
     if (n <= from)
         return n;
-    size_t at = from + rng_below(r, (uint32_t)(n - from)), k = 1 + rng_below(r, 16);
+    size_t at = from + rng_below(r, (uint32_t)(n - from)),
+           k = 1 + rng_below(r, rng_below(r, 4) == 0 ? 300 : 16);
     k = k < n - at ? k : n - at;
-    switch (rng_below(r, 7)) {
+    switch (rng_below(r, 8)) {
     case 0: /* a bit */
         bytes[at] ^= (uint8_t)(1u << rng_below(r, 8));
         return n;
     case 1: /* a byte that begins something else in msgpack */
         bytes[at] = heads[rng_below(r, sizeof heads)];
         return n;
-    case 2: /* noise */
+    case 2: /* the same many times, as in a deep nest */
+        memset(bytes + at, heads[rng_below(r, sizeof heads)], k);
+        return n;
+    case 3: /* noise */
         for (size_t i = 0; i < k; i++)
             bytes[at + i] = (uint8_t)rng_below(r, 256);
         return n;
-    case 3: /* a piece is missing */
+    case 4: /* a piece is missing */
         memmove(bytes + at, bytes + at + k, n - at - k);
         return n - k > from ? n - k : n;
-    case 4: /* a piece stands twice */
+    case 5: /* a piece stands twice */
         if (n + k > FRAME_MAX)
             return n;
         memmove(bytes + at + k, bytes + at, n - at);
         return n + k;
-    case 5: /* a piece of it stands elsewhere */
+    case 6: /* a piece of it stands elsewhere */
         memmove(bytes + at, bytes + from + rng_below(r, (uint32_t)(n - from - k + 1)), k);
         return n;
     default: /* it ends early */
