@@ -25,7 +25,7 @@ APT_TEST  := libcriterion-dev clang libclang-rt-14-dev python3-numpy python3-xxh
 have_build = command -v $(CC) >/dev/null && command -v pkg-config >/dev/null && \
              pkg-config --exists $(LIBS)
 have_data  = test -r /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
-have_test  = pkg-config --exists criterion && command -v clang ip >/dev/null && \
+have_test  = pkg-config --exists criterion && command -v clang >/dev/null && command -v ip >/dev/null && \
              test -e "$$(clang -print-runtime-dir)/libclang_rt.fuzzer-$$(uname -m).a" && \
              /usr/bin/python3 -c 'import numpy, xxhash' 2>/dev/null
 
