@@ -64,7 +64,8 @@ LDLIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread -lm
 
 # ---- building ------------------------------------------------------------------------------
 .PHONY: all deps deps-build deps-data deps-test demo test test-unit test-property test-race \
-        test-system test-floors build-tests convergence nightly soak fuzz fuzz-run bench install clean
+        test-system test-floors build-tests convergence nightly soak fuzz fuzz-run bench install \
+        clean
 .DELETE_ON_ERROR:
 # make V=1 shows the whole command lines.
 Q := $(if $(V),,@)

@@ -156,7 +156,6 @@ static void refuse(struct tcp_link *link, const char *why)
 {
     struct tcp *tcp = link->tcp;
     link->refused = true;
-    tcp->n_turned_away++;
     tcp->n_links--;
     tcp->n_refused++;
     if (tcp->n_refused <= TCP_REFUSED_MAX && link->remote[0] != '\0') {
@@ -211,10 +210,12 @@ static void accept_one(struct tcp *tcp)
         return;
     }
     remote_name(&link->handle, link->remote, NAME_BYTES);
-    if (has_room)
+    if (has_room) {
         tcp_link_open(link);
-    else
+    } else {
+        tcp->n_turned_away++;
         refuse(link, busy);
+    }
 }
 
 static void on_connection(uv_stream_t *listener, int status)

@@ -5,7 +5,7 @@ import struct
 import time
 
 import frames
-from frames import BYE, DECLINE, F32, HELLO, REPLY, REQUEST, STATUS, Peer, frame
+from frames import BYE, DECLINE, F32, HELLO, PROTOCOL, REPLY, REQUEST, STATUS, Peer, frame
 from swarm import check
 
 SPEC = "mlp:20-1024-64-5"  # 87,429 weights: a slice of 65,536 and one of 21,893
@@ -29,10 +29,11 @@ def pull(id):
 class Attack:
     """One kind of bad input. act(peer, attack) sends it and returns None, FINE when it has seen all
     that matters, or what went wrong. After None the link must end within so many seconds, with the
-    reason in a line of the log that names our end of it, and in a BYE if has_bye."""
+    reason in a line of the log that names our end of it, and in a BYE with the code (None: without
+    a BYE)."""
 
-    def __init__(self, name, act, reason, has_bye=True, joins=True, within=8, node=None, **hello):
-        self.name, self.act, self.reason, self.has_bye = name, act, reason, has_bye
+    def __init__(self, name, act, reason, code=PROTOCOL, joins=True, within=8, node=None, **hello):
+        self.name, self.act, self.reason, self.code = name, act, reason, code
         self.joins, self.within, self.node, self.hello = joins, within, node, hello
         self.error = "it never ran"
 
@@ -56,15 +57,19 @@ class Attack:
         if self.reason is None:
             return None
         bye = peer.wait_for(BYE)
-        if not self.has_bye and bye is not None:
-            return f"a BYE: {bye[1]}"
-        if self.has_bye and (bye is None or self.reason not in bye[1]["text"]):
-            return f"BYE with '{self.reason}' wanted: {bye and bye[1]}"
+        if not self.is_told(bye):
+            return f"BYE {self.code} with '{self.reason}' wanted: {bye and bye[1]}"
         if bye is not None and peer.receive() is not None:
             return "frames after BYE"
         if time.monotonic() - start > self.within:
             return f"the link lasted {time.monotonic() - start:.0f} s"
         return None
+
+    def is_told(self, bye):
+        """Whether this BYE (None: the link ended without) is what the node should say."""
+        if bye is None or self.code is None:
+            return bye is None and self.code is None
+        return bye[1]["why"] == self.code and self.reason in bye[1]["text"]
 
     def outcome(self):
         """Raises unless the link ended well and the log says why."""
@@ -188,7 +193,7 @@ def request_with(weight):
             while True:
                 got = peer.receive()
                 if got is None or got[0] == BYE:
-                    return FINE if got and attack.reason in got[1]["text"] else f"closed: {got}"
+                    return FINE if attack.is_told(got) else f"closed: {got}"
                 if got[0] == REQUEST:
                     peer.send(frame(DECLINE, {}, b"", got[3]))
                 if got[3] == id and got[0] in (REPLY, DECLINE):
@@ -206,7 +211,7 @@ def reply_with(weight=0.01, **changes):
         while True:
             got = peer.receive()
             if got is None or got[0] == BYE:
-                return FINE if got and attack.reason in got[1]["text"] else f"closed: {got}"
+                return FINE if attack.is_told(got) else f"closed: {got}"
             if got[0] == REQUEST:
                 fields = {**{k: got[1][k] for k in ("n", "off", "mode", "w")}, **changes}
                 peer.send(frame(REPLY, tensor(**fields), element * fields["n"], got[3]))
