@@ -5,6 +5,7 @@
 #include "base/vec.h"
 #include "model/meta.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -266,7 +267,7 @@ static int read_floats(const struct model_file *f, const struct file_tensor *t, 
         c.crc = (uint32_t)crc32_z(c.crc, (const Bytef *)out, t->n_bytes);
     if (rc == 0)
         rc = end_crc(&c, err);
-    uint64_t at = rc == 0 ? vec_first_nonfinite(out, t->count) : t->count;
+    uint64_t at = rc == 0 ? vec_first_beyond(out, FLT_MAX, t->count) : t->count;
     return at < t->count ? not_finite(f, t, at, (double)out[at], err) : rc;
 }
 

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -52,7 +53,7 @@ int subject_run(struct subject *s, subject_see *see, void *ctx, struct error *er
             rows[i] = first + i;
         dataset_gather(&s->set, rows, n, x, y);
         const float *logits = model_forward(m, s->theta, x, n, scratch);
-        size_t at = vec_first_nonfinite(logits, (size_t)n * m->n_out);
+        size_t at = vec_first_beyond(logits, FLT_MAX, (size_t)n * m->n_out);
         if (at < (size_t)n * m->n_out)
             rc = error_set(err, ERR_DATA,
                            "%s: its output for sample %zu of the data is not finite: the weights "

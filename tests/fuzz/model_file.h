@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "model/meta.h"
 
+#include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -57,7 +58,7 @@ static void read_model(const struct model_file *f)
     float *theta = malloc(m.dim * sizeof *theta); /* exactly: a byte more shows */
     CHECK(theta != NULL);
     if (model_file_read(f, &m, theta, &err) == 0)
-        CHECK(vec_first_nonfinite(theta, m.dim) == m.dim);
+        CHECK(vec_first_beyond(theta, FLT_MAX, m.dim) == m.dim);
     else
         CHECK(err.code == ERR_DATA);
     free(theta);
