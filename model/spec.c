@@ -590,6 +590,10 @@ static int build_text(struct builder *b, char *text)
     int rc = choose_loss(b, text, name);
     if (rc != 0)
         return rc;
+    if (name != N_NAMES && strchr(text, ',') != NULL)
+        return error_set(b->err, ERR_USAGE, "model: nothing may follow %s, but '%.100s' does%s",
+                         names[name], strchr(text, ','),
+                         name <= SVM ? "" : " (right: loss:NAME alone)");
     if (m->data.image[0] > 0)
         b->shape = (struct shape){3, {m->data.image[0], m->data.image[1], m->data.image[2]}};
     b->is_tokens = m->data.n_tokens > 0;
