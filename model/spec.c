@@ -125,8 +125,7 @@ static int read_args(struct builder *b, struct layer *l, const char *args)
     static const char *const right[] = {
         [ARGS_NONE] = "nothing",
         [ARGS_SIZE] = "a number from 1 to 65536",
-        [ARGS_CONV] = "CHANNELSxHEIGHTxWIDTH, then sSTRIDE and pPADDING if wanted, such as "
-                      "32x3x3s2p1",
+        [ARGS_CONV] = "CHANNELSxHEIGHTxWIDTH, then sSTRIDE and pPADDING, such as 32x3x3s2p1",
         [ARGS_WINDOW] = "a window, then sSTRIDE and pPADDING if wanted, such as 2 or 3x3s2p1",
         [ARGS_RATE] = "the share to drop, 0 to 0.99",
         [ARGS_INNER] = "(LAYERS) or (LAYERS|SHORTCUT)"};
@@ -347,9 +346,8 @@ static int build_layer(struct builder *b)
     }
     l.n_tokens = l.ops == &layer_embed && b->is_tokens ? b->m->data.n_tokens : 0;
     b->is_tokens = false;
-    if (add_layer(b, &l) != 0)
-        return b->err->code;
-    return emit_layer(b, &b->m->nodes[b->m->n_nodes - 1]);
+    struct layer as_given = l;
+    return add_layer(b, &l) != 0 ? b->err->code : emit_layer(b, &as_given);
 }
 
 static int build_list(struct builder *b, const char *prefix)
