@@ -14,19 +14,18 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-/* A link with the ending, to a file in memory: written anew each time. */
+/* A link with the ending, to a file in memory. */
 static int memory_file(const char *ending, char path[64])
 {
     static int fd = -1;
-    snprintf(path, 64, "/tmp/hubbub-fuzz-%d.%s", (int)getpid(), ending);
-    if (fd < 0) {
-        char target[32];
+    char target[32];
+    if (fd < 0)
         fd = memfd_create("model", MFD_CLOEXEC);
-        CHECK(fd >= 0);
-        snprintf(target, sizeof target, "/proc/self/fd/%d", fd);
-        unlink(path);
-        CHECK(symlink(target, path) == 0);
-    }
+    CHECK(fd >= 0);
+    snprintf(path, 64, "/tmp/hubbub-fuzz-%d.%s", (int)getpid(), ending);
+    snprintf(target, sizeof target, "/proc/self/fd/%d", fd);
+    unlink(path);
+    CHECK(symlink(target, path) == 0);
     return fd;
 }
 
@@ -64,7 +63,8 @@ static void read_model(const struct model_file *f)
     free(theta);
 }
 
-/* Opens, reads every tensor, and reads it as a model. The ending decides where the content does not. */
+/* Opens, reads every tensor, and reads it as a model. The ending decides where the content does
+ * not. */
 static void model_file_try(const uint8_t *data, size_t n, const char *ending)
 {
     char path[64];
@@ -79,6 +79,7 @@ static void model_file_try(const uint8_t *data, size_t n, const char *ending)
         CHECK(err.code == ERR_DATA);
     }
     model_file_close(&f);
+    unlink(path);
 }
 
 #endif
