@@ -287,11 +287,15 @@ static void welcome(struct node *n, struct contact *c, const struct wire_hello *
     exchange_peer(n, c->slot, true);
 }
 
-/* The entry of our list that a peer says it listens at, as far as the text tells; or NULL. */
-static struct address *find_address(struct node *n, const char *text)
+/* The entry of our list that a peer says it listens at, if that is where it came from: a stranger
+ * elsewhere cannot speak for a peer of ours. NULL: none, or the text does not tell. */
+static struct address *find_address(struct node *n, const struct tcp_link *link, const char *text)
 {
-    struct host_port at;
-    for (uint32_t i = 0; parse_host_port(text, &at) && i < n->n_addresses; i++)
+    struct host_port at, from;
+    if (!parse_host_port(text, &at) || !parse_host_port(tcp_remote(link), &from) ||
+        strcmp(at.host, from.host) != 0)
+        return NULL;
+    for (uint32_t i = 0; i < n->n_addresses; i++)
         if (n->addresses[i].at.port == at.port && strcmp(n->addresses[i].at.host, at.host) == 0)
             return &n->addresses[i];
     return NULL;
@@ -320,7 +324,7 @@ static void on_hello(struct node *n, struct contact *c, const struct wire_hello 
     if (is_incompatible(n, h, text, sizeof text)) {
         warn_of_stranger(n, "%s cannot take part: %s", tcp_remote(c->link), text);
         if (a == NULL)
-            a = find_address(n, h->address);
+            a = find_address(n, c->link, h->address);
         if (a != NULL)
             a->refused = true;
         say_bye(c, WIRE_BYE_INCOMPATIBLE, text);
