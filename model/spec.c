@@ -127,8 +127,7 @@ static int read_args(struct builder *b, struct layer *l, const char *args)
     static const char *const right[] = {
         [ARGS_NONE] = "nothing",
         [ARGS_SIZE] = "a number from 1 to 65536",
-        [ARGS_CONV] = "CHANNELSxHEIGHTxWIDTH, then sSTRIDE and pPADDING if wanted, such as "
-                      "32x3x3s2p1",
+        [ARGS_CONV] = "CHANNELSxHEIGHTxWIDTH[sSTRIDE][pPADDING], such as 32x3x3s2p1",
         [ARGS_WINDOW] = "a window, then sSTRIDE and pPADDING if wanted, such as 2 or 3x3s2p1",
         [ARGS_RATE] = "the share to drop, 0 to 0.99",
         [ARGS_INNER] = "(LAYERS) or (LAYERS|SHORTCUT)"};
