@@ -271,6 +271,27 @@ Test(layers, dropout)
         free(all[i]);
 }
 
+Test(layers, transpose_to_columns_and_back)
+{
+    enum { N = 37, SAMPLES = 21 };
+    struct pass pass = {.batch = SAMPLES};
+    struct layer to = {.ops = &layer_transpose, .n_in = N, .n_out = N, .columns = true}, back = to;
+    float x[SAMPLES * N], y[SAMPLES * N], z[SAMPLES * N];
+    back.columns = false;
+    for (int i = 0; i < SAMPLES * N; i++)
+        x[i] = (float)i;
+    to.ops->forward(&to, &pass, NULL, x, y, NULL);
+    for (int b = 0; b < SAMPLES; b++)
+        for (int i = 0; i < N; i++)
+            cr_assert_eq(y[i * SAMPLES + b], x[b * N + i]);
+    back.ops->forward(&back, &pass, NULL, y, z, NULL);
+    cr_assert_arr_eq(z, x, sizeof x);
+    to.ops->backward(&to, &pass, NULL, NULL, NULL, NULL, y, 0, NULL, z);
+    cr_assert_arr_eq(z, x, sizeof x);
+    back.ops->backward(&back, &pass, NULL, NULL, NULL, NULL, x, 0, NULL, z);
+    cr_assert_arr_eq(z, y, sizeof y);
+}
+
 /* Every way to cut some models into two and three gives the loss and the gradient of the whole. */
 Test(layers, stages_in_sequence_are_the_whole)
 {

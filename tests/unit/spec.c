@@ -109,7 +109,7 @@ Test(spec, refused_with_the_layer_and_both_shapes)
         {"flatten,dense:10,frobnicate", {"layer 2", "right: dense, embed"}, &images},
         {"conv:32", {"layer 0", "32x3x3s2p1"}, &images},
         {"conv", {"lacks its arguments", "32x3x3s2p1"}, &images},
-        {"conv:32x3x3s0", {"conv:", "sSTRIDE"}, &images},
+        {"conv:32x3x3s0", {"conv:", "[sSTRIDE]"}, &images},
         {"conv:0x3x3", {"conv:", "CHANNELS"}, &images},
         {"conv:70000x3x3", {"conv:", "CHANNELS"}, &images},
         {"conv:8x29x3,flatten,dense", {"29x3", "1x28x28"}, &images},
