@@ -225,7 +225,7 @@ static const struct opt table[] = {
      "vote: train on until most peers are done, then agree; own: just leave", 0, 0, 0, ends},
     {"settle", OPT_DURATION, F(settle), "TIME", "10s", "longest time to agree at the end"},
     {"out", OPT_STRING, F(out), "FILE", 0,
-     "the model file, .npz or .safetensors (hubbub-RUN-SHARD.npz); '' writes none"},
+     "the model file, .npz or .safetensors; '' writes none (hubbub-RUN-SHARD.npz)"},
     {"save-every", OPT_DURATION, F(save_every), "TIME", "10m",
      "between writings of it while training; 0: only at the end"},
 
