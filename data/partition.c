@@ -13,15 +13,16 @@ const char *const partition_names[N_PARTITIONS + 1] = {"iid", "labels", "contigu
 static void sort_by_label(uint32_t *rows, const struct dataset *set)
 {
     uint32_t *sorted = MEM_NEW(uint32_t, set->n_samples);
-    uint32_t start[257] = {0};
+    uint32_t *start = MEM_NEW(uint32_t, set->shape.n_classes + 1);
     for (uint32_t i = 0; i < set->n_samples; i++)
-        start[set->labels[i] + 1]++;
-    for (uint32_t c = 0; c < 256; c++)
+        start[dataset_target(set, i).class + 1]++;
+    for (uint32_t c = 0; c < set->shape.n_classes; c++)
         start[c + 1] += start[c];
     for (uint32_t i = 0; i < set->n_samples; i++)
-        sorted[start[set->labels[rows[i]]]++] = rows[i];
+        sorted[start[dataset_target(set, rows[i]).class]++] = rows[i];
     memcpy(rows, sorted, set->n_samples * sizeof *rows);
     free(sorted);
+    free(start);
 }
 
 int shard_make(struct shard *shard, const struct dataset *set, enum partition how, uint32_t i,
@@ -60,5 +61,5 @@ void shard_classes(const struct shard *shard, const struct dataset *set, bool *p
 {
     memset(present, 0, set->shape.n_classes * sizeof *present);
     for (uint32_t i = 0; i < shard->n; i++)
-        present[set->labels[shard->rows[i]]] = true;
+        present[dataset_target(set, shard->rows[i]).class] = true;
 }

@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 struct flags {
-    const char *run, *listen, *advertise, *peers_file, *data, *model, *out, *snapshot_dir, *metrics;
+    const char *run, *listen, *advertise, *peers_file, *model, *out, *snapshot_dir, *metrics;
+    struct data_options data;
     struct opt_list peers, until;
     uint32_t shard[2]; /* i, n as the user counts; 0, 0: by my place in the list of peers */
     struct gossip_every every;
@@ -145,8 +146,7 @@ static const struct opt table[] = {
     {"insecure", OPT_SWITCH, F(insecure), 0, 0,
      "allow plain TCP beyond this machine: no encryption, no proof of who is who"},
 
-    {"data", OPT_STRING, F(data), "SPEC", "fashion-mnist",
-     "fashion-mnist, a directory of IDX files, or blobs:classes=10,features=20", "data"},
+    DATA_OPTIONS(struct flags, data),
     {"shard", OPT_CUSTOM, F(shard), "i/n", "1/1",
      "my part of the data, 1/n to n/n; auto: by my place in the list of peers",
      .parse = parse_shard},
@@ -218,7 +218,7 @@ const struct opts cmd_node_options = {
 static int make_config(const struct flags *f, struct node_config *c, struct error *err)
 {
     *c = (struct node_config){.run = f->run,
-                              .data_spec = f->data,
+                              .data = f->data,
                               .model_spec = f->model,
                               .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
                               .n_shards = f->shard[1],

@@ -338,7 +338,7 @@ static void notify(void *async)
 static int open_inputs(struct node *n, struct error *err)
 {
     struct node_config *c = &n->config;
-    int rc = data_open(&n->data, c->data_spec, err);
+    int rc = data_open(&n->data, c->data.spec, &c->data, err);
     if (rc == 0)
         rc =
             shard_make(&n->part, &n->data.train, c->partition, c->shard, c->n_shards, c->seed, err);

@@ -37,7 +37,8 @@ struct gossip_every {
 
 struct node_config {
     const char *run;
-    const char *data_spec, *model_spec;
+    struct data_options data;
+    const char *model_spec;
     uint32_t shard, n_shards; /* from 0 */
     enum partition partition;
     bool listens;

@@ -8,7 +8,7 @@ TestSuite(partition, .timeout = 30);
 enum { N = 1003 };
 static uint8_t labels[N];
 static struct dataset set = {
-    .n_samples = N, .shape = {.n_features = 1, .n_classes = 10}, .labels = labels};
+    .n_samples = N, .shape = {.n_features = 1, .n_classes = 10}, .y = {labels, 1, 1, ELEMENT_U8}};
 
 static void make_labels(uint32_t n)
 {
