@@ -24,12 +24,13 @@
 
 enum {
     SCHEMA_ID_BYTES = 32,
-    SCHEMA_COLUMNS_MAX = 16384,
+    SCHEMA_COLUMNS_MAX = 4096,
     SCHEMA_NAME_MAX = 256,              /* of a column or category, with its NUL */
     SCHEMA_CATEGORIES_MAX = 256,        /* of one column; also classes of a label */
     SCHEMA_PEERS_MAX = 1024,            /* summaries in a schema */
     SCHEMA_SUMMARY_BYTES_MAX = 1 << 20, /* one as JSON, on the wire */
-    SCHEMA_FILE_BYTES_MAX = 1 << 26
+    SCHEMA_FILE_BYTES_MAX = 1 << 26,
+    SCHEMA_FEATURES_MAX = 1 << 20
 };
 
 enum column_kind { COLUMN_NUMBER, COLUMN_CATEGORY, N_COLUMN_KINDS };
@@ -57,6 +58,7 @@ struct column {
 
 struct summary {
     uint8_t id[SCHEMA_ID_BYTES]; /* of the peer; zero for a file on its own */
+    char name[80];               /* of the peer, for messages; "": its id. Stays here */
     uint64_t n_rows;             /* that count: after cleaning */
     struct preprocess preprocess;
     uint32_t n_columns;
@@ -101,8 +103,7 @@ struct survey *survey_new(const char *path, const char *const *names, uint32_t n
  * 0 when it is dropped; ERR_DATA names line, column and value. */
 int survey_row(struct survey *s, const char *const *cells, uint64_t line,
                struct error *err) MUST_USE;
-/* What came of it; may be called once. ERR_DATA: no rows, a label of one class only where nobody
- * else can add one is not looked at here. */
+/* What came of it; may be called once. ERR_DATA: no rows; a label that --target does not suit. */
 int survey_end(struct survey *s, struct summary *summary, struct error *err) MUST_USE;
 void survey_free(struct survey *s);
 
@@ -121,9 +122,8 @@ int summary_parse(struct summary *s, const char *text, size_t n, struct error *e
 int schema_merge(struct schema *schema, const struct summary *const *summaries, uint32_t n,
                  struct error *err) MUST_USE;
 void schema_close(struct schema *s);
-int schema_copy(struct schema *to, const struct schema *from);
 
-/* The whole file. from_json borrows. */
+/* All of it, also for a model file (whose peers may be taken out). from_json borrows. */
 json_t *schema_to_json(const struct schema *s);
 int schema_from_json(struct schema *s, const json_t *json, struct error *err) MUST_USE;
 int schema_read(struct schema *s, const char *path, struct error *err) MUST_USE;
@@ -137,8 +137,8 @@ uint64_t schema_hash(const struct schema *s);
 /* Features after one-hot encoding; classes. */
 struct data_shape schema_shape(const struct schema *s);
 
-/* NULL where a file on its own cannot be trained on: in words, else (a label of one class). */
-const char *schema_untrainable(const struct schema *s);
+/* ERR_DATA where nothing can be learnt: one class only. */
+int schema_check_target(const struct schema *s, struct error *err) MUST_USE;
 
 /* ---- encoding ------------------------------------------------------------------------------- */
 
@@ -146,7 +146,7 @@ struct encoder;
 
 /* Columns match by name, in whatever order the file has them; those that the schema does not know
  * are passed over (encoder_unused names them). ERR_DATA: a column of the schema is missing. The
- * schema is borrowed. name of the label column may be absent when for_prediction. NULL on error. */
+ * schema is borrowed. NULL on error. */
 struct encoder *encoder_new(const char *path, const struct schema *schema, const char *const *names,
                             uint32_t n_columns, struct error *err) MUST_USE;
 /* x[schema_shape().n_features], y: the row cleaned, one-hot, normalised. Returns 1; 0 when the row
