@@ -18,7 +18,8 @@ enum rng_purpose {
     RNG_BLOBS = 4,     /* synthetic data */
     RNG_GOSSIP = 5,    /* whom to average with */
     RNG_BACKOFF = 6,   /* jitter of dialling again */
-    RNG_TEST = 7       /* tests and simulated networks */
+    RNG_TEST = 7,      /* tests and simulated networks */
+    RNG_HOLDOUT = 8    /* which rows are test data */
 };
 
 struct rng {

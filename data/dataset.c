@@ -40,6 +40,11 @@ union target dataset_target(const struct dataset *set, uint32_t sample)
     return target_of(set, row_of(set, sample));
 }
 
+uint32_t dataset_group(const struct dataset *set, uint32_t sample)
+{
+    return set->groups[row_of(set, sample)];
+}
+
 static void get_tokens(const struct dataset *set, uint64_t row, float *x)
 {
     const uint8_t *bytes = array_row(&set->x, row);

@@ -49,7 +49,10 @@ struct dataset {
     const uint8_t *tokens; /* of a text: [256], the token that stands for a byte; else NULL */
     /* A feature is (x - shift) * scale: [n_features] each, or both NULL and scale_all for all. */
     const float *shift, *scale;
-    float scale_all; /* 1/255 for pixels */
+    float scale_all;        /* 1/255 for pixels */
+    const uint32_t *groups; /* [rows], in [0, n_groups): values of the column of --partition
+                               by:COLUMN; NULL without */
+    uint32_t n_groups;
 };
 
 struct data_pair {
@@ -79,6 +82,9 @@ void data_close(struct data_pair *data);
 
 /* The class of a sample, or its real target. */
 union target dataset_target(const struct dataset *set, uint32_t sample);
+
+/* Its group; the set has groups. */
+uint32_t dataset_group(const struct dataset *set, uint32_t sample);
 
 /* Gathers samples into x [n, n_features] as floats and y [n]. */
 void dataset_gather(const struct dataset *set, const uint32_t *samples, uint32_t n, float *x,

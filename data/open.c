@@ -2,15 +2,16 @@
 #include "data/dataset.h"
 
 #include "base/parse.h"
-#include "base/rng.h"
 #include "data/blobs.h"
 #include "data/cifar.h"
+#include "data/holdout.h"
 #include "data/idx.h"
 #include "data/labels.h"
 #include "data/libsvm.h"
 #include "data/memory.h"
 #include "data/numpy.h"
 #include "data/source.h"
+#include "data/table.h"
 #include "data/text.h"
 
 #include <inttypes.h>
@@ -35,6 +36,7 @@ struct opening {
     const char *source; /* what the name begins with */
     struct part train, test;
     struct libsvm_layout libsvm;
+    struct schema *table; /* of a CSV: owned */
     const uint8_t *tokens;
     uint32_t n_tokens;
     double share; /* of the samples that are held out when there are no others to test on */
@@ -98,7 +100,7 @@ static int read_file(struct opening *o, const char *path, struct part *p, struct
     case FORMAT_LIBSVM:
         return libsvm_read(p, &o->libsvm, !is_train, list, &s, err);
     case FORMAT_TABLE:
-        return error_set(err, ERR_DATA, "%s: tables are not read yet", path);
+        return table_read(p, &o->table, !is_train, list, &s, o->options, err);
     case FORMAT_BINARY:
         break;
     }
@@ -152,6 +154,8 @@ static int take_column(struct part *p, const char *label, struct error *err)
 static int add_labels(struct opening *o, struct part *p, const char *labels, struct error *err)
 {
     if (p->n_rows == 0)
+        return 0;
+    if (o->table != NULL)
         return 0;
     if (is_said(labels))
         return read_labels(o, labels, p, err);
@@ -242,46 +246,45 @@ static int make_set(const struct opening *o, struct dataset *set, const struct p
     return check_finite(p, err);
 }
 
-struct held_out {
-    struct rng_permutation order;
-    uint32_t first;
-};
-
-static uint32_t held_out_row(const void *ctx, uint32_t i)
+static uint32_t train_row(const void *ctx, uint32_t i)
 {
-    const struct held_out *h = ctx;
-    return rng_permute(&h->order, h->first + i);
+    return holdout_train_row(ctx, i);
 }
 
-/* The first samples of one permutation, the same on every peer. */
+static uint32_t test_row(const void *ctx, uint32_t i)
+{
+    return holdout_test_row(ctx, i);
+}
+
+/* The same on every peer. */
 static int hold_out(struct opening *o, struct error *err)
 {
     struct dataset *train = &o->data->train, *test = &o->data->test;
-    uint32_t n = train->n_samples, n_test = (uint32_t)(o->share * n);
-    struct held_out *h = memory_alloc(&o->data->memory, 2 * sizeof *h);
-    struct rng rng = rng_stream(0, 0, RNG_PARTITION);
+    struct holdout *h = memory_alloc(&o->data->memory, sizeof *h);
     if (h == NULL)
-        return error_set(err, ERR_FAILURE, "out of memory");
-    if (n_test == 0 || n_test == n)
-        return error_set(err, ERR_DATA,
-                         "%s: %" PRIu32 " samples are too few to hold %g of them "
-                         "out as test data",
-                         o->train.path, n, o->share);
-    h[0] = (struct held_out){rng_permutation(&rng, n), n_test};
-    h[1] = (struct held_out){h[0].order, 0};
+        return error_set(err, ERR_FAILURE, "%s: out of memory", o->train.path);
+    if (train->n_samples < 2)
+        return error_set(err, ERR_DATA, "%s: one sample (right: two or more, one to test on)",
+                         o->train.path);
+    *h = holdout_of(train->n_samples, o->share, 0);
     *test = *train;
-    train->rows = (struct row_map){held_out_row, &h[0]};
-    test->rows = (struct row_map){held_out_row, &h[1]};
-    train->n_samples = n - n_test;
-    test->n_samples = n_test;
+    train->rows = (struct row_map){train_row, h};
+    test->rows = (struct row_map){test_row, h};
+    train->n_samples = h->n - h->m;
+    test->n_samples = h->m;
     return 0;
 }
 
 static int make_targets(struct opening *o, struct error *err)
 {
     struct data_pair *data = o->data;
+    if (o->table != NULL) {
+        data->train.y = o->train.y;
+        data->test.y = o->test.y;
+        data->train.shape.n_classes = data->test.shape.n_classes = schema_shape(o->table).n_classes;
+    }
     if (o->tokens == NULL) {
-        int rc = labels_make(data, &o->train, &o->test, err);
+        int rc = o->table != NULL ? 0 : labels_make(data, &o->train, &o->test, err);
         return rc == 0 && o->share > 0 && data->test.n_samples == 0 ? hold_out(o, err) : rc;
     }
     data->train.y = o->train.y;
@@ -310,31 +313,34 @@ static uint64_t hash_array(const struct array *a, uint64_t n_rows, uint64_t seed
     return h;
 }
 
-static uint64_t hash_set(const struct dataset *set, uint64_t seed)
+/* All rows of a part, also those that are held out. */
+static uint64_t hash_part(const struct dataset *set, const struct part *p, uint64_t seed)
 {
-    if (set->n_samples == 0)
+    if (p->n_rows == 0)
         return seed;
-    return hash_array(&set->x, set->n_samples, hash_array(&set->y, set->n_samples, seed));
+    return hash_array(&set->x, p->n_rows, hash_array(&set->y, p->n_rows, seed));
 }
 
-static void name_data(struct data_pair *data, const char *source)
+static void name_data(const struct opening *o)
 {
+    struct data_pair *data = o->data;
     const struct dataset *train = &data->train;
-    uint64_t hash = hash_set(&data->test, hash_set(train, train->x.element));
+    uint64_t hash = hash_part(train, &o->train, train->x.element);
+    hash = hash_part(&data->test, &o->test, hash);
     if (data->class_values != NULL)
         hash = XXH3_64bits_withSeed(data->class_values,
                                     train->shape.n_classes * sizeof *data->class_values, hash);
     snprintf(data->name, sizeof data->name, "%s %" PRIu32 "x%" PRIu32 "/%" PRIu32 " %016" PRIx64,
-             source, train->n_samples, train->shape.n_features, train->shape.n_classes, hash);
+             o->source, train->n_samples, train->shape.n_features, train->shape.n_classes, hash);
 }
 
-/* --test is a number between 0 and 1, or names data. */
+/* --test is a share of at most a half, or names data. */
 static double share_of(const struct data_options *options)
 {
     double share;
     if (!is_said(options->test))
         return SHARE_DEFAULT;
-    return parse_f64(options->test, &share) && share > 0 && share < 1 ? share : 0;
+    return parse_f64(options->test, &share) && share > 0 && share <= 0.5 ? share : 0;
 }
 
 int data_open(struct data_pair *data, const char *spec, const struct data_options *options,
@@ -353,10 +359,10 @@ int data_open(struct data_pair *data, const char *spec, const struct data_option
         rc = make_set(&o, &data->test, &o.test, err);
     if (rc == 0)
         rc = make_targets(&o, err);
-    if (rc != 0) {
+    if (rc == 0)
+        name_data(&o);
+    else
         data_close(data);
-        return rc;
-    }
-    name_data(data, o.source);
-    return 0;
+    table_schema_free(o.table);
+    return rc;
 }

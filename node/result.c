@@ -7,11 +7,11 @@
 
 static json_t *class_list(const struct node *n)
 {
-    bool present[256];
+    uint32_t counts[256];
     json_t *list = json_array();
-    shard_classes(&n->part, &n->data.train, present);
+    shard_classes(&n->part, &n->data.train, counts);
     for (uint32_t c = 0; c < n->data.train.shape.n_classes; c++)
-        if (present[c])
+        if (counts[c] > 0)
             json_array_append_new(list, json_integer(c));
     return list;
 }
@@ -34,6 +34,14 @@ static void set_counts(json_t *o, const struct gossip_counts *c)
     json_object_set_new(o, "lost", json_integer(c->lost));
     json_object_set_new(o, "orphaned", json_integer(c->orphaned));
     json_object_set_new(o, "unknown", json_integer(c->unknown));
+}
+
+static void set_staleness(json_t *o, const struct staleness *s)
+{
+    json_object_set_new(o, "staleness_q1", json_integer(staleness_quantile(s, 0.25)));
+    json_object_set_new(o, "staleness_median", json_integer(staleness_quantile(s, 0.5)));
+    json_object_set_new(o, "staleness_q3", json_integer(staleness_quantile(s, 0.75)));
+    json_object_set_new(o, "staleness_max", json_integer(staleness_quantile(s, 1)));
 }
 
 void result_start(struct node *n)
@@ -69,6 +77,7 @@ void result_report(struct node *n)
     json_object_set_new(o, "bytes_in", json_integer((json_int_t)n->bytes_in));
     json_object_set_new(o, "bytes_out", json_integer((json_int_t)n->bytes_out));
     set_counts(o, &n->counts);
+    set_staleness(o, &n->staleness);
     metrics_write(&n->metrics, "report", o);
 }
 
@@ -96,6 +105,7 @@ static json_t *build(const struct node *n)
     json_object_set_new(o, "gossip_every_steps", json_integer(n->config.every.steps));
     json_object_set_new(o, "exchanges", json_integer((json_int_t)c->mixed + c->served));
     set_counts(o, c);
+    set_staleness(o, &n->staleness);
     json_object_set_new(o, "pool_buffers", json_integer(n->pool.n));
     json_object_set_new(o, "adopted_at_step", json_integer((json_int_t)n->adopt_step));
     json_object_set_new(o, "bytes_in", json_integer((json_int_t)n->bytes_in));
