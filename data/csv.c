@@ -24,7 +24,7 @@ static int put(struct csv *c, const char *text, size_t n, struct error *err)
                          "%s: line %" PRIu64 ": a record of more than %d bytes (a quote that is "
                          "never closed?)",
                          c->s.path, c->line, CSV_RECORD_MAX);
-    if (c->n_text + n > c->room) {
+    if (c->n_text + n > c->room || c->text == NULL) {
         c->room = 2 * (c->n_text + n) + 256;
         c->text = realloc(c->text, c->room);
         CHECK(c->text != NULL);

@@ -155,11 +155,15 @@ int libsvm_read(struct part *p, struct libsvm_layout *layout, bool is_test, stru
         layout->first = found.index_min > 0;
         layout->n_features = (uint32_t)(found.index_max + 1 - layout->first);
     }
-    if (found.n_rows > LIBSVM_FLOATS_MAX / layout->n_features)
+    uint64_t n_floats = found.n_rows * layout->n_features;
+    if (n_floats > LIBSVM_FLOATS_MAX ||
+        (n_floats > LIBSVM_FLOATS_FREE && n_floats / LIBSVM_FLOATS_A_BYTE > s->n))
         return error_set(err, ERR_DATA,
                          "%s: %" PRIu64 " samples of %" PRIu32
-                         " features, with their zeros, are too many (right: %d numbers at most)",
-                         s->path, found.n_rows, layout->n_features, LIBSVM_FLOATS_MAX);
+                         " features, with their zeros, are too many (right: at most %d numbers, "
+                         "and %d for each byte of the file; is an index wrong?)",
+                         s->path, found.n_rows, layout->n_features, LIBSVM_FLOATS_MAX,
+                         LIBSVM_FLOATS_A_BYTE);
     float *x = memory_alloc(list, found.n_rows * layout->n_features * sizeof *x);
     int64_t *whole = memory_alloc(list, found.n_rows * sizeof *whole);
     if (x == NULL || whole == NULL)

@@ -10,7 +10,11 @@
 
 enum {
     LIBSVM_FEATURES_MAX = 1 << 24,
-    LIBSVM_FLOATS_MAX = 1 << 29 /* of a file, with its zeros, which are not left out in memory */
+    /* Zeros are not left out in memory: numbers of a file at most, and past the first of them how
+     * many each of its bytes may stand for. */
+    LIBSVM_FLOATS_MAX = 1 << 29,
+    LIBSVM_FLOATS_FREE = 1 << 22,
+    LIBSVM_FLOATS_A_BYTE = 1000
 };
 
 /* The first line with something in it is one. */
