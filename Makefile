@@ -21,7 +21,8 @@ LIBS      := libuv msgpack openblas zlib libxxhash jansson
 APT_BUILD := gcc pkg-config libuv1-dev libmsgpack-dev libopenblas-dev zlib1g-dev libxxhash-dev \
              libjansson-dev
 APT_DATA  := dataset-fashion-mnist
-APT_TEST  := libcriterion-dev clang libclang-rt-14-dev python3-numpy python3-xxhash iproute2
+APT_TEST  := libcriterion-dev clang libclang-rt-14-dev python3-numpy python3-xxhash \
+             python3-sklearn iproute2
 APT_TORCH := python3-torch
 
 have_build = command -v $(CC) >/dev/null && command -v pkg-config >/dev/null && \
@@ -29,7 +30,7 @@ have_build = command -v $(CC) >/dev/null && command -v pkg-config >/dev/null && 
 have_data  = test -r /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 have_test  = pkg-config --exists criterion && command -v clang >/dev/null && command -v ip >/dev/null && \
              test -e "$$(clang -print-runtime-dir)/libclang_rt.fuzzer-$$(uname -m).a" && \
-             /usr/bin/python3 -c 'import numpy, xxhash' 2>/dev/null
+             /usr/bin/python3 -c 'import numpy, xxhash, sklearn' 2>/dev/null
 
 # $(call apt,PACKAGES): installs them, printing the line it runs.
 define apt

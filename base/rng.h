@@ -19,7 +19,8 @@ enum rng_purpose {
     RNG_GOSSIP = 5,    /* whom to average with */
     RNG_BACKOFF = 6,   /* jitter of dialling again */
     RNG_TEST = 7,      /* tests and simulated networks */
-    RNG_DROPOUT = 8    /* whose counter also holds layer and step: model/dropout.c */
+    RNG_DROPOUT = 8,   /* whose counter also holds layer and step: model/dropout.c */
+    RNG_HOLDOUT = 9    /* which rows are test data */
 };
 
 struct rng {

@@ -1,5 +1,7 @@
 #include "model/meta.h"
 
+#include "data/memory.h"
+
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -93,10 +95,22 @@ static json_t *input_of(const struct data_shape *s)
     return input;
 }
 
-/* A feature is what was read, times scale. */
+static json_t *list_of(const float *values, uint32_t n)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < n; i++)
+        json_array_append_new(list, json_real((double)values[i]));
+    return list;
+}
+
+/* A feature is (x - shift) * scale: one number for all, or a list of one each. */
 static json_t *preprocessing_of(const struct dataset *set)
 {
-    return json_pack("{s:f}", "scale", set->x_u8 != NULL ? (double)set->scale : 1.0);
+    uint32_t n = set->shape.n_features;
+    if (set->shift == NULL)
+        return json_pack("{s:f}", "scale", (double)set->scale_all);
+    return json_pack("{s:o, s:o}", "shift", list_of(set->shift, n), "scale",
+                     list_of(set->scale, n));
 }
 
 json_t *meta_new(const struct model *m, const struct dataset *set)
@@ -210,21 +224,38 @@ const char *meta_label(const json_t *meta, uint32_t class)
     return json_string_value(json_array_get(json_object_get(meta, "labels"), class));
 }
 
-int meta_apply(const struct model_file *f, struct dataset *set, struct error *err)
+/* The n numbers of a list, in memory of the data; NULL where it is not such a list. */
+static const float *numbers_of(const json_t *list, uint32_t n, struct data_pair *data)
+{
+    if (json_array_size(list) != n)
+        return NULL;
+    float *values = memory_alloc(&data->memory, n * sizeof *values);
+    for (uint32_t i = 0; values != NULL && i < n; i++) {
+        if (!json_is_number(json_array_get(list, i)))
+            return NULL;
+        values[i] = (float)json_number_value(json_array_get(list, i));
+    }
+    return values;
+}
+
+int meta_apply(const struct model_file *f, struct data_pair *data, struct dataset *set,
+               struct error *err)
 {
     const json_t *preprocessing = json_object_get(f->meta, "preprocessing");
     const json_t *scale = json_object_get(preprocessing, "scale");
+    const json_t *shift = json_object_get(preprocessing, "shift");
     if (preprocessing == NULL)
         return 0;
-    if (!json_is_number(scale))
-        return meta_error(f, err, "preprocessing", "an object with a number \"scale\"");
-    double value = json_number_value(scale), has = set->x_u8 != NULL ? (double)set->scale : 1.0;
-    if ((float)value == (float)has)
+    set->shift = set->scale = NULL;
+    if (json_is_number(scale) && shift == NULL) {
+        set->scale_all = (float)json_number_value(scale);
         return 0;
-    if (set->x_u8 == NULL)
-        return error_set(err, ERR_DATA,
-                         "%s: its model takes features times %g, this data comes as it is", f->path,
-                         value);
-    set->scale = (float)value;
+    }
+    set->shift = numbers_of(shift, set->shape.n_features, data);
+    set->scale = numbers_of(scale, set->shape.n_features, data);
+    if (set->shift == NULL || set->scale == NULL)
+        return meta_error(f, err, "preprocessing",
+                          "a number \"scale\", or lists \"shift\" and \"scale\" with a number for "
+                          "each feature");
     return 0;
 }

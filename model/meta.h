@@ -24,9 +24,10 @@ json_t *meta_new(const struct model *m, const struct dataset *set);
 int meta_model(const struct model_file *f, const char *spec, const struct data_shape *shape,
                struct model *m, struct error *err) MUST_USE;
 
-/* Makes data come in the form that the model was trained on: scales it as the file says. ERR_DATA
- * where it cannot. */
-int meta_apply(const struct model_file *f, struct dataset *set, struct error *err) MUST_USE;
+/* Makes a set of the data come in the form that the model was trained on: shifted and scaled as the
+ * file says. ERR_DATA where that is not said as it should be. */
+int meta_apply(const struct model_file *f, struct data_pair *data, struct dataset *set,
+               struct error *err) MUST_USE;
 
 /* Name of a class, NULL where the file has none. */
 const char *meta_label(const json_t *meta, uint32_t class);

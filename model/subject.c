@@ -16,13 +16,13 @@ int subject_open(struct subject *s, const struct subject_flags *flags, const cha
     *s = (struct subject){.model = MEM_NEW(struct model, 1)};
     int rc = model_file_open(&s->file, path, err);
     if (rc == 0)
-        rc = data_open(&s->data, flags->data, err);
+        rc = data_open(&s->data, flags->data.spec, &flags->data, err);
     if (rc != 0)
         return rc;
     s->set = flags->split == 0 ? s->data.test : s->data.train;
     rc = meta_model(&s->file, spec, &s->set.shape, s->model, err);
     if (rc == 0)
-        rc = meta_apply(&s->file, &s->set, err);
+        rc = meta_apply(&s->file, &s->data, &s->set, err);
     if (rc == 0)
         rc = model_blas_setup(1, 0, err);
     if (rc != 0)

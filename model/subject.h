@@ -7,22 +7,20 @@
 
 /* What both commands let a user say. */
 struct subject_flags {
-    const char *data, *model;
+    struct data_options data;
+    const char *model;
     int split; /* 0: test, 1: train */
 };
 extern const char *const subject_splits[];
 
+/* clang-format off */
 #define SUBJECT_OPTIONS(type, member)                                                              \
-    {                                                                                              \
-        "data", OPT_STRING,      offsetof(type, member.data),                                      \
-        "SPEC", "fashion-mnist", "as of hubbub node",                                              \
-        "data"},                                                                                   \
-        {"split", OPT_CHOICE,      offsetof(type, member.split), "WHICH",                          \
-         "test",  "test or train", .choices = subject_splits},                                     \
-    {                                                                                              \
-        "model", OPT_STRING, offsetof(type, member.model), "SPEC", "",                             \
-            "what the file holds, where it does not say so itself"                                 \
-    }
+    DATA_OPTIONS(type, member.data),                                                               \
+    {"split", OPT_CHOICE, offsetof(type, member.split), "WHICH", "test", "test or train",          \
+     .choices = subject_splits},                                                                   \
+    {"model", OPT_STRING, offsetof(type, member.model), "SPEC", "",                                \
+     "what the file holds, where it does not say so itself"}
+/* clang-format on */
 
 struct subject {
     struct model_file file;

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 struct flags {
-    const char *run, *listen, *advertise, *peers_file, *data, *model, *init, *out, *snapshot_dir,
-        *metrics;
+    const char *run, *listen, *advertise, *peers_file, *model, *init, *out, *snapshot_dir, *metrics;
+    struct data_options data;
     struct opt_list peers, until;
     uint32_t shard[2]; /* i, n as the user counts; 0, 0: by my place in the list of peers */
     struct gossip_every every;
@@ -23,7 +23,8 @@ struct flags {
     struct step_span warmup, step_size;
     uint64_t batch, seed, open, settle, join_timeout, report_every, min_peers, pace, snapshot_every,
         save_every;
-    int partition, init_normalize, schedule, optimizer, gossip, end;
+    struct partition partition;
+    int init_normalize, schedule, optimizer, gossip, end;
     bool json, insecure, verbose, quiet, die_with_parent;
 };
 
@@ -167,13 +168,15 @@ static const struct opt table[] = {
     {"insecure", OPT_SWITCH, F(insecure), 0, 0,
      "allow plain TCP beyond this machine: no encryption, no proof of who is who"},
 
-    {"data", OPT_STRING, F(data), "SPEC", "fashion-mnist",
-     "fashion-mnist, a directory of IDX files, or blobs:classes=10,features=20", "data"},
+    DATA_OPTIONS(struct flags, data),
     {"shard", OPT_CUSTOM, F(shard), "i/n", "1/1",
      "my part of the data, 1/n to n/n; auto: by my place in the list of peers",
      .parse = parse_shard},
-    {"partition", OPT_CHOICE, F(partition), "HOW", "iid",
-     "iid, labels (a few classes each), contiguous", 0, 0, 0, partition_names},
+    {"partition", OPT_CUSTOM, F(partition), "HOW", "iid",
+     "iid, labels (a few classes each), labels:2, dirichlet:0.1, stratified, contiguous, "
+     "sample:0.5, "
+     "sizes:4,2,1,1, by:COLUMN",
+     .parse = partition_parse},
 
     {"model", OPT_STRING, F(model), "SPEC", "mlp:784-256-128-10",
      "softmax, linear, logistic, svm, mlp:IN-...-OUT, lenet5, resnet20, a list of layers, @FILE",
@@ -279,13 +282,13 @@ static void set_optimizer(const struct flags *f, struct optim_config *c)
 static int make_config(const struct flags *f, struct node_config *c, struct error *err)
 {
     *c = (struct node_config){.run = f->run,
-                              .data_spec = f->data,
+                              .data = f->data,
                               .model_spec = f->model,
                               .init = f->init,
                               .init_normalize = (enum start_normalize)f->init_normalize,
                               .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
                               .n_shards = f->shard[1],
-                              .partition = (enum partition)f->partition,
+                              .partition = f->partition,
                               .warmup = f->warmup,
                               .step_size = f->step_size,
                               .schedule_is_given = f->schedule != 0,

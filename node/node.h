@@ -46,11 +46,12 @@ struct step_span {
 
 struct node_config {
     const char *run;
-    const char *data_spec, *model_spec;
+    struct data_options data;
+    const char *model_spec;
     const char *init; /* file of the first weights; "": from the seed */
     enum start_normalize init_normalize;
     uint32_t shard, n_shards; /* from 0 */
-    enum partition partition;
+    struct partition partition;
     bool listens;
     struct host_port listen;
     const char *advertise; /* H:P for HELLO; "": where it listens */

@@ -24,8 +24,7 @@ static char paths[2][FILES_PATH_MAX]; /* the same model in both formats */
 
 static void setup(void)
 {
-    const uint8_t pixel = 0;
-    const struct dataset set = {.shape = data_flat(7, 3), .x_u8 = &pixel, .scale = 1.0f / 255};
+    const struct dataset set = {.shape = data_flat(7, 3), .scale_all = 1.0f / 255};
     files_begin(dir);
     cr_assert_eq(model_parse(&m, "mlp:7-5-3", set.shape, &err), 0);
     theta = MEM_NEW(float, m.dim);
