@@ -23,6 +23,7 @@ enum { LANES = 4 };
 #endif
 
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+typedef int lanes_mask __attribute__((vector_size(LANES * sizeof(int)))); /* of a comparison */
 
 LANES_INLINE lanes lanes_load(const float *p)
 {
@@ -60,6 +61,11 @@ LANES_INLINE lanes lanes_fma(lanes a, lanes b, lanes c)
         r[i] = fmaf(a[i], b[i], c[i]);
     return r;
 #endif
+}
+
+LANES_INLINE lanes lanes_where(lanes_mask mask, lanes yes, lanes no)
+{
+    return (lanes)((mask & (lanes_mask)yes) | (~mask & (lanes_mask)no));
 }
 
 /* The sum of all lanes, halves first: ((0 + 8) + (4 + 12)) + ... */

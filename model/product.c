@@ -24,10 +24,10 @@ struct job {
     uint64_t k;
     const float *a;
     uint64_t a_row, a_column;
-    const uint32_t *a_offsets; /* of rows; else NULL */
+    const uint64_t *a_offsets; /* of rows; else NULL */
     const float *b;
     uint64_t b_row;
-    const uint32_t *b_offsets;
+    const uint64_t *b_offsets;
     float beta;
     const float *bias; /* of these rows; or NULL */
     float *c;
@@ -85,23 +85,26 @@ typedef void (*tile_fn)(const struct job *j);
         tile(j, rows, vectors, mode);                                                              \
     }
 #define TILES_TO_6(mode, v)                                                                        \
-    TILE(mode, 1, v) TILE(mode, 2, v) TILE(mode, 3, v) TILE(mode, 4, v) TILE(mode, 5, v)           \
-        TILE(mode, 6, v)
+    TILE(mode, 1, v)                                                                               \
+    TILE(mode, 2, v) TILE(mode, 3, v) TILE(mode, 4, v) TILE(mode, 5, v) TILE(mode, 6, v)
 #define TILES_TO_8(mode, v) TILES_TO_6(mode, v) TILE(mode, 7, v) TILE(mode, 8, v)
 #define TILES_TO_12(mode, v)                                                                       \
     TILES_TO_8(mode, v) TILE(mode, 9, v) TILE(mode, 10, v) TILE(mode, 11, v) TILE(mode, 12, v)
-#define TILES(mode) TILES_TO_12(mode, 1) TILES_TO_12(mode, 2) TILES_TO_8(mode, 3) TILES_TO_6(mode, 4)
+#define TILES(mode)                                                                                \
+    TILES_TO_12(mode, 1) TILES_TO_12(mode, 2) TILES_TO_8(mode, 3) TILES_TO_6(mode, 4)
 TILES(PLAIN)
 TILES(OFFSETS_B)
 TILES(OFFSETS_A)
 
-#define NAMES_TO_6(m, v) NULL, m##_1x##v, m##_2x##v, m##_3x##v, m##_4x##v, m##_5x##v, m##_6x##v
-#define NAMES_TO_8(m, v) NAMES_TO_6(m, v), m##_7x##v, m##_8x##v
-#define NAMES_TO_12(m, v)                                                                          \
-    NAMES_TO_8(m, v), m##_9x##v, m##_10x##v, m##_11x##v, m##_12x##v
+#define NAMES_TO_6(m, v)  NULL, m##_1x##v, m##_2x##v, m##_3x##v, m##_4x##v, m##_5x##v, m##_6x##v
+#define NAMES_TO_8(m, v)  NAMES_TO_6(m, v), m##_7x##v, m##_8x##v
+#define NAMES_TO_12(m, v) NAMES_TO_8(m, v), m##_9x##v, m##_10x##v, m##_11x##v, m##_12x##v
 #define NAMES(m)                                                                                   \
     {                                                                                              \
-        {NULL}, {NAMES_TO_12(m, 1)}, {NAMES_TO_12(m, 2)}, {NAMES_TO_8(m, 3)}, {NAMES_TO_6(m, 4)}   \
+        {NULL}, {NAMES_TO_12(m, 1)}, {NAMES_TO_12(m, 2)}, {NAMES_TO_8(m, 3)},                      \
+        {                                                                                          \
+            NAMES_TO_6(m, 4)                                                                       \
+        }                                                                                          \
     }
 static const tile_fn tiles[3][VECTORS_MAX + 1][ROWS_MAX + 1] = {NAMES(PLAIN), NAMES(OFFSETS_B),
                                                                 NAMES(OFFSETS_A)};
@@ -111,7 +114,7 @@ static void panel(struct job j, uint64_t m, uint32_t vectors, enum mode mode)
 {
     uint64_t n_tiles = (m + rows_max[vectors] - 1) / rows_max[vectors];
     const float *a = j.a, *bias = j.bias;
-    const uint32_t *a_offsets = j.a_offsets;
+    const uint64_t *a_offsets = j.a_offsets;
     float *c = j.c;
     for (uint64_t t = 0, i = 0; t < n_tiles; t++) {
         uint64_t end = m * (t + 1) / n_tiles;
@@ -230,15 +233,15 @@ LANES_INLINE lanes load_first(const float *p, uint64_t left)
 LANES_INLINE void dot_step(int rows, int columns, lanes x[DOT_ROWS], lanes y[DOT_COLUMNS],
                            lanes acc[DOT_ROWS][DOT_COLUMNS])
 {
-    UNROLL for (int c = 0; c < columns; c++)
-        UNROLL for (int r = 0; r < rows; r++) acc[r][c] = lanes_fma(x[r], y[c], acc[r][c]);
+    UNROLL for (int c = 0; c < columns; c++) UNROLL for (int r = 0; r < rows; r++) acc[r][c] =
+        lanes_fma(x[r], y[c], acc[r][c]);
 }
 
 LANES_INLINE void dot_tile(struct dot_job *j, int rows, int columns)
 {
     lanes acc[DOT_ROWS][DOT_COLUMNS], x[DOT_ROWS], y[DOT_COLUMNS];
-    UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int c = 0; c < columns; c++) acc[r][c] = lanes_all(0.0f);
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < columns; c++) acc[r][c] =
+        lanes_all(0.0f);
     for (uint64_t run = 0; run < j->n_runs[0] * j->n_runs[1]; run++) {
         uint64_t outer = run / j->n_runs[1], inner = run % j->n_runs[1], p = 0;
         uint64_t a = outer * j->a_step[0] + inner * j->a_step[1];
@@ -254,8 +257,8 @@ LANES_INLINE void dot_tile(struct dot_job *j, int rows, int columns)
         UNROLL for (int c = 0; c < columns; c++) y[c] = load_first(j->b[c] + b + p, j->length - p);
         dot_step(rows, columns, x, y, acc);
     }
-    UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int c = 0; c < columns; c++) j->sums[r][c] = lanes_sum(acc[r][c]);
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < columns; c++) j->sums[r][c] =
+        lanes_sum(acc[r][c]);
 }
 
 typedef void (*dot_fn)(struct dot_job *j);
@@ -266,10 +269,14 @@ typedef void (*dot_fn)(struct dot_job *j);
         dot_tile(j, rows, columns);                                                                \
     }
 #define DOTS(columns) DOT(1, columns) DOT(2, columns) DOT(3, columns) DOT(4, columns)
-DOTS(1) DOTS(2) DOTS(3) DOTS(4) DOTS(5) DOTS(6)
-#define DOT_NAMES(c) {NULL, dot_1x##c, dot_2x##c, dot_3x##c, dot_4x##c}
-static const dot_fn dots[DOT_COLUMNS + 1][DOT_ROWS + 1] = {
-    {NULL}, DOT_NAMES(1), DOT_NAMES(2), DOT_NAMES(3), DOT_NAMES(4), DOT_NAMES(5), DOT_NAMES(6)};
+DOTS(1)
+DOTS(2) DOTS(3) DOTS(4) DOTS(5) DOTS(6)
+#define DOT_NAMES(c)                                                                               \
+    {                                                                                              \
+        NULL, dot_1x##c, dot_2x##c, dot_3x##c, dot_4x##c                                           \
+    }
+    static const dot_fn dots[DOT_COLUMNS + 1][DOT_ROWS + 1] = {
+        {NULL}, DOT_NAMES(1), DOT_NAMES(2), DOT_NAMES(3), DOT_NAMES(4), DOT_NAMES(5), DOT_NAMES(6)};
 
 static const float *row_at(struct rows rows, uint64_t i)
 {
@@ -277,7 +284,7 @@ static const float *row_at(struct rows rows, uint64_t i)
 }
 
 void product_dot(uint64_t m, uint64_t n, const uint64_t n_runs[2], uint64_t length, struct runs a,
-                 struct runs b, float beta, const float *bias, float *c, uint64_t c_row)
+                 struct runs b, float beta, float *c, uint64_t c_row)
 {
     uint64_t n_down = (m + DOT_ROWS - 1) / DOT_ROWS, n_across = (n + DOT_COLUMNS - 1) / DOT_COLUMNS;
     struct dot_job j = {.n_runs = {n_runs[0], n_runs[1]},
@@ -296,8 +303,7 @@ void product_dot(uint64_t m, uint64_t n, const uint64_t n_runs[2], uint64_t leng
             for (uint64_t r = 0; r < rows; r++)
                 for (uint64_t q = 0; q < columns; q++) {
                     float *at = c + (top + r) * c_row + left + q;
-                    float sum = j.sums[r][q] + (bias != NULL ? bias[left + q] : 0.0f);
-                    *at = beta != 0.0f ? fmaf(beta, *at, sum) : sum;
+                    *at = beta != 0.0f ? fmaf(beta, *at, j.sums[r][q]) : j.sums[r][q];
                 }
         }
     }
@@ -311,7 +317,8 @@ typedef float block_row __attribute__((vector_size(BLOCK * sizeof(float))));
 LANES_INLINE void transpose_block(const float *from, uint64_t from_row, float *to, uint64_t to_row)
 {
     block_row r[BLOCK], s[BLOCK];
-    UNROLL for (int i = 0; i < BLOCK; i++) memcpy(&r[i], from + (uint64_t)i * from_row, sizeof r[i]);
+    UNROLL for (int i = 0; i < BLOCK; i++)
+        memcpy(&r[i], from + (uint64_t)i * from_row, sizeof r[i]);
     UNROLL for (int i = 0; i < BLOCK; i += 2)
     {
         s[i] = __builtin_shufflevector(r[i], r[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);

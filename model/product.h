@@ -18,7 +18,7 @@ struct factor {
 struct rows {
     const float *at;
     uint64_t row;
-    const uint32_t *offsets;
+    const uint64_t *offsets;
 };
 
 /* c [m, n], rows c_row apart, = beta * c + bias [m] (or NULL) + a [m, k] b [k, n].
@@ -37,10 +37,10 @@ struct runs {
     uint64_t step[2];
 };
 
-/* c [m, n], rows c_row apart, = beta * c + bias [n] (or NULL) + the sum over all runs of
- * a [m, length] times b [n, length] transposed: both are read along their rows. */
+/* c [m, n], rows c_row apart, = beta * c + the sum over all runs of a [m, length] times
+ * b [n, length] transposed: both are read along their rows. */
 void product_dot(uint64_t m, uint64_t n, const uint64_t n_runs[2], uint64_t length, struct runs a,
-                 struct runs b, float beta, const float *bias, float *c, uint64_t c_row);
+                 struct runs b, float beta, float *c, uint64_t c_row);
 
 /* to [n_columns, n_rows] = from [n_rows, n_columns] transposed; rows to_row and from_row apart. */
 void transpose(uint64_t n_rows, uint64_t n_columns, const float *from, uint64_t from_row, float *to,
