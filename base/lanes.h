@@ -68,6 +68,25 @@ LANES_INLINE lanes lanes_where(lanes_mask mask, lanes yes, lanes no)
     return (lanes)((mask & (lanes_mask)yes) | (~mask & (lanes_mask)no));
 }
 
+/* e^x within 2 units in the last place for x <= 0; below -87 it is 0, and NaN stays NaN.
+ * x = k ln 2 + r, |r| <= ln 2 / 2, and the polynomial of Cephes' expf (Moshier) for e^r. */
+LANES_INLINE lanes lanes_exp(lanes x)
+{
+    const float round = 12582912.0f; /* 1.5 * 2^23: what is added to it loses its fraction */
+    lanes shifted = lanes_fma(x, lanes_all(1.44269504f), lanes_all(round));
+    lanes k = shifted - lanes_all(round), r, y = lanes_all(1.9875691500e-4f);
+    r = lanes_fma(k, lanes_all(-0.693359375f), x);
+    r = lanes_fma(k, lanes_all(2.12194440e-4f), r);
+    y = lanes_fma(y, r, lanes_all(1.3981999507e-3f));
+    y = lanes_fma(y, r, lanes_all(8.3334519073e-3f));
+    y = lanes_fma(y, r, lanes_all(4.1665795894e-2f));
+    y = lanes_fma(y, r, lanes_all(1.6666665459e-1f));
+    y = lanes_fma(y, r, lanes_all(5.0000001201e-1f));
+    y = lanes_fma(y, r * r, r) + lanes_all(1.0f);
+    lanes_mask power = ((lanes_mask)shifted << 23) + (127 << 23);
+    return lanes_where(x < lanes_all(-87.0f), lanes_all(0.0f), y * (lanes)power);
+}
+
 /* The sum of all lanes, halves first: ((0 + 8) + (4 + 12)) + ... */
 LANES_INLINE float lanes_sum(lanes v)
 {

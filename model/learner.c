@@ -37,19 +37,31 @@ void learner_init(struct learner *l, const struct learner_config *config, const 
 void workspace_init(struct workspace *w, const struct learner_config *config)
 {
     const struct model *m = config->model;
-    *w = (struct workspace){.x = MEM_NEW(float, (size_t)config->batch * m->n_in),
-                            .scratch = MEM_NEW(float, model_scratch(m, config->batch)),
+    uint32_t n_threads = config->n_threads > 0 ? config->n_threads : 1;
+    if (n_threads > config->batch)
+        n_threads = config->batch;
+    *w = (struct workspace){.team = team_new(n_threads),
                             .y = MEM_NEW(union target, config->batch),
                             .rows = MEM_NEW(uint32_t, config->batch)};
-    if (config->optim.kind == OPTIM_QGM)
-        w->grad = MEM_NEW(float, m->dim);
+    for (uint32_t i = 0; i < n_threads; i++) {
+        struct workspace_part *part = &w->parts[i];
+        part->first = (uint32_t)((uint64_t)config->batch * i / n_threads);
+        part->n = (uint32_t)((uint64_t)config->batch * (i + 1) / n_threads) - part->first;
+        part->x = MEM_NEW(float, (size_t)part->n * m->n_in);
+        part->scratch = MEM_NEW(float, model_scratch(m, part->n));
+        if (config->optim.kind == OPTIM_QGM || n_threads > 1)
+            part->grad = MEM_NEW(float, m->dim);
+    }
 }
 
 void workspace_close(struct workspace *w)
 {
-    free(w->x);
-    free(w->scratch);
-    free(w->grad);
+    for (uint32_t i = 0; i < TEAM_MAX; i++) {
+        free(w->parts[i].x);
+        free(w->parts[i].scratch);
+        free(w->parts[i].grad);
+    }
+    team_free(w->team);
     free(w->y);
     free(w->rows);
     *w = (struct workspace){0};
@@ -58,46 +70,101 @@ void workspace_close(struct workspace *w)
 static void next_rows(const struct learner *l, struct workspace *w)
 {
     const struct learner_config *c = l->config;
+    if (w->drawn == l->shard.rows && w->drawn_step == l->step && w->drawn_node == l->node)
+        return;
     batches_rows(&l->shard, c->seed, l->node, l->step * c->batch, w->rows, c->batch);
+    w->drawn = l->shard.rows;
+    w->drawn_step = l->step;
+    w->drawn_node = l->node;
+}
+
+struct step {
+    struct learner *learner;
+    struct workspace *workspace;
+    float lr;
+};
+
+static void part_gradient(void *ctx, uint32_t i)
+{
+    const struct step *s = ctx;
+    const struct learner *l = s->learner;
+    const struct learner_config *c = l->config;
+    struct workspace_part *part = &s->workspace->parts[i];
+    union target *y = s->workspace->y + part->first;
+    struct pass pass = {.batch = part->n,
+                        .training = true,
+                        .seed = c->seed + i, /* dropout differs from part to part */
+                        .node = l->node,
+                        .step = l->step};
+    dataset_gather(c->train, s->workspace->rows + part->first, part->n, part->x, y);
+    part->loss = model_loss_grad(c->model, &pass, l->theta, part->x, y,
+                                 part->grad != NULL ? 0.0f : c->optim.momentum,
+                                 part->grad != NULL ? part->grad : l->momentum, part->scratch);
+}
+
+/* The gradient of the whole batch, from those of its parts, as optim_step wants it: in the first
+ * part's for OPTIM_QGM, added to the momentum for OPTIM_SGD. */
+static void add_parts(const struct learner *l, struct workspace *w, uint64_t at, uint64_t n)
+{
+    const struct optim_config *optim = &l->config->optim;
+    uint32_t n_parts = team_size(w->team);
+    float *sum = optim->kind == OPTIM_QGM ? w->parts[0].grad + at : l->momentum + at;
+    float weight = (float)w->parts[0].n / (float)l->config->batch;
+    if (n_parts == 1)
+        return;
+    if (optim->kind == OPTIM_QGM)
+        vec_scale_add(sum, weight, 0.0f, sum, n);
+    else
+        vec_scale_add(sum, optim->momentum, weight, w->parts[0].grad + at, n);
+    for (uint32_t i = 1; i < n_parts; i++)
+        vec_scale_add(sum, 1.0f, (float)w->parts[i].n / (float)l->config->batch,
+                      w->parts[i].grad + at, n);
 }
 
 /* Updates theta from its end to its start: the gradient of the last rows is what the backward pass
  * left in the cache, and the weights of the first layer are what the next forward pass asks for
  * first. An update keeps the caches busy and the memory idle, so the next batch is fetched
  * meanwhile: its rows lie anywhere, and waiting for them took three times as long as unpacking. */
-static void update(struct learner *l, struct workspace *w, float lr)
+static void part_update(void *ctx, uint32_t i)
 {
     enum { PIECE = 32768 };
+    const struct step *s = ctx;
+    const struct learner *l = s->learner;
     const struct learner_config *c = l->config;
-    uint64_t n_pieces = (c->model->dim + PIECE - 1) / PIECE, asked = 0;
-    l->step++;
-    next_rows(l, w);
+    const struct workspace_part *part = &s->workspace->parts[i];
+    const float *grad = c->optim.kind == OPTIM_QGM ? s->workspace->parts[0].grad : NULL;
+    uint64_t n_all = (c->model->dim + PIECE - 1) / PIECE, n_threads = team_size(s->workspace->team);
+    uint64_t start = n_all * i / n_threads, n_pieces = n_all * (i + 1) / n_threads - start;
+    uint32_t asked = 0;
     for (uint64_t k = 0; k < n_pieces; k++) {
-        uint64_t at = (n_pieces - 1 - k) * PIECE, left = c->model->dim - at;
-        uint64_t ask = c->batch * (k + 1) / n_pieces;
-        dataset_prefetch(c->train, w->rows + asked, (uint32_t)(ask - asked));
+        uint64_t at = (start + n_pieces - 1 - k) * PIECE, left = c->model->dim - at;
+        uint64_t n = left < PIECE ? left : PIECE;
+        uint32_t ask = (uint32_t)(part->n * (k + 1) / n_pieces);
+        dataset_prefetch(c->train, s->workspace->rows + part->first + asked, ask - asked);
         asked = ask;
-        optim_step(&c->optim, lr, l->theta + at, l->momentum + at,
-                   w->grad != NULL ? w->grad + at : NULL, left < PIECE ? left : PIECE);
+        add_parts(l, s->workspace, at, n);
+        optim_step(&c->optim, s->lr, l->theta + at, l->momentum + at,
+                   grad != NULL ? grad + at : NULL, n);
     }
 }
 
 double learner_step(struct learner *l, struct workspace *w)
 {
-    const struct learner_config *c = l->config;
-    bool qgm = c->optim.kind == OPTIM_QGM;
-    float lr = lr_at(&c->optim, l->step > l->swarm_step ? l->step : l->swarm_step);
-    struct pass pass = {
-        .batch = c->batch, .training = true, .seed = c->seed, .node = l->node, .step = l->step};
+    struct step s = {
+        .learner = l,
+        .workspace = w,
+        .lr = lr_at(&l->config->optim, l->step > l->swarm_step ? l->step : l->swarm_step)};
+    double loss = 0;
     next_rows(l, w);
-    dataset_gather(c->train, w->rows, c->batch, w->x, w->y);
-    double loss =
-        model_loss_grad(c->model, &pass, l->theta, w->x, w->y, qgm ? 0.0f : c->optim.momentum,
-                        qgm ? w->grad : l->momentum, w->scratch);
-    update(l, w, lr);
+    team_run(w->team, part_gradient, &s);
+    for (uint32_t i = 0; i < team_size(w->team); i++)
+        loss += w->parts[i].loss * w->parts[i].n / l->config->batch;
+    l->step++;
+    next_rows(l, w);
+    team_run(w->team, part_update, &s);
     l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
     l->mixed = 0;
-    l->last_lr = lr;
+    l->last_lr = s.lr;
     return loss;
 }
 
