@@ -9,6 +9,7 @@
 #   make nightly         the long ones: more seeds, FULL=1
 #   make fuzz            libFuzzer, FUZZ_S seconds each (10), seeds and finds in tests/fuzz/corpus
 #   make bench           benchmarks, side by side with what they are measured against
+#   make bench-torch     training steps against PyTorch's; fails when a bar is missed
 
 VARIANT ?= release
 CC      = gcc
@@ -22,6 +23,9 @@ APT_BUILD := gcc pkg-config libuv1-dev libmsgpack-dev libopenblas-dev zlib1g-dev
 APT_DATA  := dataset-fashion-mnist
 APT_TEST  := libcriterion-dev clang libclang-rt-14-dev python3-numpy python3-xxhash
 
+APT_TORCH := python3-torch dataset-fashion-mnist
+
+have_torch = /usr/bin/python3 -c 'import torch' 2>/dev/null && $(have_data)
 have_build = command -v $(CC) >/dev/null && command -v pkg-config >/dev/null && \
              pkg-config --exists $(LIBS)
 have_data  = test -r /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
@@ -63,7 +67,7 @@ LDLIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread -lm
 
 # ---- building ------------------------------------------------------------------------------
 .PHONY: all deps deps-build deps-data deps-test demo test test-unit test-property test-race \
-        test-system test-floors build-tests convergence nightly fuzz fuzz-run bench install clean
+        test-system test-floors build-tests convergence nightly fuzz fuzz-run bench bench-torch install clean
 .DELETE_ON_ERROR:
 # make V=1 shows the whole command lines.
 Q := $(if $(V),,@)
@@ -164,5 +168,8 @@ bench: all
 	taskset -c 1 ./$(BUILD)/hubbub bench train --optimizer qgm
 	./$(BUILD)/hubbub bench exchange --floor
 	./$(BUILD)/hubbub bench straggler
+bench-torch: all
+	@$(have_torch) || { $(call apt,$(APT_TORCH)); }
+	HUBBUB=./$(BUILD)/hubbub bench/torch
 test-floors: $(OBJ)
 	@BUILD=$(BUILD) tests/floors
