@@ -270,7 +270,8 @@ typedef void (*dot_fn)(struct dot_job *j);
     }
 #define DOTS(columns) DOT(1, columns) DOT(2, columns) DOT(3, columns) DOT(4, columns)
 DOTS(1)
-DOTS(2) DOTS(3) DOTS(4) DOTS(5) DOTS(6)
+DOTS(2)
+DOTS(3) DOTS(4) DOTS(5) DOTS(6)
 #define DOT_NAMES(c)                                                                               \
     {                                                                                              \
         NULL, dot_1x##c, dot_2x##c, dot_3x##c, dot_4x##c                                           \
@@ -281,6 +282,27 @@ DOTS(2) DOTS(3) DOTS(4) DOTS(5) DOTS(6)
 static const float *row_at(struct rows rows, uint64_t i)
 {
     return rows.at + (rows.offsets != NULL ? rows.offsets[i] : i * rows.row);
+}
+
+/* Lanes are floats for at most DOT_SPAN products or one run, then added up in double: that keeps
+ * the sum over a whole batch of images as exact as one over a few. */
+static void dot_runs(struct dot_job j, uint64_t rows, uint64_t columns,
+                     double totals[DOT_ROWS][DOT_COLUMNS])
+{
+    enum { DOT_SPAN = 16384 };
+    uint64_t n_runs = j.n_runs[0], per_run = j.n_runs[1] * j.length;
+    uint64_t most = per_run > 0 && per_run < DOT_SPAN ? DOT_SPAN / per_run : 1;
+    for (uint64_t run = 0; run < n_runs; run += most) {
+        j.n_runs[0] = n_runs - run < most ? n_runs - run : most;
+        dots[columns][rows](&j);
+        for (uint64_t r = 0; r < rows; r++)
+            for (uint64_t c = 0; c < columns; c++)
+                totals[r][c] += (double)j.sums[r][c];
+        for (uint64_t r = 0; r < rows; r++)
+            j.a[r] += most * j.a_step[0];
+        for (uint64_t c = 0; c < columns; c++)
+            j.b[c] += most * j.b_step[0];
+    }
 }
 
 void product_dot(uint64_t m, uint64_t n, const uint64_t n_runs[2], uint64_t length, struct runs a,
@@ -296,14 +318,15 @@ void product_dot(uint64_t m, uint64_t n, const uint64_t n_runs[2], uint64_t leng
         for (uint64_t q = 0; q < columns; q++)
             j.b[q] = row_at(b.rows, left + q);
         for (uint64_t t = 0; t < n_down; t++) {
+            double totals[DOT_ROWS][DOT_COLUMNS] = {0};
             uint64_t top = m * t / n_down, rows = m * (t + 1) / n_down - top;
             for (uint64_t r = 0; r < rows; r++)
                 j.a[r] = row_at(a.rows, top + r);
-            dots[columns][rows](&j);
+            dot_runs(j, rows, columns, totals);
             for (uint64_t r = 0; r < rows; r++)
                 for (uint64_t q = 0; q < columns; q++) {
-                    float *at = c + (top + r) * c_row + left + q;
-                    *at = beta != 0.0f ? fmaf(beta, *at, j.sums[r][q]) : j.sums[r][q];
+                    float *at = c + (top + r) * c_row + left + q, sum = (float)totals[r][q];
+                    *at = beta != 0.0f ? fmaf(beta, *at, sum) : sum;
                 }
         }
     }
