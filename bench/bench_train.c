@@ -52,7 +52,7 @@ static const struct opt table[] = {
      .offset = FIELD(optimizer),
      .arg = "NAME",
      .fallback = "sgd",
-     .help = "sgd or qgm",
+     .help = "sgd, qgm, nesterov or adamw",
      .choices = optimizer_names},
     {.name = "threads",
      .type = OPT_U64,
@@ -224,11 +224,12 @@ static void run_bench(const struct options *o, const struct data_pair *data, con
     struct learner_config config = {
         .model = m,
         .train = &data->train,
-        .optim = {.kind = (enum optimizer)o->optimizer, .lr = 0.01f, .momentum = 0.9f},
+        .optim = optim_defaults((enum optimizer)o->optimizer),
         .batch = (uint32_t)o->batch,
         .seed = 1,
         .n_threads = (uint32_t)o->threads,
     };
+    config.optim.lr *= 0.2f; /* no divergence, however long it runs */
     struct bench *b = MEM_NEW(struct bench, 1);
     float *storage = MEM_NEW(float, learner_floats(&config));
     learner_init(&b->learner, &config, shard, 0, storage);

@@ -16,7 +16,15 @@ static uint64_t aligned(uint64_t n)
 
 uint64_t learner_floats(const struct learner_config *config)
 {
-    return 2 * aligned(config->model->dim);
+    return (1 + optim_n_states(&config->optim)) * aligned(config->model->dim);
+}
+
+/* Zero for the optimiser's state of a range. */
+static void forget(struct learner *l, uint64_t offset, uint64_t n)
+{
+    memset(l->momentum + offset, 0, n * sizeof *l->momentum);
+    if (l->second != NULL)
+        memset(l->second + offset, 0, n * sizeof *l->second);
 }
 
 void learner_init(struct learner *l, const struct learner_config *config, const struct shard *shard,
@@ -30,7 +38,9 @@ void learner_init(struct learner *l, const struct learner_config *config, const 
                           .theta = storage,
                           .momentum = storage + aligned(m->dim),
                           .mix_rate = 1};
-    memset(l->momentum, 0, m->dim * sizeof *l->momentum);
+    if (optim_n_states(&config->optim) > 1)
+        l->second = l->momentum + aligned(m->dim);
+    forget(l, 0, m->dim);
     model_init(m, config->seed, l->theta);
 }
 
@@ -49,7 +59,7 @@ void workspace_init(struct workspace *w, const struct learner_config *config)
         part->n = (uint32_t)((uint64_t)config->batch * (i + 1) / n_threads) - part->first;
         part->x = MEM_NEW(float, (size_t)part->n * m->n_in);
         part->scratch = MEM_NEW(float, model_scratch(m, part->n));
-        if (config->optim.kind == OPTIM_QGM || n_threads > 1)
+        if (optim_wants_gradient(&config->optim) || n_threads > 1)
             part->grad = MEM_NEW(float, m->dim);
     }
 }
@@ -81,7 +91,7 @@ static void next_rows(const struct learner *l, struct workspace *w)
 struct step {
     struct learner *learner;
     struct workspace *workspace;
-    float lr;
+    struct optim_rates rates;
 };
 
 static void part_gradient(void *ctx, uint32_t i)
@@ -102,23 +112,31 @@ static void part_gradient(void *ctx, uint32_t i)
                                  part->grad != NULL ? part->grad : l->momentum, part->scratch);
 }
 
-/* The gradient of the whole batch, from those of its parts, as optim_step wants it: in the first
- * part's for OPTIM_QGM, added to the momentum for OPTIM_SGD. */
-static void add_parts(const struct learner *l, struct workspace *w, uint64_t at, uint64_t n)
+/* A thread's range of theta. */
+static void own_range(const struct step *s, uint32_t i, uint64_t *start, uint64_t *end)
 {
-    const struct optim_config *optim = &l->config->optim;
-    uint32_t n_parts = team_size(w->team);
-    float *sum = optim->kind == OPTIM_QGM ? w->parts[0].grad + at : l->momentum + at;
-    float weight = (float)w->parts[0].n / (float)l->config->batch;
-    if (n_parts == 1)
-        return;
-    if (optim->kind == OPTIM_QGM)
-        vec_scale_add(sum, weight, 0.0f, sum, n);
-    else
-        vec_scale_add(sum, optim->momentum, weight, w->parts[0].grad + at, n);
-    for (uint32_t i = 1; i < n_parts; i++)
-        vec_scale_add(sum, 1.0f, (float)w->parts[i].n / (float)l->config->batch,
-                      w->parts[i].grad + at, n);
+    uint64_t n_threads = team_size(s->workspace->team), dim = s->learner->config->model->dim;
+    *start = i == 0 ? 0 : aligned(dim * i / n_threads);
+    *end = i + 1 == n_threads ? dim : aligned(dim * (i + 1) / n_threads);
+    *start = *start < dim ? *start : dim;
+    *end = *end < dim ? *end : dim;
+}
+
+/* The gradient of the whole batch from those of its parts, where optim_step looks for it: in the
+ * first part's, or added to the momentum. */
+static void part_sum(void *ctx, uint32_t i)
+{
+    const struct step *s = ctx;
+    const struct learner_config *c = s->learner->config;
+    const struct workspace_part *parts = s->workspace->parts;
+    uint64_t at, end;
+    own_range(s, i, &at, &end);
+    bool apart = optim_wants_gradient(&c->optim);
+    float *sum = apart ? parts[0].grad + at : s->learner->momentum + at;
+    vec_scale_add(sum, apart ? (float)parts[0].n / (float)c->batch : c->optim.momentum,
+                  apart ? 0.0f : (float)parts[0].n / (float)c->batch, parts[0].grad + at, end - at);
+    for (uint32_t k = 1; k < team_size(s->workspace->team); k++)
+        vec_scale_add(sum, 1.0f, (float)parts[k].n / (float)c->batch, parts[k].grad + at, end - at);
 }
 
 /* Updates theta from its end to its start: the gradient of the last rows is what the backward pass
@@ -132,39 +150,44 @@ static void part_update(void *ctx, uint32_t i)
     const struct learner *l = s->learner;
     const struct learner_config *c = l->config;
     const struct workspace_part *part = &s->workspace->parts[i];
-    const float *grad = c->optim.kind == OPTIM_QGM ? s->workspace->parts[0].grad : NULL;
-    uint64_t n_all = (c->model->dim + PIECE - 1) / PIECE, n_threads = team_size(s->workspace->team);
-    uint64_t start = n_all * i / n_threads, n_pieces = n_all * (i + 1) / n_threads - start;
+    const float *grad = optim_wants_gradient(&c->optim) ? s->workspace->parts[0].grad : NULL;
+    uint64_t start, end;
     uint32_t asked = 0;
+    own_range(s, i, &start, &end);
+    uint64_t n_pieces = (end - start + PIECE - 1) / PIECE;
     for (uint64_t k = 0; k < n_pieces; k++) {
-        uint64_t at = (start + n_pieces - 1 - k) * PIECE, left = c->model->dim - at;
-        uint64_t n = left < PIECE ? left : PIECE;
+        uint64_t at = start + (n_pieces - 1 - k) * PIECE, left = end - at;
         uint32_t ask = (uint32_t)(part->n * (k + 1) / n_pieces);
         dataset_prefetch(c->train, s->workspace->rows + part->first + asked, ask - asked);
         asked = ask;
-        add_parts(l, s->workspace, at, n);
-        optim_step(&c->optim, s->lr, l->theta + at, l->momentum + at,
-                   grad != NULL ? grad + at : NULL, n);
+        optim_step(&c->optim, &s->rates, l->theta + at, l->momentum + at,
+                   l->second != NULL ? l->second + at : NULL, grad != NULL ? grad + at : NULL,
+                   left < PIECE ? left : PIECE);
     }
 }
 
 double learner_step(struct learner *l, struct workspace *w)
 {
-    struct step s = {
-        .learner = l,
-        .workspace = w,
-        .lr = lr_at(&l->config->optim, l->step > l->swarm_step ? l->step : l->swarm_step)};
+    const struct learner_config *c = l->config;
+    uint64_t at = l->step > l->swarm_step ? l->step : l->swarm_step;
+    struct step s = {.learner = l,
+                     .workspace = w,
+                     .rates = {.lr = lr_at(&c->optim, at), .scale = 1.0f, .age = ++l->age}};
     double loss = 0;
     next_rows(l, w);
     team_run(w->team, part_gradient, &s);
+    if (team_size(w->team) > 1)
+        team_run(w->team, part_sum, &s);
     for (uint32_t i = 0; i < team_size(w->team); i++)
-        loss += w->parts[i].loss * w->parts[i].n / l->config->batch;
+        loss += w->parts[i].loss * w->parts[i].n / c->batch;
+    if (optim_wants_gradient(&c->optim))
+        s.rates.scale = optim_clip(&c->optim, w->parts[0].grad, c->model->dim);
     l->step++;
     next_rows(l, w);
     team_run(w->team, part_update, &s);
     l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
     l->mixed = 0;
-    l->last_lr = s.lr;
+    l->last_lr = s.rates.lr;
     return loss;
 }
 
@@ -179,7 +202,8 @@ void learner_resume(struct learner *l, uint64_t step)
     l->last_lr = 0.0f;
     l->mixed = 0;
     l->mix_rate = 1;
-    memset(l->momentum, 0, l->config->model->dim * sizeof *l->momentum);
+    l->age = 0;
+    forget(l, 0, l->config->model->dim);
 }
 
 static void check_range(const struct learner *l, uint64_t offset, uint64_t n)
@@ -209,7 +233,7 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
     float *theta = l->theta + offset, *momentum = l->momentum + offset;
     if (base == NULL && c == 1.0f) {
         memcpy(theta, theirs, n * sizeof *theta);
-        memset(momentum, 0, n * sizeof *momentum);
+        forget(l, offset, n);
         return;
     }
     float factor = note_mixing(l, n);

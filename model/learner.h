@@ -30,7 +30,9 @@ struct learner {
     uint32_t node;       /* names this peer's sample order */
     float last_lr;       /* of the step before; 0 before the first */
     float *theta;        /* [dim], in the caller's storage like momentum */
-    float *momentum;     /* [dim]: v of OPTIM_SGD, m-hat of OPTIM_QGM */
+    float *momentum;     /* [dim]: v, m-hat of OPTIM_QGM, m of OPTIM_ADAMW */
+    float *second;       /* [dim]: s of OPTIM_ADAMW; else NULL */
+    uint64_t age;        /* steps since the optimiser's state was zero */
     uint64_t step;       /* steps done */
     uint64_t swarm_step; /* where the schedule stands, if further than step; the owner's to set */
     double mixed;        /* passes over theta mixed since the last step */
@@ -41,7 +43,7 @@ struct learner {
 struct workspace_part {
     uint32_t first, n; /* its samples of the batch */
     float *x, *scratch;
-    float *grad; /* [dim]; NULL for OPTIM_SGD on one thread, which adds to its momentum */
+    float *grad; /* [dim]; NULL on one thread where optim_wants_gradient says no */
     double loss; /* mean over its samples */
 };
 
@@ -74,12 +76,14 @@ double learner_step(struct learner *l, struct workspace *w);
 /* Samples drawn so far over the size of the shard. */
 double learner_epochs(const struct learner *l);
 
-/* Goes on as if `step` steps had been done: schedule and sample order follow; momentum is zero.
- * For a newcomer that took over a peer's weights. */
+/* Goes on as if `step` steps had been done: schedule and sample order follow; the optimiser's state
+ * is zero. For a newcomer that took over a peer's weights. */
 void learner_resume(struct learner *l, uint64_t step);
 
 /* The three jobs of an exchange on theta[offset, offset + n). They keep the optimiser's state true
- * to the mixing (OPTIM_QGM takes its momentum from the displacement of theta, mixing included). */
+ * to the mixing (OPTIM_QGM takes its momentum from the displacement of theta, mixing included);
+ * the state of the others speaks of this peer's own gradients and stays. Taking over weights as
+ * they are (c = 1, base NULL) sets it to zero. */
 
 /* out = theta. */
 void learner_take(const struct learner *l, uint64_t offset, uint64_t n, float *out);

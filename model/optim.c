@@ -28,27 +28,116 @@
 
 enum { QGM_STEPS = 4 };
 
-const char *const optimizer_names[N_OPTIMIZERS + 1] = {"sgd", "qgm", NULL};
-const char *const lr_schedule_names[N_LR_SCHEDULES + 1] = {"constant", "cosine", NULL};
+const char *const optimizer_names[N_OPTIMIZERS + 1] = {"sgd", "qgm", "nesterov", "adamw", NULL};
+const char *const lr_schedule_names[N_LR_SCHEDULES + 1] = {"constant", "cosine", "step", NULL};
 
-static void step_qgm(float *restrict theta, float *restrict m_hat, const float *restrict g,
-                     float lr, float mu, size_t n)
+struct optim_config optim_defaults(enum optimizer kind)
+{
+    bool adam = kind == OPTIM_ADAMW;
+    return (struct optim_config){.kind = kind,
+                                 .lr = adam ? 0.001f : 0.05f,
+                                 .momentum = 0.9f,
+                                 .beta2 = 0.999f,
+                                 .epsilon = 1e-8f,
+                                 .weight_decay = adam ? 0.01f : 0.0f,
+                                 .step_size = 1,
+                                 .gamma = 0.1f};
+}
+
+bool optim_wants_gradient(const struct optim_config *c)
+{
+    return c->kind != OPTIM_SGD || c->clip > 0.0f;
+}
+
+uint32_t optim_n_states(const struct optim_config *c)
+{
+    return c->kind == OPTIM_ADAMW ? 2 : 1;
+}
+
+float optim_clip(const struct optim_config *c, const float *grad, uint64_t n)
+{
+    if (c->clip <= 0.0f)
+        return 1.0f;
+    double scale = (double)c->clip / (sqrt(vec_norm_sq(grad, n)) + 1e-6);
+    return scale < 1 ? (float)scale : 1.0f;
+}
+
+/* ---- steps: g is scale * grad + decay * theta ------------------------------------------------ */
+
+static void step_accumulated(float *restrict theta, float *restrict v, float lr, float decay,
+                             size_t n)
 {
     for (size_t i = 0; i < n; i++) {
+        v[i] = fmaf(decay, theta[i], v[i]);
+        theta[i] = fmaf(-lr, v[i], theta[i]);
+    }
+}
+
+static void step_sgd(float *restrict theta, float *restrict v, const float *restrict grad,
+                     const struct optim_config *c, const struct optim_rates *r, size_t n)
+{
+    bool ahead = c->kind == OPTIM_NESTEROV;
+    float mu = c->momentum, of_g = ahead ? 1.0f : 0.0f, of_v = ahead ? mu : 1.0f;
+    for (size_t i = 0; i < n; i++) {
+        float g = fmaf(c->weight_decay, theta[i], r->scale * grad[i]);
+        v[i] = fmaf(mu, v[i], g);
+        theta[i] = fmaf(-r->lr, fmaf(of_v, v[i], of_g * g), theta[i]);
+    }
+}
+
+static void step_qgm(float *restrict theta, float *restrict m_hat, const float *restrict grad,
+                     const struct optim_config *c, const struct optim_rates *r, size_t n)
+{
+    float mu = c->momentum;
+    for (size_t i = 0; i < n; i++) {
         float decayed = mu * m_hat[i];
-        float m = decayed + g[i];
-        theta[i] = fmaf(-lr, m, theta[i]);
+        float m = decayed + fmaf(c->weight_decay, theta[i], r->scale * grad[i]);
+        theta[i] = fmaf(-r->lr, m, theta[i]);
         m_hat[i] = fmaf(1.0f - mu, m, decayed);
     }
 }
 
-void optim_step(const struct optim_config *c, float lr, float *theta, float *momentum,
-                const float *grad, uint64_t n)
+static void step_adamw(float *restrict theta, float *restrict m, float *restrict s,
+                       const float *restrict grad, const struct optim_config *c,
+                       const struct optim_rates *r, size_t n)
 {
-    if (c->kind == OPTIM_QGM)
-        step_qgm(theta, momentum, grad, lr, c->momentum, n);
-    else
-        vec_descend(theta, lr, momentum, n);
+    double age = (double)r->age;
+    float to_m = (float)(1 / (1 - pow((double)c->momentum, age)));
+    float to_s = (float)(1 / sqrt(1 - pow((double)c->beta2, age)));
+    float kept = 1.0f - r->lr * c->weight_decay;
+    for (size_t i = 0; i < n; i++) {
+        float g = r->scale * grad[i];
+        m[i] = fmaf(c->momentum, m[i], (1.0f - c->momentum) * g);
+        s[i] = fmaf(c->beta2, s[i], (1.0f - c->beta2) * g * g);
+        float step = m[i] * to_m / fmaf(sqrtf(s[i]), to_s, c->epsilon);
+        theta[i] = fmaf(-r->lr, step, kept * theta[i]);
+    }
+}
+
+void optim_step(const struct optim_config *c, const struct optim_rates *r, float *theta,
+                float *momentum, float *second, const float *grad, uint64_t n)
+{
+    switch (c->kind) {
+    case OPTIM_SGD:
+        if (grad != NULL)
+            step_sgd(theta, momentum, grad, c, r, n);
+        else if (c->weight_decay > 0.0f)
+            step_accumulated(theta, momentum, r->lr, c->weight_decay, n);
+        else
+            vec_descend(theta, r->lr, momentum, n);
+        break;
+    case OPTIM_NESTEROV:
+        step_sgd(theta, momentum, grad, c, r, n);
+        break;
+    case OPTIM_QGM:
+        step_qgm(theta, momentum, grad, c, r, n);
+        break;
+    case OPTIM_ADAMW:
+        step_adamw(theta, momentum, second, grad, c, r, n);
+        break;
+    case N_OPTIMIZERS:
+        break;
+    }
 }
 
 float optim_qgm_mixing(float last_lr, float mu, double mix_rate)
@@ -59,10 +148,19 @@ float optim_qgm_mixing(float last_lr, float mu, double mix_rate)
 
 float lr_at(const struct optim_config *c, uint64_t step)
 {
-    if (c->schedule == LR_CONSTANT)
-        return c->lr;
-    if (step >= c->steps)
-        return 0.0f;
-    double progress = (double)step / (double)c->steps;
-    return (float)(0.5 * (double)c->lr * (1.0 + cos(3.141592653589793 * progress)));
+    if (step < c->warmup)
+        return (float)((double)c->lr * (double)(step + 1) / (double)c->warmup);
+    switch (c->schedule) {
+    case LR_COSINE:
+        if (step >= c->steps)
+            return 0.0f;
+        double progress = (double)(step - c->warmup) / (double)(c->steps - c->warmup);
+        return (float)(0.5 * (double)c->lr * (1.0 + cos(3.141592653589793 * progress)));
+    case LR_STEP:
+        return (float)((double)c->lr * pow((double)c->gamma, (double)(step / c->step_size)));
+    case LR_CONSTANT:
+    case N_LR_SCHEDULES:
+        break;
+    }
+    return c->lr;
 }

@@ -2,18 +2,27 @@
 #ifndef HUBBUB_MODEL_OPTIM_H
 #define HUBBUB_MODEL_OPTIM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+/* g: the gradient, clipped where that is asked for; wd: weight decay; v, m, s: the state. As
+ * PyTorch has them (torch.optim, with dampening 0). */
 enum optimizer {
-    OPTIM_SGD, /* v = momentum * v + g;  theta -= lr * v */
-    OPTIM_QGM, /* QG-DSGDm (Lin et al. 2021, arXiv 2102.04761, Algorithm 1): see optim.c */
+    OPTIM_SGD, /* v = momentum v + g + wd theta;  theta -= lr v */
+    OPTIM_QGM, /* QG-DSGDm (Lin et al. 2021, arXiv 2102.04761, Algorithm 1), g + wd theta for its
+                  gradient: see optim.c */
+    OPTIM_NESTEROV, /* v as with sgd;  theta -= lr (g + wd theta + momentum v) */
+    OPTIM_ADAMW, /* Loshchilov and Hutter 2019, arXiv 1711.05101, Algorithm 2: theta -= lr wd theta;
+                    m = momentum m + (1 - momentum) g;  s = beta2 s + (1 - beta2) g^2;
+                    theta -= lr m^ / (sqrt(s^) + epsilon), ^: over 1 - momentum^t, 1 - beta2^t */
     N_OPTIMIZERS
 };
 extern const char *const optimizer_names[N_OPTIMIZERS + 1];
 
 enum lr_schedule {
     LR_CONSTANT,
-    LR_COSINE, /* lr/2 * (1 + cos(pi * step/steps)), 0 after the last step */
+    LR_COSINE, /* lr/2 (1 + cos(pi t/T)), t steps after the warm-up of T; 0 after the last step */
+    LR_STEP,   /* lr gamma^floor(step / step_size) */
     N_LR_SCHEDULES
 };
 extern const char *const lr_schedule_names[N_LR_SCHEDULES + 1];
@@ -21,15 +30,40 @@ extern const char *const lr_schedule_names[N_LR_SCHEDULES + 1];
 struct optim_config {
     enum optimizer kind;
     enum lr_schedule schedule;
-    float lr, momentum;
-    uint64_t steps; /* length of the schedule; unused when constant */
+    float lr, momentum; /* momentum: beta1 of OPTIM_ADAMW */
+    float beta2, epsilon, weight_decay;
+    float clip;         /* the gradient's Euclidean norm at most; 0: no limit */
+    uint64_t steps;     /* length of LR_COSINE, warm-up included */
+    uint64_t warmup;    /* the first steps have lr (step + 1) / warmup, whatever the schedule */
+    uint64_t step_size; /* of LR_STEP; at least 1 */
+    float gamma;
 };
 
-/* Moves n floats of theta, given what model_loss_grad left. OPTIM_SGD: momentum holds v, with the
- * gradient already in it (beta = momentum); grad is not looked at. OPTIM_QGM, in one pass: m = mu *
- * m_hat + g;  theta -= lr * m;  m_hat = mu * m_hat + (1 - mu) * m. */
-void optim_step(const struct optim_config *c, float lr, float *theta, float *momentum,
-                const float *grad, uint64_t n);
+/* What a kind is used with when nothing else is said: a constant rate of 0.05 (AdamW 0.001),
+ * momentum 0.9, beta2 0.999, epsilon 1e-8, weight decay 0 (AdamW 0.01), gamma 0.1. */
+struct optim_config optim_defaults(enum optimizer kind);
+
+/* Whether the gradient must stand by itself; if not (OPTIM_SGD without clipping), it is added to
+ * the momentum as it is computed, model_loss_grad's beta being the momentum. */
+bool optim_wants_gradient(const struct optim_config *c);
+
+/* Vectors of the state beside theta: 1, or 2 for OPTIM_ADAMW. */
+uint32_t optim_n_states(const struct optim_config *c);
+
+/* What the gradient is multiplied with so that its norm is at most `clip` (as torch's
+ * clip_grad_norm_: clip / (norm + 1e-6)); 1 without a limit. */
+float optim_clip(const struct optim_config *c, const float *grad, uint64_t n);
+
+/* One step's numbers, the same for all of theta. */
+struct optim_rates {
+    float lr, scale; /* of the gradient: optim_clip */
+    uint64_t age;    /* steps since the state was zero, this one included: t of AdamW */
+};
+
+/* Moves n floats of theta. momentum: v, m-hat or m; second: s, or NULL. Unless
+ * optim_wants_gradient, momentum holds v with the gradient already in it and grad is NULL. */
+void optim_step(const struct optim_config *c, const struct optim_rates *r, float *theta,
+                float *momentum, float *second, const float *grad, uint64_t n);
 
 /* What m_hat gains for each unit that mixing adds to theta, after a step with rate last_lr; 0 when
  * last_lr is 0. mix_rate: how often each weight is mixed, per step; damped when that is rare. */

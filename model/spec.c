@@ -37,12 +37,13 @@ struct builder {
     uint32_t n_out; /* logits that the data asks for */
     int depth;
     char place[TENSOR_NAME_MAX]; /* of the layer being built: "3.body.0" */
+    char what[WORD_MAX];         /* and its text, "" before it is read */
     struct error *err;
 };
 
 static int bad(const struct builder *b, const char *format, ...) PRINTF(2, 3);
 
-/* "model: layer 3.body.0, conv:3x3: ..." */
+/* "model: layer 3.body.0 (conv:8x3x3): ..." */
 static int bad(const struct builder *b, const char *format, ...)
 {
     char text[300];
@@ -50,7 +51,8 @@ static int bad(const struct builder *b, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return error_set(b->err, ERR_USAGE, "model: layer %s: %s", b->place, text);
+    return error_set(b->err, ERR_USAGE, "model: layer %s%s%s%s: %s", b->place,
+                     b->what[0] != '\0' ? " (" : "", b->what, b->what[0] != '\0' ? ")" : "", text);
 }
 
 static int emit(struct builder *b, const char *format, ...) PRINTF(2, 3);
@@ -125,8 +127,7 @@ static int read_args(struct builder *b, struct layer *l, const char *args)
     static const char *const right[] = {
         [ARGS_NONE] = "nothing",
         [ARGS_SIZE] = "a number from 1 to 65536",
-        [ARGS_CONV] = "CHANNELSxHEIGHTxWIDTH, then sSTRIDE and pPADDING if wanted, such as "
-                      "32x3x3s2p1",
+        [ARGS_CONV] = "CHANNELSxHEIGHTxWIDTH[sSTRIDE][pPADDING], such as 32x3x3s2p1",
         [ARGS_WINDOW] = "a window, then sSTRIDE and pPADDING if wanted, such as 2 or 3x3s2p1",
         [ARGS_RATE] = "the share to drop, 0 to 0.99",
         [ARGS_INNER] = "(LAYERS) or (LAYERS|SHORTCUT)"};
@@ -264,7 +265,10 @@ static int build_branch(struct builder *b, const char *place, const char *name)
     bool columns = b->columns;
     snprintf(prefix, sizeof prefix, "%s.%s.", place, name);
     int rc = build_list(b, prefix);
-    snprintf(b->place, sizeof b->place, "%s", place);
+    if (rc == 0) {
+        snprintf(b->place, sizeof b->place, "%s", place);
+        snprintf(b->what, sizeof b->what, "res");
+    }
     return rc != 0 ? rc : set_layout(b, columns);
 }
 
@@ -312,6 +316,7 @@ static int build_layer(struct builder *b)
 {
     char word[WORD_MAX], *args;
     size_t n = strcspn(b->at, ",()|");
+    b->what[0] = '\0';
     if (n == 0)
         return bad(b, "a layer is missing%s", *b->at == '\0' ? " at the end" : "");
     if (n >= sizeof word)
@@ -319,6 +324,7 @@ static int build_layer(struct builder *b)
     memcpy(word, b->at, n);
     word[n] = '\0';
     b->at += n;
+    memcpy(b->what, word, n + 1);
     if ((args = strchr(word, ':')) != NULL)
         *args++ = '\0';
     struct layer l = {.in = b->shape, .n_in = (uint32_t)shape_count(&b->shape)};
@@ -347,9 +353,8 @@ static int build_layer(struct builder *b)
     }
     l.n_tokens = l.ops == &layer_embed && b->is_tokens ? b->m->data.n_tokens : 0;
     b->is_tokens = false;
-    if (add_layer(b, &l) != 0)
-        return b->err->code;
-    return emit_layer(b, &b->m->nodes[b->m->n_nodes - 1]);
+    struct layer as_given = l;
+    return add_layer(b, &l) != 0 ? b->err->code : emit_layer(b, &as_given);
 }
 
 static int build_list(struct builder *b, const char *prefix)
@@ -590,6 +595,10 @@ static int build_text(struct builder *b, char *text)
     int rc = choose_loss(b, text, name);
     if (rc != 0)
         return rc;
+    if (name != N_NAMES && strchr(text, ',') != NULL)
+        return error_set(b->err, ERR_USAGE, "model: nothing may follow %s, but '%.100s' does%s",
+                         names[name], strchr(text, ','),
+                         name <= SVM ? "" : " (right: loss:NAME alone)");
     if (m->data.image[0] > 0)
         b->shape = (struct shape){3, {m->data.image[0], m->data.image[1], m->data.image[2]}};
     b->is_tokens = m->data.n_tokens > 0;

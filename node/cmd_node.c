@@ -6,6 +6,7 @@
 #include "node/addresses.h"
 #include "node/node.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,8 @@ struct flags {
     struct opt_list peers, until;
     uint32_t shard[2]; /* i, n as the user counts; 0, 0: by my place in the list of peers */
     struct gossip_every every;
-    double lr, momentum, eval_every, slow;
+    double lr, momentum, beta2, epsilon, weight_decay, clip, gamma, eval_every, slow;
+    struct step_span warmup, step_size;
     uint64_t batch, seed, open, settle, join_timeout, report_every, min_peers, pace, snapshot_every,
         save_every;
     int partition, schedule, optimizer, gossip, end;
@@ -63,6 +65,25 @@ static int parse_every(const char *text, void *field, struct error *err)
     return error_set(err, ERR_USAGE,
                      "'%.100s' is neither auto, nor a number of local steps from 1 to 1000000, nor "
                      "a duration of at least 1ms",
+                     text);
+}
+
+/* "500", "500steps", "2epochs". */
+static int parse_span(const char *text, void *field, struct error *err)
+{
+    struct step_span *span = field;
+    char number[32];
+    size_t n = strspn(text, "0123456789.");
+    const char *unit = text + n;
+    span->epochs = strcmp(unit, "epochs") == 0 || strcmp(unit, "epoch") == 0;
+    bool steps = *unit == '\0' || strcmp(unit, "steps") == 0 || strcmp(unit, "step") == 0;
+    snprintf(number, sizeof number, "%.*s", n < sizeof number ? (int)n : 0, text);
+    if ((steps || span->epochs) && parse_f64(number, &span->count) && span->count <= 1e12 &&
+        (span->epochs || span->count == floor(span->count)))
+        return 0;
+    return error_set(err, ERR_USAGE,
+                     "'%.100s' is neither a number of steps nor of epochs, such as "
+                     "500 or 2epochs",
                      text);
 }
 
@@ -123,7 +144,7 @@ static int look_at_run(const char *text, void *field, struct error *err)
     return 0;
 }
 
-static const char *const schedules[] = {"auto", "constant", "cosine", NULL};
+static const char *const schedules[] = {"auto", "constant", "cosine", "step", NULL};
 static const char *const gossips[] = {"pairwise", "pull", "off", NULL};
 static const char *const ends[] = {"vote", "own", NULL};
 
@@ -153,17 +174,32 @@ static const struct opt table[] = {
     {"partition", OPT_CHOICE, F(partition), "HOW", "iid",
      "iid, labels (a few classes each), contiguous", 0, 0, 0, partition_names},
 
-    {"model", OPT_STRING, F(model), "SPEC", "mlp:784-256-128-10", "softmax or mlp:IN-...-OUT",
+    {"model", OPT_STRING, F(model), "SPEC", "mlp:784-256-128-10",
+     "softmax, linear, logistic, svm, mlp:IN-...-OUT, lenet5, resnet20, a list of layers, @FILE",
      "training"},
     {"batch", OPT_U64, F(batch), "N", "64", "samples in a minibatch", 0, 1, 65536,
      .alias = "batch-size"},
-    {"lr", OPT_F64, F(lr), "X", "0.05", "learning rate", 0, 0, 1000},
+    {"lr", OPT_F64, F(lr), "X", 0, "learning rate (0.05; with adamw 0.001)", 0, 0, 1000,
+     .alias = "learning-rate"},
     {"lr-schedule", OPT_CHOICE, F(schedule), "HOW", "auto",
-     "constant, cosine, auto: cosine where --until names epochs or steps", 0, 0, 0, schedules},
+     "constant, cosine, step, auto: cosine where --until names epochs or steps", 0, 0, 0, schedules,
+     .alias = "schedule"},
+    {"warmup", OPT_CUSTOM, F(warmup), "N", "0",
+     "steps, or 2epochs, in which the rate grows from 0 to --lr", .parse = parse_span},
+    {"step-size", OPT_CUSTOM, F(step_size), "N", "0",
+     "steps, or 30epochs, after which --lr-schedule step lowers the rate", .parse = parse_span},
+    {"gamma", OPT_F64, F(gamma), "X", "0.1", "what it then multiplies it with", 0, 0, 1},
     {"optimizer", OPT_CHOICE, F(optimizer), "HOW", 0,
-     "qgm (quasi-global momentum; default) or sgd (default with --gossip off)", 0, 0, 0,
-     optimizer_names},
-    {"momentum", OPT_F64, F(momentum), "X", "0.9", "momentum", 0, 0, 0.9999},
+     "qgm (quasi-global momentum; default), sgd (default with --gossip off), nesterov, adamw", 0, 0,
+     0, optimizer_names},
+    {"momentum", OPT_F64, F(momentum), "X", "0.9", "momentum; beta1 of adamw", 0, 0, 0.9999},
+    {"beta2", OPT_F64, F(beta2), "X", "0.999", "of adamw", 0, 0, 0.999999},
+    {"epsilon", OPT_F64, F(epsilon), "X", "1e-8", "of adamw", 0, 1e-30, 1},
+    {"weight-decay", OPT_F64, F(weight_decay), "X", 0,
+     "pull of the weights to 0 (0; with adamw, which keeps it apart from the gradient, 0.01)", 0, 0,
+     100},
+    {"clip", OPT_F64, F(clip), "X", "0", "largest norm of the gradient; 0: any", 0, 0, 1e9,
+     .alias = "clip-grad-norm"},
     {"seed", OPT_U64, F(seed), "N", "1", "of first weights, split and order; one for all peers"},
 
     {"gossip", OPT_CHOICE, F(gossip), "MODE", "pairwise",
@@ -188,7 +224,8 @@ static const struct opt table[] = {
 
     {"eval-every", OPT_F64, F(eval_every), "EPOCHS", "1",
      "between evaluations on the test data; 0: only at the end", "reports"},
-    {"report-every", OPT_DURATION, F(report_every), "TIME", "2s", "between lines of progress"},
+    {"report-every", OPT_DURATION, F(report_every), "TIME", "10s",
+     "between lines of progress in the log, and reports in --metrics"},
     {"metrics", OPT_STRING, F(metrics), "FILE", "", "append what happens as JSON lines"},
     {"json", OPT_SWITCH, F(json), 0, 0, "the result on stdout as one JSON object"},
     {"verbose", OPT_SWITCH, F(verbose), 0, 0, "log more"},
@@ -215,6 +252,22 @@ const struct opts cmd_node_options = {
     .table = table,
     .n = sizeof table / sizeof table[0]};
 
+static void set_optimizer(const struct flags *f, struct optim_config *c)
+{
+    enum optimizer usual = f->gossip == GOSSIP_CHOICE_OFF ? OPTIM_SGD : OPTIM_QGM;
+    *c = optim_defaults(f->optimizer >= 0 ? (enum optimizer)f->optimizer : usual);
+    c->schedule = f->schedule > 0 ? (enum lr_schedule)(f->schedule - 1) : LR_CONSTANT;
+    c->momentum = (float)f->momentum;
+    c->beta2 = (float)f->beta2;
+    c->epsilon = (float)f->epsilon;
+    c->clip = (float)f->clip;
+    c->gamma = (float)f->gamma;
+    if (f->lr >= 0)
+        c->lr = (float)f->lr;
+    if (f->weight_decay >= 0)
+        c->weight_decay = (float)f->weight_decay;
+}
+
 static int make_config(const struct flags *f, struct node_config *c, struct error *err)
 {
     *c = (struct node_config){.run = f->run,
@@ -223,9 +276,8 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
                               .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
                               .n_shards = f->shard[1],
                               .partition = (enum partition)f->partition,
-                              .optim = {.schedule = f->schedule == 2 ? LR_COSINE : LR_CONSTANT,
-                                        .lr = (float)f->lr,
-                                        .momentum = (float)f->momentum},
+                              .warmup = f->warmup,
+                              .step_size = f->step_size,
                               .schedule_is_given = f->schedule != 0,
                               .batch = (uint32_t)f->batch,
                               .seed = f->seed,
@@ -246,9 +298,7 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
                               .snapshot_us = f->snapshot_every,
                               .metrics = f->metrics,
                               .json = f->json};
-    c->optim.kind = f->optimizer >= 0                ? (enum optimizer)f->optimizer
-                    : c->gossip == GOSSIP_CHOICE_OFF ? OPTIM_SGD
-                                                     : OPTIM_QGM;
+    set_optimizer(f, &c->optim);
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < f->until.n; i++)
         rc = parse_goals(f->until.values[i], &c->until, err);
@@ -272,7 +322,7 @@ static int follow_parent(struct error *err)
 
 int cmd_node(int argc, char **argv)
 {
-    struct flags flags = {.optimizer = -1};
+    struct flags flags = {.optimizer = -1, .lr = -1, .weight_decay = -1};
     struct node_config *config = calloc(1, sizeof *config);
     struct error err = {0};
     int n_operands, rc = opts_parse(&cmd_node_options, &flags, argc, argv, &n_operands, &err);

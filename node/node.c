@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "node/addresses.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,31 +183,6 @@ static void tick_leaving(struct node *n, uint64_t now_us)
     }
 }
 
-static void show_progress(struct node *n, uint64_t now_us)
-{
-    if (now_us - n->logged_us < n->config.report_us || n->state == PEER_LEAVING)
-        return;
-    n->logged_us = now_us;
-    if (!n->trains) {
-        log_progress("waiting for peers: %u linked, --min-peers %u", n->peers.n_linked,
-                     n->config.min_peers);
-        return;
-    }
-    const struct trainer_report *r = &n->report;
-    exchange_count(n);
-    result_report(n);
-    char accuracy[64] = "";
-    if (r->n_evaluations > 0)
-        snprintf(accuracy, sizeof accuracy, ", accuracy %.2f %%", 100 * r->accuracy);
-    double s = (double)(now_us - n->trained_us) / 1e6;
-    log_progress("%s: step %llu, epoch %.2f, %.1f steps/s, loss %.4f%s, %u peers, gossip every "
-                 "%u steps (%.1f %% of the time), in %.1f MB, out %.1f MB",
-                 peer_state_names[n->state], (unsigned long long)r->step, r->epochs,
-                 s > 0 ? (double)r->steps_done / s : 0, r->loss, accuracy, n->peers.n_linked,
-                 n->config.every.steps, 100 * n->budget.share, (double)n->bytes_in / 1e6,
-                 (double)n->bytes_out / 1e6);
-}
-
 static void on_tick(uv_timer_t *timer)
 {
     struct node *n = timer->data;
@@ -236,7 +212,7 @@ static void on_tick(uv_timer_t *timer)
     case N_PEER_STATES:
         CHECK(false && "a state");
     }
-    show_progress(n, now);
+    progress_tick(n, now);
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */
@@ -335,6 +311,11 @@ static void notify(void *async)
     uv_async_send(async);
 }
 
+static uint64_t span_steps(const struct step_span *span, uint32_t n_samples, uint32_t batch)
+{
+    return (uint64_t)ceil(span->epochs ? span->count * n_samples / batch : span->count);
+}
+
 static int open_inputs(struct node *n, struct error *err)
 {
     struct node_config *c = &n->config;
@@ -353,10 +334,19 @@ static int open_inputs(struct node *n, struct error *err)
     c->optim.steps = until_steps(&c->until, n->part.n, c->batch);
     if (!c->schedule_is_given)
         c->optim.schedule = c->optim.steps > 0 ? LR_COSINE : LR_CONSTANT;
+    c->optim.warmup = span_steps(&c->warmup, n->part.n, c->batch);
+    c->optim.step_size = span_steps(&c->step_size, n->part.n, c->batch);
     if (c->optim.schedule == LR_COSINE && c->optim.steps == 0)
         return error_set(err, ERR_USAGE,
                          "--lr-schedule cosine needs a length: give epochs= or "
                          "steps= in --until");
+    if (c->optim.schedule == LR_COSINE && c->optim.warmup >= c->optim.steps)
+        return error_set(err, ERR_USAGE,
+                         "--warmup: %llu steps, but --until ends after %llu (right: less)",
+                         (unsigned long long)c->optim.warmup, (unsigned long long)c->optim.steps);
+    if (c->optim.schedule == LR_STEP && c->optim.step_size == 0)
+        return error_set(err, ERR_USAGE,
+                         "--lr-schedule step needs --step-size, such as 30epochs or 1000");
     return 0;
 }
 
@@ -457,7 +447,7 @@ static void close_all(struct node *n)
 static int run(struct node *n, struct error *err)
 {
     uint8_t id[WIRE_PEER_ID_BYTES];
-    n->started_us = n->logged_us = clock_us();
+    n->started_us = n->reported_us = n->shown.us = clock_us();
     n->adopt_slot = PEERS_MAX;
     n->budget.adjusted_us = n->started_us;
     if (n->config.every.automatic)

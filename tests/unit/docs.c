@@ -130,6 +130,7 @@ Test(docs, tables_are_sound)
             cr_expect_lt(strlen(opt->name) + strlen("HUBBUB_"), VARIABLE_MAX);
             cr_expect((opt->arg == NULL) == (opt->type == OPT_SWITCH), "%s", opt->name);
             for (const char *p = opt->name; *p != '\0'; p++)
-                cr_expect(islower((unsigned char)*p) || *p == '-', "%s", opt->name);
+                cr_expect(islower((unsigned char)*p) || isdigit((unsigned char)*p) || *p == '-',
+                          "%s", opt->name);
         }
 }

@@ -19,6 +19,7 @@ struct world {
     struct shard shard;
     struct learner_config config;
     struct workspace workspace; /* all learners of a world take turns */
+    float decay, clip;
     float *storage[3];
     int n_learners;
 };
@@ -48,9 +49,12 @@ static void make_learner(struct learner *l, struct world *w, enum optimizer kind
     if (w->n_learners == 0) {
         w->config = (struct learner_config){.model = &w->m,
                                             .train = &w->data.train,
-                                            .optim = {.kind = kind, .lr = lr, .momentum = 0.9f},
+                                            .optim = optim_defaults(kind),
                                             .batch = BATCH,
                                             .seed = 5};
+        w->config.optim.lr = lr;
+        w->config.optim.weight_decay = w->decay;
+        w->config.optim.clip = w->clip;
         workspace_init(&w->workspace, &w->config);
     }
     float *storage = MEM_NEW(float, learner_floats(&w->config));
@@ -74,7 +78,8 @@ Test(learner, threads)
         workspace_init(&many[1], &w.config);
         for (int i = 0; i < 20; i++) {
             double loss = learner_step(&one, &w.workspace);
-            cr_assert_float_eq(learner_step(&a, &many[0]), loss, 1e-5);
+            double parts = learner_step(&a, &many[0]);
+            cr_assert_float_eq(parts, loss, 1e-5);
             learner_step(&b, &many[1]);
         }
         cr_assert_arr_eq(a.theta, b.theta, w.m.dim * sizeof(float));
@@ -88,20 +93,21 @@ Test(learner, threads)
 
 Test(learner, same_seed_same_bits)
 {
+    enum { STEPS = 1000 };
     for (int kind = 0; kind < N_OPTIMIZERS; kind++) {
         struct world w = {0};
         struct learner a, b;
         make_world(&w);
         make_learner(&a, &w, (enum optimizer)kind, 0.05f);
         make_learner(&b, &w, (enum optimizer)kind, 0.05f);
-        for (int i = 0; i < 200; i++) {
+        for (int i = 0; i < STEPS; i++) {
             double loss = learner_step(&a, &w.workspace);
             cr_assert(loss >= learner_step(&b, &w.workspace) && isfinite(loss));
         }
         cr_assert_arr_eq(a.theta, b.theta, w.m.dim * sizeof(float));
         cr_assert_arr_eq(a.momentum, b.momentum, w.m.dim * sizeof(float));
-        cr_assert_eq(a.step, 200);
-        cr_assert(fabs(learner_epochs(&a) - 200.0 * BATCH / w.shard.n) < 1e-12);
+        cr_assert_eq(a.step, STEPS);
+        cr_assert(fabs(learner_epochs(&a) - (double)STEPS * BATCH / w.shard.n) < 1e-12);
         close_world(&w);
     }
 }
@@ -109,7 +115,7 @@ Test(learner, same_seed_same_bits)
 /* theta and momentum of the update rules as written, in double, fed with gradients that the model
  * gives at the learner's own theta. */
 struct naive {
-    double *x, *start, *m; /* weights, weights before this step, momentum */
+    double *x, *start, *m, *s; /* weights, weights before this step, first and second moment */
     float *grad, *scratch, *in;
     union target y[BATCH];
     uint64_t position;
@@ -120,6 +126,7 @@ static void naive_open(struct naive *n, const struct world *w, const struct lear
     n->x = MEM_NEW(double, w->m.dim);
     n->start = MEM_NEW(double, w->m.dim);
     n->m = MEM_NEW(double, w->m.dim);
+    n->s = MEM_NEW(double, w->m.dim);
     n->grad = MEM_NEW(float, w->m.dim);
     n->scratch = MEM_NEW(float, model_scratch(&w->m, BATCH));
     n->in = MEM_NEW(float, BATCH * w->m.n_in);
@@ -129,7 +136,7 @@ static void naive_open(struct naive *n, const struct world *w, const struct lear
 
 static void naive_close(struct naive *n)
 {
-    void *all[] = {n->x, n->start, n->m, n->grad, n->scratch, n->in};
+    void *all[] = {n->x, n->start, n->m, n->s, n->grad, n->scratch, n->in};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         free(all[i]);
 }
@@ -154,25 +161,84 @@ static double distance(const struct naive *n, const struct learner *l, uint64_t 
     return sqrt(sum / norm);
 }
 
-Test(learner, sgd_as_written)
+/* The update rules of PyTorch's SGD, SGD(nesterov) and AdamW and of its clip_grad_norm_. */
+static void naive_step(struct naive *n, const struct optim_config *c, uint64_t dim, int t)
 {
-    const double lr = (double)0.05f, mu = (double)0.9f;
-    struct world w = {0};
-    struct learner l;
-    struct naive n = {0};
-    make_world(&w);
-    make_learner(&l, &w, OPTIM_SGD, 0.05f);
-    naive_open(&n, &w, &l);
-    for (int step = 0; step < 50; step++) {
-        naive_gradient(&n, &w, &l);
-        learner_step(&l, &w.workspace);
-        for (uint64_t i = 0; i < w.m.dim; i++) {
-            n.m[i] = mu * n.m[i] + (double)n.grad[i];
-            n.x[i] -= lr * n.m[i];
+    double mu = (double)c->momentum, b2 = (double)c->beta2, lr = (double)c->lr, norm = 0, scale = 1;
+    double decay = (double)c->weight_decay;
+    for (uint64_t i = 0; i < dim; i++)
+        norm += (double)n->grad[i] * (double)n->grad[i];
+    if (c->clip > 0)
+        scale = fmin(1, (double)c->clip / (sqrt(norm) + 1e-6));
+    for (uint64_t i = 0; i < dim; i++) {
+        double g = scale * (double)n->grad[i];
+        if (c->kind == OPTIM_ADAMW) {
+            n->x[i] -= lr * decay * n->x[i];
+            n->m[i] = mu * n->m[i] + (1 - mu) * g;
+            n->s[i] = b2 * n->s[i] + (1 - b2) * g * g;
+            n->x[i] -= lr * n->m[i] / (1 - pow(mu, t)) /
+                       (sqrt(n->s[i] / (1 - pow(b2, t))) + (double)c->epsilon);
+            continue;
         }
-        cr_assert_lt(distance(&n, &l, w.m.dim), 1e-5, "step %d", step);
+        g += decay * n->x[i];
+        n->m[i] = mu * n->m[i] + g;
+        n->x[i] -= lr * (c->kind == OPTIM_NESTEROV ? g + mu * n->m[i] : n->m[i]);
     }
-    naive_close(&n);
+}
+
+Test(learner, update_rules_as_written)
+{
+    static const struct {
+        enum optimizer kind;
+        float lr, decay, clip;
+    } cases[] = {{OPTIM_SGD, 0.05f, 0, 0},
+                 {OPTIM_SGD, 0.05f, 0.1f, 0},
+                 {OPTIM_SGD, 0.05f, 0.1f, 0.5f},
+                 {OPTIM_NESTEROV, 0.05f, 0, 0},
+                 {OPTIM_NESTEROV, 0.05f, 0.1f, 0.5f},
+                 {OPTIM_ADAMW, 0.002f, 0, 0},
+                 {OPTIM_ADAMW, 0.002f, 0.5f, 0.5f}};
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        struct world w = {.decay = cases[k].decay, .clip = cases[k].clip};
+        struct learner l;
+        struct naive n = {0};
+        make_world(&w);
+        make_learner(&l, &w, cases[k].kind, cases[k].lr);
+        naive_open(&n, &w, &l);
+        for (int step = 0; step < 50; step++) {
+            naive_gradient(&n, &w, &l);
+            learner_step(&l, &w.workspace);
+            naive_step(&n, &w.config.optim, w.m.dim, step + 1);
+            cr_assert_lt(distance(&n, &l, w.m.dim), 1e-5, "case %zu, step %d: %g", k, step,
+                         distance(&n, &l, w.m.dim));
+        }
+        naive_close(&n);
+        close_world(&w);
+    }
+}
+
+/* Weights taken over as they are: the state of both moments and the age begin anew. */
+Test(learner, adopted_weights_forget_the_moments)
+{
+    struct world w = {0};
+    struct learner a, b;
+    make_world(&w);
+    make_learner(&a, &w, OPTIM_ADAMW, 0.01f);
+    make_learner(&b, &w, OPTIM_ADAMW, 0.01f);
+    learner_step(&a, &w.workspace);
+    for (int i = 0; i < 3; i++)
+        learner_step(&b, &w.workspace);
+    learner_mix(&a, 0, w.m.dim, 1.0f, b.theta, NULL);
+    learner_resume(&a, 3);
+    learner_mix(&b, 0, w.m.dim, 1.0f, a.theta, NULL);
+    learner_resume(&b, 3);
+    for (int i = 0; i < 3; i++) {
+        learner_step(&a, &w.workspace);
+        learner_step(&b, &w.workspace);
+    }
+    cr_assert_arr_eq(a.theta, b.theta, w.m.dim * sizeof(float));
+    cr_assert_arr_eq(a.second, b.second, w.m.dim * sizeof(float));
+    cr_assert_eq(a.age, 3);
     close_world(&w);
 }
 
@@ -355,8 +421,21 @@ Test(learner, schedules)
     } cases[] = {{0, 0.2}, {50, 0.1}, {25, 0.1 * (1 + 0.70710678)}, {100, 0}, {150, 0}, {1000, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         cr_assert(fabs((double)lr_at(&c, cases[i].step) - cases[i].lr) < 1e-7);
-    c.schedule = LR_CONSTANT;
-    cr_assert(fabs((double)lr_at(&c, 1000) - 0.2) < 1e-7);
+    c.warmup = 20;
+    static const struct {
+        enum lr_schedule schedule;
+        uint64_t step;
+        double lr;
+    } warm[] = {{LR_COSINE, 0, 0.01}, {LR_COSINE, 19, 0.2},  {LR_COSINE, 20, 0.2},
+                {LR_COSINE, 60, 0.1}, {LR_CONSTANT, 9, 0.1}, {LR_CONSTANT, 1000, 0.2},
+                {LR_STEP, 4, 0.05},   {LR_STEP, 29, 0.2},    {LR_STEP, 30, 0.1},
+                {LR_STEP, 89, 0.05},  {LR_STEP, 90, 0.025}};
+    c.step_size = 30;
+    c.gamma = 0.5f;
+    for (size_t i = 0; i < sizeof warm / sizeof warm[0]; i++) {
+        c.schedule = warm[i].schedule;
+        cr_assert(fabs((double)lr_at(&c, warm[i].step) - warm[i].lr) < 1e-7, "case %zu", i);
+    }
 }
 
 Test(learner, schedule_follows_the_swarm_when_it_is_ahead)
