@@ -71,7 +71,7 @@ static void open_probe(struct probe *p, size_t k)
     int rc = model_parse(&p->m, cases[k].spec, cases[k].data, &err);
     cr_assert_eq(rc, 0, "%s: %s", cases[k].spec, err.text);
     p->s = model_stage(&p->m, cases[k].at, cases[k].at + 1);
-    p->l = p->s.chain.first;
+    p->l = p->s.chain.first + (p->s.chain.first->ops == &layer_transpose);
     p->n_params = p->s.n_params;
     p->n_in = (uint64_t)BATCH * p->s.n_in;
     p->n_out = (uint64_t)BATCH * p->s.n_out;
