@@ -10,6 +10,7 @@
 #   make soak            peers killed and started again for SOAK_S seconds (600)
 #   make fuzz            libFuzzer, FUZZ_S seconds each (or as below), seeds in tests/fuzz/corpus
 #   make bench           benchmarks, side by side with what they are measured against
+#   make bench-torch     training steps against PyTorch's; fails when a bar is missed
 
 VARIANT ?= release
 CC      = gcc
@@ -25,6 +26,7 @@ APT_TEST  := libcriterion-dev clang libclang-rt-14-dev python3-numpy python3-xxh
              python3-sklearn iproute2
 APT_TORCH := python3-torch
 
+have_torch = /usr/bin/python3 -c 'import torch' 2>/dev/null
 have_build = command -v $(CC) >/dev/null && command -v pkg-config >/dev/null && \
              pkg-config --exists $(LIBS)
 have_data  = test -r /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
@@ -66,8 +68,8 @@ LDLIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread -lm
 
 # ---- building ------------------------------------------------------------------------------
 .PHONY: all deps deps-build deps-data deps-test deps-torch demo test test-unit test-property test-race \
-        test-system test-floors build-tests convergence nightly soak fuzz fuzz-run bench install \
-        clean
+        test-system test-floors build-tests convergence nightly soak fuzz fuzz-run bench bench-torch \
+        install clean
 .DELETE_ON_ERROR:
 # make V=1 shows the whole command lines.
 Q := $(if $(V),,@)
@@ -126,7 +128,7 @@ deps-test:
 	@$(have_test) || { $(call apt,$(APT_TEST)); }
 # 600 MB, so only where it is asked for: tests/system/model_files compares with it when it is there.
 deps-torch:
-	@/usr/bin/python3 -c 'import torch' 2>/dev/null || { $(call apt,$(APT_TORCH)); }
+	@$(have_torch) || { $(call apt,$(APT_TORCH)); }
 
 # ---- running -------------------------------------------------------------------------------
 # A fresh make after deps: pkg-config's answers are read when make starts.
@@ -183,5 +185,7 @@ bench: all
 	taskset -c 1 ./$(BUILD)/hubbub bench train --optimizer qgm
 	./$(BUILD)/hubbub bench exchange --floor
 	./$(BUILD)/hubbub bench straggler
+bench-torch: deps-data deps-torch all
+	HUBBUB=./$(BUILD)/hubbub bench/torch
 test-floors: $(OBJ)
 	@BUILD=$(BUILD) tests/floors

@@ -38,6 +38,12 @@ void vec_descend(float *restrict x, float lr, const float *restrict v, size_t n)
         x[i] = fmaf(-lr, v[i], x[i]);
 }
 
+void vec_scale_add(float *x, float a, float b, const float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = fmaf(a, x[i], b * y[i]);
+}
+
 void vec_add(float *restrict x, const float *restrict y, size_t n)
 {
     for (size_t i = 0; i < n; i++)

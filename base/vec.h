@@ -22,6 +22,9 @@ void vec_swap_mix(float *restrict x, float c, float *restrict buffer, size_t n);
 /* Plain descent: x -= lr * v. */
 void vec_descend(float *restrict x, float lr, const float *restrict v, size_t n);
 
+/* x = a * x + b * y. */
+void vec_scale_add(float *x, float a, float b, const float *y, size_t n);
+
 /* x += y. */
 void vec_add(float *restrict x, const float *restrict y, size_t n);
 

@@ -17,7 +17,7 @@
 struct options {
     const char *model;
     struct data_options data;
-    uint64_t batch;
+    uint64_t batch, threads;
     int optimizer;
     double seconds;
     bool json;
@@ -31,7 +31,7 @@ static const struct opt table[] = {
      .offset = FIELD(model),
      .arg = "SPEC",
      .fallback = "mlp:784-256-128-10",
-     .help = "softmax or mlp:784-256-128-10",
+     .help = "softmax, mlp:784-256-128-10, lenet5, or a list of layers",
      .group = "what is measured"},
     DATA_OPTIONS(struct options, data),
     {.name = "batch",
@@ -51,6 +51,14 @@ static const struct opt table[] = {
      .fallback = "sgd",
      .help = "sgd, qgm, nesterov or adamw",
      .choices = optimizer_names},
+    {.name = "threads",
+     .type = OPT_U64,
+     .offset = FIELD(threads),
+     .arg = "N",
+     .fallback = "1",
+     .help = "threads of a training step",
+     .min = 1,
+     .max = TEAM_MAX},
     {.name = "seconds",
      .type = OPT_F64,
      .offset = FIELD(seconds),
@@ -65,7 +73,7 @@ static const struct opt table[] = {
 
 const struct opts bench_train_options = {
     .command = "hubbub bench train",
-    .summary = "training steps against their bare matrix products, the mixing kernel; one thread",
+    .summary = "training steps against their bare matrix products, the mixing kernel",
     .usage = "[OPTIONS]",
     .examples = "  taskset -c 1 hubbub bench train\n"
                 "  taskset -c 1 hubbub bench train --optimizer qgm --seconds 30\n"
@@ -169,12 +177,12 @@ static void print_figures(const struct options *o, const struct data_pair *data,
     const char *optimizer = optimizer_names[o->optimizer];
     json_t *json = NULL;
     if (o->json)
-        json =
-            json_pack("{s:s, s:s, s:s, s:I, s:f}", "model", m->spec, "data", data->name,
-                      "optimizer", optimizer, "batch", (json_int_t)o->batch, "seconds", o->seconds);
+        json = json_pack("{s:s, s:s, s:s, s:I, s:I, s:f}", "model", m->spec, "data", data->name,
+                         "optimizer", optimizer, "batch", (json_int_t)o->batch, "threads",
+                         (json_int_t)o->threads, "seconds", o->seconds);
     else
-        printf("%s, %s, batch %d, %s, one thread; medians of %d alternating rounds\n\n", m->spec,
-               optimizer, (int)o->batch, data->name, ROUNDS);
+        printf("%s, %s, batch %d, %s, threads %d; medians of %d alternating rounds\n\n", m->spec,
+               optimizer, (int)o->batch, data->name, (int)o->threads, ROUNDS);
     figures_print(figures, n, 10, json);
 }
 
@@ -182,18 +190,20 @@ static void report(const struct bench *b, const struct options *o, const struct 
                    const struct model *m)
 {
     double batch = (double)o->batch, peak = 2.0 * PEAK_CALLS;
-    double flops = products_flops(&b->products), mix = median(b->rate[MIX]) * SLICE;
+    double flops = model_step_flops(m, (uint32_t)o->batch), mix = median(b->rate[MIX]) * SLICE;
     peak = kernel_peak(PEAK_CALLS, &(float){0}) * median(b->rate[PEAK]) * 1e-9;
     double full = median(b->rate[FULL]), bare = median(b->rate[BARE]);
+    double bare_flops = products_flops(&b->products);
     struct figure figures[] = {
-        {"full_samples_per_s", "samples/s", "full training steps", full * batch},
-        {"bare_samples_per_s", "samples/s", "their bare matrix products", bare * batch},
+        {"samples_per_s", "samples/s", "full training steps", full * batch},
+        {"bare_samples_per_s", "samples/s", "bare matrix products of its dense layers",
+         bare * batch},
         {"full_over_bare", "", "full over bare", median_ratio(b, FULL, BARE)},
-        {"full_gflops", "GF/s", "full training steps, useful operations", full * flops * 1e-9},
-        {"bare_gflops", "GF/s", "bare matrix products", bare * flops * 1e-9},
-        {"peak_gflops", "GF/s", "the core's multiply-add peak", peak},
+        {"useful_gflops", "GF/s", "full training steps, useful operations", full * flops * 1e-9},
+        {"bare_gflops", "GF/s", "bare matrix products", bare * bare_flops * 1e-9},
+        {"fma_peak_gflops", "GF/s", "multiply-add peak of one core", peak},
         {"full_of_peak", "", "full over peak", full * flops * 1e-9 / peak},
-        {"bare_of_peak", "", "bare over peak", bare * flops * 1e-9 / peak},
+        {"bare_of_peak", "", "bare over peak", bare * bare_flops * 1e-9 / peak},
         {"mix_elements_per_s", "floats/s", "mixing kernel, one slice of 65536", mix},
         {"mix_gbytes_per_s", "GB/s", "mixing kernel (three reads, one write)", mix * 16e-9},
         {"plain_gbytes_per_s", "GB/s", "plain loop of the same",
@@ -214,6 +224,7 @@ static void run_bench(const struct options *o, const struct data_pair *data, con
         .optim = optim_defaults((enum optimizer)o->optimizer),
         .batch = (uint32_t)o->batch,
         .seed = 1,
+        .n_threads = (uint32_t)o->threads,
     };
     config.optim.lr *= 0.2f; /* no divergence, however long it runs */
     struct bench *b = MEM_NEW(struct bench, 1);

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "model/stage.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -21,11 +22,11 @@ void products_init(struct products *p, const struct model *m, uint32_t batch, fl
     *p = (struct products){.model = m, .batch = batch, .beta = beta};
     p->theta = random_floats(m->dim, &rng);
     p->grad = random_floats(m->dim, &rng);
-    p->x = random_floats((uint64_t)batch * m->n_in, &rng);
     for (uint32_t i = 0; i < m->n_nodes; i++) {
         if (m->nodes[i].ops != &layer_dense)
             continue;
         uint64_t n = (uint64_t)batch * m->nodes[i].n_out;
+        p->in[p->n_dense] = random_floats((uint64_t)batch * m->nodes[i].n_in, &rng);
         p->out[p->n_dense] = random_floats(n, &rng);
         p->d_out[p->n_dense] = random_floats(n, &rng);
         p->dense[p->n_dense++] = &m->nodes[i];
@@ -36,8 +37,8 @@ void products_close(struct products *p)
 {
     free(p->theta);
     free(p->grad);
-    free(p->x);
     for (uint32_t i = 0; i < p->n_dense; i++) {
+        free(p->in[i]);
         free(p->out[i]);
         free(p->d_out[i]);
     }
@@ -50,19 +51,17 @@ void products_step(struct products *p)
     for (uint32_t i = 0; i < p->n_dense; i++) {
         const struct layer *l = p->dense[i];
         int n_in = (int)l->n_in, n_out = (int)l->n_out;
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, batch, n_out, n_in, 1.0f,
-                    i > 0 ? p->out[i - 1] : p->x, n_in, p->theta + l->offset, n_in, 1.0f, p->out[i],
-                    n_out);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, batch, n_out, n_in, 1.0f, p->in[i],
+                    n_in, p->theta + l->offset, n_in, 1.0f, p->out[i], n_out);
     }
     for (uint32_t i = p->n_dense; i-- > 0;) {
         const struct layer *l = p->dense[i];
         int n_in = (int)l->n_in, n_out = (int)l->n_out;
         cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, n_out, n_in, batch, 1.0f, p->d_out[i],
-                    n_out, i > 0 ? p->out[i - 1] : p->x, n_in, p->beta, p->grad + l->offset, n_in);
+                    n_out, p->in[i], n_in, p->beta, p->grad + l->offset, n_in);
         if (i > 0)
             cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, batch, n_in, n_out, 1.0f,
-                        p->d_out[i], n_out, p->theta + l->offset, n_in, 0.0f, p->d_out[i - 1],
-                        n_in);
+                        p->d_out[i], n_out, p->theta + l->offset, n_in, 0.0f, p->in[i], n_in);
     }
 }
 
@@ -72,6 +71,16 @@ double products_flops(const struct products *p)
     for (uint32_t i = 0; i < p->n_dense; i++)
         flops += 2.0 * p->batch * p->dense[i]->n_in * p->dense[i]->n_out * (i > 0 ? 3 : 2);
     return flops;
+}
+
+double model_step_flops(const struct model *m, uint32_t batch)
+{
+    double forward = 0, first = 0;
+    for (uint32_t i = 0; i < m->n_layers; i++) {
+        forward += model_flops(m, i);
+        first = first == 0 ? forward : first;
+    }
+    return batch * (3 * forward - first);
 }
 
 /* 16 accumulators, each as wide as the widest register: enough to hide the latency of FMA on any

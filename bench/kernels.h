@@ -14,7 +14,7 @@ struct products {
     uint32_t batch;
     float beta;
     float *theta, *grad;                                  /* [dim] */
-    float *x;                                             /* [batch, n_in] */
+    float *in[MODEL_NODES_MAX];                           /* [batch, n_in] of dense layers */
     float *out[MODEL_NODES_MAX], *d_out[MODEL_NODES_MAX]; /* [batch, n_out] of dense layers */
     uint32_t n_dense;
     const struct layer *dense[MODEL_NODES_MAX];
@@ -24,8 +24,12 @@ void products_init(struct products *p, const struct model *m, uint32_t batch, fl
 void products_close(struct products *p);
 void products_step(struct products *p);
 
-/* Useful floating-point operations of one step. */
+/* Floating-point operations of one call. */
 double products_flops(const struct products *p);
+
+/* Useful floating-point operations of one training step: those of all products of the model, but
+ * for the gradient of its input. */
+double model_step_flops(const struct model *m, uint32_t batch);
 
 /* Runs n rounds of independent multiply-adds in registers; returns the operations done. *sink
  * keeps the compiler from leaving them out. */

@@ -1,4 +1,5 @@
 /* Element by element, so in any layout. d_in may be d_out, and out may be in but for GELU. */
+#include "base/lanes.h"
 #include "model/shape.h"
 
 #include <math.h>
@@ -16,8 +17,12 @@ static void relu_forward(const struct layer *l, const struct pass *p, const floa
                          const float *in, float *out, float *saved)
 {
     UNUSED_FORWARD;
-    uint64_t n = n_of(l, p);
-    for (uint64_t i = 0; i < n; i++)
+    uint64_t n = n_of(l, p), i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        lanes x = lanes_load(in + i);
+        lanes_store(out + i, lanes_where(x < lanes_all(0.0f), lanes_all(0.0f), x));
+    }
+    for (; i < n; i++)
         out[i] = in[i] < 0.0f ? 0.0f : in[i];
 }
 
@@ -26,8 +31,11 @@ static void relu_backward(const struct layer *l, const struct pass *p, const flo
                           float *grads, float *d_in)
 {
     UNUSED_BACKWARD, (void)in;
-    uint64_t n = n_of(l, p);
-    for (uint64_t i = 0; i < n; i++)
+    uint64_t n = n_of(l, p), i = 0;
+    for (; i + LANES <= n; i += LANES)
+        lanes_store(d_in + i, lanes_where(lanes_load(out + i) > lanes_all(0.0f),
+                                          lanes_load(d_out + i), lanes_all(0.0f)));
+    for (; i < n; i++)
         d_in[i] = out[i] > 0.0f ? d_out[i] : 0.0f;
 }
 

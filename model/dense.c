@@ -1,6 +1,7 @@
+#include "model/chain.h"
+#include "model/product.h"
 #include "model/shape.h"
 
-#include <cblas.h>
 #include <string.h>
 
 static int plan(struct layer *l, struct error *err)
@@ -25,17 +26,33 @@ static double flops(const struct layer *l)
     return 2.0 * l->n_in * l->n_out;
 }
 
-/* The product accumulates onto rows that hold the bias: adding it costs no pass of its own. */
+/* The batch, transposed, and the output before it is. */
+static uint64_t n_scratch(const struct layer *l, uint32_t batch)
+{
+    return chain_aligned((uint64_t)l->n_in * batch) + (uint64_t)l->n_out * batch;
+}
+
+/* The weights' rows run along the sum, so the batch has to lie innermost; a batch too small for
+ * that is multiplied along its own rows. */
 static void forward(const struct layer *l, const struct pass *p, const float *params,
                     const float *in, float *out, float *saved)
 {
-    int n_in = (int)l->n_in, n_out = (int)l->n_out;
-    const float *bias = params + (uint64_t)l->n_out * l->n_in;
+    enum { BATCH_MIN = 8 };
+    uint64_t n_in = l->n_in, n_out = l->n_out, batch = p->batch;
+    const float *bias = params + n_out * n_in;
+    float *columns = p->scratch, *out_columns = columns + chain_aligned(n_in * batch);
     (void)saved;
-    for (uint64_t b = 0; b < p->batch; b++)
-        memcpy(out + b * l->n_out, bias, l->n_out * sizeof *out);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)p->batch, n_out, n_in, 1.0f, in, n_in,
-                params, n_in, 1.0f, out, n_out);
+    if (batch >= BATCH_MIN) {
+        transpose(batch, n_in, in, n_in, columns, batch);
+        product(n_out, batch, n_in, (struct factor){params, n_in, 1},
+                (struct rows){columns, batch, NULL}, 0.0f, bias, out_columns, batch);
+        transpose(n_out, batch, out_columns, batch, out, n_out);
+        return;
+    }
+    for (uint64_t b = 0; b < batch; b++)
+        memcpy(out + b * n_out, bias, n_out * sizeof *out);
+    product_dot(batch, n_out, (uint64_t[2]){1, 1}, n_in, (struct runs){{in, n_in, NULL}, {0, 0}},
+                (struct runs){{params, n_in, NULL}, {0, 0}}, 1.0f, out, n_out);
 }
 
 static void add_rows(float *restrict sum, const float *restrict rows, uint32_t n, uint32_t n_rows)
@@ -49,16 +66,16 @@ static void backward(const struct layer *l, const struct pass *p, const float *p
                      const float *in, const float *out, float *saved, float *d_out, float beta,
                      float *grads, float *d_in)
 {
-    int n_in = (int)l->n_in, n_out = (int)l->n_out, batch = (int)p->batch;
-    float *d_bias = grads + (uint64_t)l->n_out * l->n_in;
+    uint64_t n_in = l->n_in, n_out = l->n_out, batch = p->batch;
+    float *d_bias = grads + n_out * n_in;
     (void)out, (void)saved;
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, n_out, n_in, batch, 1.0f, d_out, n_out, in,
-                n_in, beta, grads, n_in);
-    grads_begin(d_bias, beta, l->n_out);
+    product(n_out, n_in, batch, (struct factor){d_out, 1, n_out}, (struct rows){in, n_in, NULL},
+            beta, NULL, grads, n_in);
+    grads_begin(d_bias, beta, n_out);
     add_rows(d_bias, d_out, l->n_out, p->batch);
     if (d_in != NULL)
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, batch, n_in, n_out, 1.0f, d_out,
-                    n_out, params, n_in, 0.0f, d_in, n_in);
+        product(batch, n_in, n_out, (struct factor){d_out, n_out, 1},
+                (struct rows){params, n_in, NULL}, 0.0f, NULL, d_in, n_in);
 }
 
 const struct layer_ops layer_dense = {.name = "dense",
@@ -67,6 +84,7 @@ const struct layer_ops layer_dense = {.name = "dense",
                                       .needs = NEEDS_IN,
                                       .plan = plan,
                                       .init = init,
+                                      .n_scratch = n_scratch,
                                       .flops = flops,
                                       .forward = forward,
                                       .backward = backward};

@@ -50,19 +50,31 @@ void learner_init(struct learner *l, const struct learner_config *config, const 
 void workspace_init(struct workspace *w, const struct learner_config *config)
 {
     const struct model *m = config->model;
-    *w = (struct workspace){.x = MEM_NEW(float, (size_t)config->batch * m->n_in),
-                            .scratch = MEM_NEW(float, model_scratch(m, config->batch)),
+    uint32_t n_threads = config->n_threads > 0 ? config->n_threads : 1;
+    if (n_threads > config->batch)
+        n_threads = config->batch;
+    *w = (struct workspace){.team = team_new(n_threads),
                             .y = MEM_NEW(union target, config->batch),
                             .rows = MEM_NEW(uint32_t, config->batch)};
-    if (optim_wants_gradient(&config->optim))
-        w->grad = MEM_NEW(float, m->dim);
+    for (uint32_t i = 0; i < n_threads; i++) {
+        struct workspace_part *part = &w->parts[i];
+        part->first = (uint32_t)((uint64_t)config->batch * i / n_threads);
+        part->n = (uint32_t)((uint64_t)config->batch * (i + 1) / n_threads) - part->first;
+        part->x = MEM_NEW(float, (size_t)part->n * m->n_in);
+        part->scratch = MEM_NEW(float, model_scratch(m, part->n));
+        if (optim_wants_gradient(&config->optim) || n_threads > 1)
+            part->grad = MEM_NEW(float, m->dim);
+    }
 }
 
 void workspace_close(struct workspace *w)
 {
-    free(w->x);
-    free(w->scratch);
-    free(w->grad);
+    for (uint32_t i = 0; i < TEAM_MAX; i++) {
+        free(w->parts[i].x);
+        free(w->parts[i].scratch);
+        free(w->parts[i].grad);
+    }
+    team_free(w->team);
     free(w->y);
     free(w->rows);
     *w = (struct workspace){0};
@@ -71,30 +83,88 @@ void workspace_close(struct workspace *w)
 static void next_rows(const struct learner *l, struct workspace *w)
 {
     const struct learner_config *c = l->config;
+    if (w->drawn == l->shard.rows && w->drawn_step == l->step && w->drawn_node == l->node)
+        return;
     batches_rows(&l->shard, c->seed, l->node, l->step * c->batch, w->rows, c->batch);
+    w->drawn = l->shard.rows;
+    w->drawn_step = l->step;
+    w->drawn_node = l->node;
+}
+
+struct step {
+    struct learner *learner;
+    struct workspace *workspace;
+    struct optim_rates rates;
+};
+
+static void part_gradient(void *ctx, uint32_t i)
+{
+    const struct step *s = ctx;
+    const struct learner *l = s->learner;
+    const struct learner_config *c = l->config;
+    struct workspace_part *part = &s->workspace->parts[i];
+    union target *y = s->workspace->y + part->first;
+    struct pass pass = {.batch = part->n,
+                        .training = true,
+                        .seed = c->seed + i, /* dropout differs from part to part */
+                        .node = l->node,
+                        .step = l->step};
+    dataset_gather(c->train, s->workspace->rows + part->first, part->n, part->x, y);
+    part->loss = model_loss_grad(c->model, &pass, l->theta, part->x, y,
+                                 part->grad != NULL ? 0.0f : c->optim.momentum,
+                                 part->grad != NULL ? part->grad : l->momentum, part->scratch);
+}
+
+/* A thread's range of theta. */
+static void own_range(const struct step *s, uint32_t i, uint64_t *start, uint64_t *end)
+{
+    uint64_t n_threads = team_size(s->workspace->team), dim = s->learner->config->model->dim;
+    *start = i == 0 ? 0 : aligned(dim * i / n_threads);
+    *end = i + 1 == n_threads ? dim : aligned(dim * (i + 1) / n_threads);
+    *start = *start < dim ? *start : dim;
+    *end = *end < dim ? *end : dim;
+}
+
+/* The gradient of the whole batch from those of its parts, where optim_step looks for it: in the
+ * first part's, or added to the momentum. */
+static void part_sum(void *ctx, uint32_t i)
+{
+    const struct step *s = ctx;
+    const struct learner_config *c = s->learner->config;
+    const struct workspace_part *parts = s->workspace->parts;
+    uint64_t at, end;
+    own_range(s, i, &at, &end);
+    bool apart = optim_wants_gradient(&c->optim);
+    float *sum = apart ? parts[0].grad + at : s->learner->momentum + at;
+    vec_scale_add(sum, apart ? (float)parts[0].n / (float)c->batch : c->optim.momentum,
+                  apart ? 0.0f : (float)parts[0].n / (float)c->batch, parts[0].grad + at, end - at);
+    for (uint32_t k = 1; k < team_size(s->workspace->team); k++)
+        vec_scale_add(sum, 1.0f, (float)parts[k].n / (float)c->batch, parts[k].grad + at, end - at);
 }
 
 /* Updates theta from its end to its start: the gradient of the last rows is what the backward pass
  * left in the cache, and the weights of the first layer are what the next forward pass asks for
  * first. An update keeps the caches busy and the memory idle, so the next batch is fetched
  * meanwhile: its rows lie anywhere, and waiting for them took three times as long as unpacking. */
-static void update(struct learner *l, struct workspace *w, float lr)
+static void part_update(void *ctx, uint32_t i)
 {
     enum { PIECE = 32768 };
+    const struct step *s = ctx;
+    const struct learner *l = s->learner;
     const struct learner_config *c = l->config;
-    struct optim_rates rates = {.lr = lr, .scale = 1.0f, .age = ++l->age};
-    if (w->grad != NULL)
-        rates.scale = optim_clip(&c->optim, w->grad, c->model->dim);
-    uint64_t n_pieces = (c->model->dim + PIECE - 1) / PIECE, asked = 0;
-    l->step++;
-    next_rows(l, w);
+    const struct workspace_part *part = &s->workspace->parts[i];
+    const float *grad = optim_wants_gradient(&c->optim) ? s->workspace->parts[0].grad : NULL;
+    uint64_t start, end;
+    uint32_t asked = 0;
+    own_range(s, i, &start, &end);
+    uint64_t n_pieces = (end - start + PIECE - 1) / PIECE;
     for (uint64_t k = 0; k < n_pieces; k++) {
-        uint64_t at = (n_pieces - 1 - k) * PIECE, left = c->model->dim - at;
-        uint64_t ask = c->batch * (k + 1) / n_pieces;
-        dataset_prefetch(c->train, w->rows + asked, (uint32_t)(ask - asked));
+        uint64_t at = start + (n_pieces - 1 - k) * PIECE, left = end - at;
+        uint32_t ask = (uint32_t)(part->n * (k + 1) / n_pieces);
+        dataset_prefetch(c->train, s->workspace->rows + part->first + asked, ask - asked);
         asked = ask;
-        optim_step(&c->optim, &rates, l->theta + at, l->momentum + at,
-                   l->second != NULL ? l->second + at : NULL, w->grad != NULL ? w->grad + at : NULL,
+        optim_step(&c->optim, &s->rates, l->theta + at, l->momentum + at,
+                   l->second != NULL ? l->second + at : NULL, grad != NULL ? grad + at : NULL,
                    left < PIECE ? left : PIECE);
     }
 }
@@ -102,19 +172,25 @@ static void update(struct learner *l, struct workspace *w, float lr)
 double learner_step(struct learner *l, struct workspace *w)
 {
     const struct learner_config *c = l->config;
-    float lr = lr_at(&c->optim, l->step > l->swarm_step ? l->step : l->swarm_step);
-    struct pass pass = {
-        .batch = c->batch, .training = true, .seed = c->seed, .node = l->node, .step = l->step};
+    uint64_t at = l->step > l->swarm_step ? l->step : l->swarm_step;
+    struct step s = {.learner = l,
+                     .workspace = w,
+                     .rates = {.lr = lr_at(&c->optim, at), .scale = 1.0f, .age = ++l->age}};
+    double loss = 0;
     next_rows(l, w);
-    dataset_gather(c->train, w->rows, c->batch, w->x, w->y);
-    bool apart = w->grad != NULL;
-    double loss =
-        model_loss_grad(c->model, &pass, l->theta, w->x, w->y, apart ? 0.0f : c->optim.momentum,
-                        apart ? w->grad : l->momentum, w->scratch);
-    update(l, w, lr);
+    team_run(w->team, part_gradient, &s);
+    if (team_size(w->team) > 1)
+        team_run(w->team, part_sum, &s);
+    for (uint32_t i = 0; i < team_size(w->team); i++)
+        loss += w->parts[i].loss * w->parts[i].n / c->batch;
+    if (optim_wants_gradient(&c->optim))
+        s.rates.scale = optim_clip(&c->optim, w->parts[0].grad, c->model->dim);
+    l->step++;
+    next_rows(l, w);
+    team_run(w->team, part_update, &s);
     l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
     l->mixed = 0;
-    l->last_lr = lr;
+    l->last_lr = s.rates.lr;
     return loss;
 }
 

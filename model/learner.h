@@ -7,6 +7,7 @@
 #ifndef HUBBUB_MODEL_LEARNER_H
 #define HUBBUB_MODEL_LEARNER_H
 
+#include "base/team.h"
 #include "data/batches.h"
 #include "model/model.h"
 #include "model/optim.h"
@@ -19,6 +20,9 @@ struct learner_config {
     uint32_t batch;
     uint64_t seed;      /* first weights and sample order */
     const float *first; /* [dim]: first weights, read by learner_init; NULL: from the seed */
+    /* Each takes its part of a batch, or of theta. The result depends on their number, not on
+     * which is faster. 0 is 1; never more than batch. */
+    uint32_t n_threads;
 };
 
 struct learner {
@@ -36,12 +40,24 @@ struct learner {
     double mix_rate;     /* the same per step, averaged over the last 50 steps or so; starts at 1 */
 };
 
+/* What one thread of a step works in. */
+struct workspace_part {
+    uint32_t first, n; /* its samples of the batch */
+    float *x, *scratch;
+    float *grad; /* [dim]; NULL on one thread where optim_wants_gradient says no */
+    double loss; /* mean over its samples */
+};
+
 /* What a step works in. */
 struct workspace {
-    float *x, *scratch;
-    float *grad; /* [dim], or NULL where optim_wants_gradient says no */
+    struct team *team;
+    struct workspace_part parts[TEAM_MAX];
     union target *y;
     uint32_t *rows;
+    /* Whose rows these are: of which step, node and shard; drawn NULL: of none. */
+    const uint32_t *drawn;
+    uint64_t drawn_step;
+    uint32_t drawn_node;
 };
 
 void workspace_init(struct workspace *w, const struct learner_config *config);

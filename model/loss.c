@@ -1,5 +1,7 @@
 #include "model/loss.h"
 
+#include "base/lanes.h"
+
 #include <math.h>
 
 const char *const loss_names[N_LOSSES + 1] = {"softmax", "logistic", "hinge", "mse", 0};
@@ -25,13 +27,22 @@ uint32_t loss_n_logits(enum loss loss, uint32_t n_classes)
 
 static double softmax(const float *z, union target y, uint32_t n, float scale, float *d)
 {
-    float max = z[0], sum = 0;
+    float max = z[0], sum;
+    lanes sums = {0};
     for (uint32_t j = 1; j < n; j++)
         max = z[j] > max ? z[j] : max;
-    for (uint32_t j = 0; j < n; j++) {
-        d[j] = expf(z[j] - max);
-        sum += d[j];
+    for (uint32_t j = 0; j < n; j += LANES) {
+        float part[LANES];
+        uint32_t left = n - j < LANES ? n - j : LANES;
+        for (uint32_t i = 0; i < LANES; i++)
+            part[i] = i < left ? z[j + i] - max : -INFINITY;
+        lanes e = lanes_exp(lanes_load(part));
+        sums += e;
+        lanes_store(part, e);
+        for (uint32_t i = 0; i < left; i++)
+            d[j + i] = part[i];
     }
+    sum = lanes_sum(sums);
     double loss = (double)(logf(sum) - (z[y.class] - max));
     float factor = scale / sum;
     for (uint32_t j = 0; j < n; j++)

@@ -71,7 +71,7 @@ static void open_probe(struct probe *p, size_t k)
     int rc = model_parse(&p->m, cases[k].spec, cases[k].data, &err);
     cr_assert_eq(rc, 0, "%s: %s", cases[k].spec, err.text);
     p->s = model_stage(&p->m, cases[k].at, cases[k].at + 1);
-    p->l = p->s.chain.first;
+    p->l = p->s.chain.first + (p->s.chain.first->ops == &layer_transpose);
     p->n_params = p->s.n_params;
     p->n_in = (uint64_t)BATCH * p->s.n_in;
     p->n_out = (uint64_t)BATCH * p->s.n_out;
@@ -110,8 +110,13 @@ static void close_probe(struct probe *p)
 static double weigh(struct probe *p)
 {
     double sum = 0;
-    for (uint64_t b = 0; b < BATCH; b++)
-        reference_layer(p->l, p->params_d, p->in_d + b * p->s.n_in, p->out_d + b * p->s.n_out);
+    for (uint64_t b = 0; b < BATCH; b++) {
+        double *rows = p->out_d + b * p->s.n_out, row[512];
+        cr_assert(p->s.n_out <= sizeof row / sizeof row[0]);
+        reference_layer(p->l, p->params_d, p->in_d + b * p->s.n_in, p->l->columns ? row : rows);
+        for (uint64_t i = 0; i < p->s.n_out && p->l->columns; i++)
+            p->out_d[i * BATCH + b] = row[i];
+    }
     for (uint64_t i = 0; i < p->n_out; i++)
         sum += p->weights[i] * p->out_d[i];
     return sum;

@@ -20,7 +20,7 @@ struct world {
     struct learner_config config;
     struct workspace workspace; /* all learners of a world take turns */
     float decay, clip;
-    float *storage[2];
+    float *storage[3];
     int n_learners;
 };
 
@@ -60,6 +60,35 @@ static void make_learner(struct learner *l, struct world *w, enum optimizer kind
     float *storage = MEM_NEW(float, learner_floats(&w->config));
     learner_init(l, &w->config, &w->shard, 2, storage);
     w->storage[w->n_learners++] = storage;
+}
+
+/* The parts of a batch add up to its gradient; whichever thread is first, the bits are the same. */
+Test(learner, threads)
+{
+    for (int kind = 0; kind < N_OPTIMIZERS; kind++) {
+        struct world w = {0};
+        struct learner one, a, b;
+        struct workspace many[2];
+        make_world(&w);
+        make_learner(&one, &w, (enum optimizer)kind, 0.01f);
+        make_learner(&a, &w, (enum optimizer)kind, 0.01f);
+        make_learner(&b, &w, (enum optimizer)kind, 0.01f);
+        w.config.n_threads = 3;
+        workspace_init(&many[0], &w.config);
+        workspace_init(&many[1], &w.config);
+        for (int i = 0; i < 20; i++) {
+            double loss = learner_step(&one, &w.workspace);
+            double parts = learner_step(&a, &many[0]);
+            cr_assert_float_eq(parts, loss, 1e-5);
+            learner_step(&b, &many[1]);
+        }
+        cr_assert_arr_eq(a.theta, b.theta, w.m.dim * sizeof(float));
+        for (uint64_t i = 0; i < w.m.dim; i++)
+            cr_assert_float_eq((double)one.theta[i], (double)a.theta[i], 1e-5);
+        workspace_close(&many[0]);
+        workspace_close(&many[1]);
+        close_world(&w);
+    }
 }
 
 Test(learner, same_seed_same_bits)

@@ -1,0 +1,99 @@
+/* Vectors of floats as wide as the widest register this build may use, and what the kernels do
+ * with them. LANES depends on the build's target, so results that a kernel sums over lanes are the
+ * same for one build on one machine, not across them. Pure; any thread.
+ */
+#ifndef HUBBUB_BASE_LANES_H
+#define HUBBUB_BASE_LANES_H
+
+#include <math.h>
+#include <string.h>
+
+#if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__))
+#include <immintrin.h>
+#endif
+
+#define LANES_INLINE static inline __attribute__((always_inline))
+
+#if defined(__AVX512F__)
+enum { LANES = 16 };
+#elif defined(__AVX__)
+enum { LANES = 8 };
+#else
+enum { LANES = 4 };
+#endif
+
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+typedef int lanes_mask __attribute__((vector_size(LANES * sizeof(int)))); /* of a comparison */
+
+LANES_INLINE lanes lanes_load(const float *p)
+{
+    lanes v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+LANES_INLINE void lanes_store(float *p, lanes v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+LANES_INLINE lanes lanes_all(float x)
+{
+#if defined(__AVX512F__)
+    return (lanes)_mm512_set1_ps(x);
+#elif defined(__AVX2__) && defined(__FMA__)
+    return (lanes)_mm256_set1_ps(x);
+#else
+    return x - (lanes){0};
+#endif
+}
+
+/* a * b + c, rounded once. */
+LANES_INLINE lanes lanes_fma(lanes a, lanes b, lanes c)
+{
+#if defined(__AVX512F__)
+    return (lanes)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__AVX2__) && defined(__FMA__)
+    return (lanes)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+    lanes r;
+    for (int i = 0; i < LANES; i++)
+        r[i] = fmaf(a[i], b[i], c[i]);
+    return r;
+#endif
+}
+
+LANES_INLINE lanes lanes_where(lanes_mask mask, lanes yes, lanes no)
+{
+    return (lanes)((mask & (lanes_mask)yes) | (~mask & (lanes_mask)no));
+}
+
+/* e^x within 2 units in the last place for x <= 0; below -87 it is 0, and NaN stays NaN.
+ * x = k ln 2 + r, |r| <= ln 2 / 2, and the polynomial of Cephes' expf (Moshier) for e^r. */
+LANES_INLINE lanes lanes_exp(lanes x)
+{
+    const float round = 12582912.0f; /* 1.5 * 2^23: what is added to it loses its fraction */
+    lanes shifted = lanes_fma(x, lanes_all(1.44269504f), lanes_all(round));
+    lanes k = shifted - lanes_all(round), r, y = lanes_all(1.9875691500e-4f);
+    r = lanes_fma(k, lanes_all(-0.693359375f), x);
+    r = lanes_fma(k, lanes_all(2.12194440e-4f), r);
+    y = lanes_fma(y, r, lanes_all(1.3981999507e-3f));
+    y = lanes_fma(y, r, lanes_all(8.3334519073e-3f));
+    y = lanes_fma(y, r, lanes_all(4.1665795894e-2f));
+    y = lanes_fma(y, r, lanes_all(1.6666665459e-1f));
+    y = lanes_fma(y, r, lanes_all(5.0000001201e-1f));
+    y = lanes_fma(y, r * r, r) + lanes_all(1.0f);
+    lanes_mask power = ((lanes_mask)shifted << 23) + (127 << 23);
+    return lanes_where(x < lanes_all(-87.0f), lanes_all(0.0f), y * (lanes)power);
+}
+
+/* The sum of all lanes, halves first: ((0 + 8) + (4 + 12)) + ... */
+LANES_INLINE float lanes_sum(lanes v)
+{
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            v[i] += v[i + half];
+    return v[0];
+}
+
+#endif
