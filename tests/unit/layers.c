@@ -301,7 +301,7 @@ Test(layers, transpose_to_columns_and_back)
 Test(layers, stages_in_sequence_are_the_whole)
 {
     static const char *const specs[] = {
-        "conv:4x3x3,tanh,flatten,relu,dense:12,relu,dropout:0.5,dense",
+        "conv:4x3x3,tanh,flatten,sigmoid,dense:12,relu,dropout:0.5,dense",
         "flatten,layernorm,dense:9,sigmoid,dense",
         "conv:4x3x3p1,groupnorm:2,relu,res(conv:8x3x3s2p1,relu|conv:8x1x1s2),flatten,dense"};
     enum { N = 5, N_IN = 64, WIDEST = 1024 };
