@@ -16,7 +16,7 @@ static uint64_t aligned(uint64_t n)
 
 uint64_t learner_floats(const struct learner_config *config)
 {
-    return 2 * aligned(config->model->dim);
+    return (optim_has_state(&config->optim) ? 2 : 1) * aligned(config->model->dim);
 }
 
 void learner_init(struct learner *l, const struct learner_config *config, const struct shard *shard,
@@ -24,13 +24,12 @@ void learner_init(struct learner *l, const struct learner_config *config, const 
 {
     const struct model *m = config->model;
     CHECK(config->batch > 0 && config->train->shape.n_features == m->n_in);
-    *l = (struct learner){.config = config,
-                          .shard = *shard,
-                          .node = node,
-                          .theta = storage,
-                          .momentum = storage + aligned(m->dim),
-                          .mix_rate = 1};
-    memset(l->momentum, 0, m->dim * sizeof *l->momentum);
+    *l = (struct learner){
+        .config = config, .shard = *shard, .node = node, .theta = storage, .mix_rate = 1};
+    if (optim_has_state(&config->optim)) {
+        l->momentum = storage + aligned(m->dim);
+        memset(l->momentum, 0, m->dim * sizeof *l->momentum);
+    }
     model_init(m, config->seed, l->theta);
 }
 
@@ -41,7 +40,7 @@ void workspace_init(struct workspace *w, const struct learner_config *config)
                             .scratch = MEM_NEW(float, model_scratch(m, config->batch)),
                             .y = MEM_NEW(union target, config->batch),
                             .rows = MEM_NEW(uint32_t, config->batch)};
-    if (config->optim.kind == OPTIM_QGM)
+    if (config->optim.kind == OPTIM_QGM || !optim_has_state(&config->optim))
         w->grad = MEM_NEW(float, m->dim);
 }
 
@@ -77,21 +76,21 @@ static void update(struct learner *l, struct workspace *w, float lr)
         uint64_t ask = c->batch * (k + 1) / n_pieces;
         dataset_prefetch(c->train, w->rows + asked, (uint32_t)(ask - asked));
         asked = ask;
-        optim_step(&c->optim, lr, l->theta + at, l->momentum + at,
-                   w->grad != NULL ? w->grad + at : NULL, left < PIECE ? left : PIECE);
+        const float *grad = w->grad != NULL ? w->grad + at : NULL;
+        float *momentum = l->momentum != NULL ? l->momentum + at : w->grad + at;
+        optim_step(&c->optim, lr, l->theta + at, momentum, grad, left < PIECE ? left : PIECE);
     }
 }
 
 double learner_step(struct learner *l, struct workspace *w)
 {
     const struct learner_config *c = l->config;
-    bool qgm = c->optim.kind == OPTIM_QGM;
     float lr = lr_at(&c->optim, l->step > l->swarm_step ? l->step : l->swarm_step);
     next_rows(l, w);
     dataset_gather(c->train, w->rows, c->batch, w->x, w->y);
-    double loss =
-        model_loss_grad(c->model, l->theta, w->x, w->y, c->batch, qgm ? 0.0f : c->optim.momentum,
-                        qgm ? w->grad : l->momentum, w->scratch);
+    double loss = model_loss_grad(c->model, l->theta, w->x, w->y, c->batch,
+                                  w->grad != NULL ? 0.0f : c->optim.momentum,
+                                  w->grad != NULL ? w->grad : l->momentum, w->scratch);
     update(l, w, lr);
     l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
     l->mixed = 0;
@@ -110,7 +109,8 @@ void learner_resume(struct learner *l, uint64_t step)
     l->last_lr = 0.0f;
     l->mixed = 0;
     l->mix_rate = 1;
-    memset(l->momentum, 0, l->config->model->dim * sizeof *l->momentum);
+    if (l->momentum != NULL)
+        memset(l->momentum, 0, l->config->model->dim * sizeof *l->momentum);
 }
 
 static void check_range(const struct learner *l, uint64_t offset, uint64_t n)
@@ -137,15 +137,16 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
                  const float *base)
 {
     check_range(l, offset, n);
-    float *theta = l->theta + offset, *momentum = l->momentum + offset;
+    float *theta = l->theta + offset;
     if (base == NULL && c == 1.0f) {
         memcpy(theta, theirs, n * sizeof *theta);
-        memset(momentum, 0, n * sizeof *momentum);
+        if (l->momentum != NULL)
+            memset(l->momentum + offset, 0, n * sizeof *theta);
         return;
     }
     float factor = note_mixing(l, n);
     if (factor != 0.0f)
-        vec_mix(momentum, factor * c, theirs, base != NULL ? base : theta, n);
+        vec_mix(l->momentum + offset, factor * c, theirs, base != NULL ? base : theta, n);
     if (base != NULL)
         vec_mix(theta, c, theirs, base, n);
     else
@@ -155,10 +156,10 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
 void learner_swap_mix(struct learner *l, uint64_t offset, uint64_t n, float c, float *buffer)
 {
     check_range(l, offset, n);
-    float *theta = l->theta + offset, *momentum = l->momentum + offset;
+    float *theta = l->theta + offset;
     float factor = note_mixing(l, n);
     if (factor != 0.0f)
-        vec_mix(momentum, factor * c, buffer, theta, n);
+        vec_mix(l->momentum + offset, factor * c, buffer, theta, n);
     vec_swap_mix(theta, c, buffer, n);
 }
 

@@ -26,7 +26,7 @@ struct learner {
     uint32_t node;       /* names this peer's sample order */
     float last_lr;       /* of the step before; 0 before the first */
     float *theta;        /* [dim], in the caller's storage like momentum */
-    float *momentum;     /* [dim]: v of OPTIM_SGD, m-hat of OPTIM_QGM */
+    float *momentum;     /* [dim]: v of OPTIM_SGD, m-hat of OPTIM_QGM; NULL: no state is kept */
     uint64_t step;       /* steps done */
     uint64_t swarm_step; /* where the schedule stands, if further than step; the owner's to set */
     double mixed;        /* passes over theta mixed since the last step */
@@ -36,7 +36,7 @@ struct learner {
 /* What a step works in. */
 struct workspace {
     float *x, *scratch;
-    float *grad; /* [dim] for OPTIM_QGM; NULL for OPTIM_SGD, which adds to its momentum */
+    float *grad; /* [dim]; NULL for OPTIM_SGD with momentum, which adds to that */
     union target *y;
     uint32_t *rows;
 };
@@ -44,7 +44,7 @@ struct workspace {
 void workspace_init(struct workspace *w, const struct learner_config *config);
 void workspace_close(struct workspace *w);
 
-/* Floats of theta and the optimiser's state. */
+/* Floats of theta and the optimiser's state, if it has any. */
 uint64_t learner_floats(const struct learner_config *config);
 
 /* storage [learner_floats], aligned to MEM_ALIGN, stays the caller's and holds the learner's

@@ -31,6 +31,11 @@ enum { QGM_STEPS = 4 };
 const char *const optimizer_names[N_OPTIMIZERS + 1] = {"sgd", "qgm", NULL};
 const char *const lr_schedule_names[N_LR_SCHEDULES + 1] = {"constant", "cosine", NULL};
 
+bool optim_has_state(const struct optim_config *c)
+{
+    return c->kind != OPTIM_SGD || c->momentum != 0.0f;
+}
+
 static void step_qgm(float *restrict theta, float *restrict m_hat, const float *restrict g,
                      float lr, float mu, size_t n)
 {

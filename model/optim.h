@@ -2,6 +2,7 @@
 #ifndef HUBBUB_MODEL_OPTIM_H
 #define HUBBUB_MODEL_OPTIM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum optimizer {
@@ -24,6 +25,10 @@ struct optim_config {
     float lr, momentum;
     uint64_t steps; /* length of the schedule; unused when constant */
 };
+
+/* Whether it keeps a vector of the size of theta; else `momentum` below only holds the gradient for
+ * the length of a step. */
+bool optim_has_state(const struct optim_config *c);
 
 /* Moves n floats of theta, given what model_loss_grad left. OPTIM_SGD: momentum holds v, with the
  * gradient already in it (beta = momentum); grad is not looked at. OPTIM_QGM, in one pass: m = mu *

@@ -124,7 +124,7 @@ static int look_at_run(const char *text, void *field, struct error *err)
 }
 
 static const char *const schedules[] = {"auto", "constant", "cosine", NULL};
-static const char *const gossips[] = {"pairwise", "pull", "off", NULL};
+static const char *const gossips[] = {"pairwise", "pull", "push", "off", NULL};
 static const char *const ends[] = {"vote", "own", NULL};
 
 #define F(field) offsetof(struct flags, field)
@@ -167,8 +167,9 @@ static const struct opt table[] = {
     {"seed", OPT_U64, F(seed), "N", "1", "of first weights, split and order; one for all peers"},
 
     {"gossip", OPT_CHOICE, F(gossip), "MODE", "pairwise",
-     "pairwise (keeps the mean), pull (nobody can force a model on me), off", "gossip", 0, 0,
-     gossips},
+     "pairwise (keeps the mean), pull (nobody can force a model on me), push (one way, merged "
+     "by age), off",
+     "gossip", 0, 0, gossips},
     {"gossip-every", OPT_CUSTOM, F(every), "N|TIME", "auto",
      "local steps or time between exchanges; auto: as often as costs 10 %", 0, 0, 0, 0,
      parse_every},

@@ -19,6 +19,14 @@ enum {
     EVERY_MAX = 4096
 };
 
+_Static_assert((int)WIRE_PAIRWISE == (int)GOSSIP_PAIRWISE && (int)WIRE_PULL == (int)GOSSIP_PULL &&
+                   (int)WIRE_PUSH == (int)GOSSIP_PUSH,
+               "modes have the same numbers in the core and on the wire");
+_Static_assert((int)GOSSIP_CHOICE_PAIRWISE == (int)GOSSIP_PAIRWISE &&
+                   (int)GOSSIP_CHOICE_PULL == (int)GOSSIP_PULL &&
+                   (int)GOSSIP_CHOICE_PUSH == (int)GOSSIP_PUSH,
+               "and in the options");
+
 #define BUDGET          0.10 /* of the trainer's time; --gossip-every auto stays below */
 #define SETTLE_SCHEDULE (&(struct gossip_every){.period_us = SETTLE_PERIOD_US})
 
@@ -35,7 +43,7 @@ void exchange_init(struct node *n)
     uint64_t open = n_slices * (c->open_per_slice + PARKED_PER_SLICE);
     uint64_t serve = n_slices * 4;
     n->gossip_config = (struct gossip_config){
-        .mode = c->gossip == GOSSIP_CHOICE_PULL ? GOSSIP_PULL : GOSSIP_PAIRWISE,
+        .mode = c->gossip == GOSSIP_CHOICE_OFF ? GOSSIP_PAIRWISE : (enum gossip_mode)c->gossip,
         .n_slices = (uint32_t)n_slices,
         .open_max = (uint16_t)(open < OPEN_MAX ? open : OPEN_MAX),
         .serve_max = (uint16_t)(serve < SERVE_MAX ? serve : SERVE_MAX),
@@ -110,7 +118,7 @@ static void send_message(struct node *n, const struct gossip_message *g)
         m.tensor = (struct wire_tensor){.offset = slice_offset(g->slice),
                                         .count = slice_count(n, g->slice),
                                         .codec = WIRE_F32,
-                                        .mode = g->mode == GOSSIP_PULL ? WIRE_PULL : WIRE_PAIRWISE,
+                                        .mode = (enum wire_mode)g->mode,
                                         .weight = g->weight,
                                         .mass = g->mass};
         m.body_bytes = has_body ? m.tensor.count * (uint32_t)sizeof(float) : 0;
@@ -256,7 +264,10 @@ void exchange_dropped(struct node *n, void *body)
 
 void exchange_released(struct node *n, void *token)
 {
-    pool_unref(&n->pool, pool_handle(&n->pool, token));
+    struct gossip_event event = {.type = GOSSIP_SENT, .sent = pool_handle(&n->pool, token)};
+    pool_unref(&n->pool, event.sent);
+    if (n->gossip_config.mode == GOSSIP_PUSH)
+        exchange_drive(n, &event);
 }
 
 void exchange_received(struct node *n, uint32_t slot, const struct wire_message *m, void *body)
@@ -276,7 +287,7 @@ void exchange_received(struct node *n, uint32_t slot, const struct wire_message 
         return;
     }
     g->kind = m->kind == WIRE_REQUEST ? GOSSIP_REQUEST : GOSSIP_REPLY;
-    g->mode = m->tensor.mode == WIRE_PULL ? GOSSIP_PULL : GOSSIP_PAIRWISE;
+    g->mode = (enum gossip_mode)m->tensor.mode;
     g->slice = (uint32_t)(m->tensor.offset / NODE_SLICE_FLOATS);
     g->weight = m->tensor.weight;
     g->mass = m->tensor.mass;

@@ -25,7 +25,12 @@
 
 enum { NODE_ADDRESSES_MAX = 256, NODE_SLICE_FLOATS = 65536 };
 
-enum gossip_choice { GOSSIP_CHOICE_PAIRWISE, GOSSIP_CHOICE_PULL, GOSSIP_CHOICE_OFF };
+enum gossip_choice {
+    GOSSIP_CHOICE_PAIRWISE,
+    GOSSIP_CHOICE_PULL,
+    GOSSIP_CHOICE_PUSH,
+    GOSSIP_CHOICE_OFF
+};
 enum end_choice { END_VOTE, END_OWN };
 
 /* How often slices are exchanged: one of the three. */
