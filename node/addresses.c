@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -124,7 +125,35 @@ static int set_own(const struct address_flags *f, struct node_config *c, struct 
     return rc;
 }
 
-/* My place among c->addresses, all of one list, is my shard. */
+/* Whether this machine has the address. */
+static bool is_of_this_machine(const char *host)
+{
+    struct ifaddrs *all, *i;
+    char text[INET6_ADDRSTRLEN];
+    bool found = false;
+    if (getifaddrs(&all) != 0)
+        return false;
+    for (i = all; i != NULL && !found; i = i->ifa_next) {
+        int family = i->ifa_addr != NULL ? i->ifa_addr->sa_family : AF_UNSPEC;
+        const void *bytes = family == AF_INET
+                                ? (void *)&((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr
+                                : (void *)&((struct sockaddr_in6 *)(void *)i->ifa_addr)->sin6_addr;
+        found = (family == AF_INET || family == AF_INET6) &&
+                inet_ntop(family, bytes, text, sizeof text) != NULL && strcmp(text, host) == 0;
+    }
+    freeifaddrs(all);
+    return found;
+}
+
+/* Who listens on every address of this machine is found by any of them. */
+static bool is_me(const struct host_port *me, const struct host_port *entry)
+{
+    bool everywhere = strcmp(me->host, "0.0.0.0") == 0 || strcmp(me->host, "::") == 0;
+    return is_same(me, entry) ||
+           (everywhere && me->port == entry->port && is_of_this_machine(entry->host));
+}
+
+/* My place among c->addresses, all of one list, is my shard; and where others reach me. */
 static int set_shard(const struct address_flags *f, struct node_config *c, struct error *err)
 {
     const char *flag = f->advertise[0] != '\0' ? "--advertise" : "--listen";
@@ -139,12 +168,26 @@ static int set_shard(const struct address_flags *f, struct node_config *c, struc
                          "--shard auto: needs a list of all peers, me among them: --peers-file or "
                          "--peer");
     (void)parse_host_port(own, &me);
-    for (uint32_t i = 0; i < c->n_addresses; i++)
-        if (is_same(&c->addresses[i], &me)) {
-            c->shard = i;
-            c->n_shards = c->n_addresses;
-            return 0;
-        }
+    const struct host_port *mine = NULL;
+    for (uint32_t i = 0; i < c->n_addresses; i++) {
+        const struct host_port *entry = &c->addresses[i];
+        if (!is_me(&me, entry))
+            continue;
+        if (mine != NULL)
+            return error_set(err, ERR_USAGE,
+                             "--shard auto: %s:%u and %s:%u of %s are both this machine; say with "
+                             "--advertise which of them I am",
+                             mine->host, mine->port, entry->host, entry->port, list);
+        mine = entry;
+        c->shard = i;
+        c->n_shards = c->n_addresses;
+    }
+    if (mine != NULL) {
+        snprintf(c->own_entry, sizeof c->own_entry, strchr(mine->host, ':') ? "[%s]:%u" : "%s:%u",
+                 mine->host, mine->port);
+        c->advertise = c->own_entry;
+        return 0;
+    }
     return error_set(
         err, ERR_USAGE,
         "--shard auto: %s %s is none of the %u entries of %s; put it there, or say with "

@@ -9,7 +9,8 @@ struct address_flags {
     const char *listen, *advertise, *peers_file; /* "" for none */
     const struct opt_list *peers;
     bool insecure;
-    bool decide_shard; /* --shard auto */
+    bool decide_shard; /* --shard auto: my place in the list, found by --advertise or else
+                            --listen; 0.0.0.0 and :: stand for every address of this machine */
 };
 
 /* A check for an option table: is the text HOST:PORT, or empty? ERR_USAGE. */

@@ -43,8 +43,7 @@ const struct opts cmd_demo_options = {
  * step, and momentum that follows the swarm; five peers on a few cores need the pace to have time
  * for it. */
 static const char *const common[] = {"--data=fashion-mnist", "--partition=labels",
-                                     "--until=epochs=10",    "--report-every=5s",
-                                     "--run=demo",           "--pace=20ms"};
+                                     "--until=epochs=10", "--run=demo", "--pace=20ms"};
 static const char *const alone[] = {"--gossip=off", "--optimizer=qgm", "--quiet", "--pace=0"};
 static const char *const together[] = {"--gossip=pairwise", "--gossip-every=1", "--optimizer=qgm"};
 

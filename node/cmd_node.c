@@ -189,7 +189,8 @@ static const struct opt table[] = {
 
     {"eval-every", OPT_F64, F(eval_every), "EPOCHS", "1",
      "between evaluations on the test data; 0: only at the end", "reports"},
-    {"report-every", OPT_DURATION, F(report_every), "TIME", "2s", "between lines of progress"},
+    {"report-every", OPT_DURATION, F(report_every), "TIME", "10s",
+     "between lines of progress in the log, and reports in --metrics"},
     {"metrics", OPT_STRING, F(metrics), "FILE", "", "append what happens as JSON lines"},
     {"json", OPT_SWITCH, F(json), 0, 0, "the result on stdout as one JSON object"},
     {"verbose", OPT_SWITCH, F(verbose), 0, 0, "log more"},

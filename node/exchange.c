@@ -59,12 +59,14 @@ void exchange_init(struct node *n)
      * their exchange (see forget). */
     pool_init(&n->pool, 4 * open_max + serve_max, floats, serve_max);
     n->sent_to = MEM_NEW(uint32_t, n->pool.n);
+    n->taken_at = MEM_NEW(uint64_t, n->pool.n);
 }
 
 void exchange_close(struct node *n)
 {
     pool_close(&n->pool);
     free(n->sent_to);
+    free(n->taken_at);
     free(n->gossip);
 }
 
@@ -221,10 +223,14 @@ void exchange_steps(struct node *n, uint32_t n_steps)
 void exchange_completed(struct node *n, const struct completion *c)
 {
     const struct job *job = &c->job;
+    if (job->type == JOB_TAKE)
+        n->taken_at[job->buffer] = c->step;
     if (job->type == JOB_MIX) {
-        pool_unref(&n->pool, job->buffer);
-        if (job->base != GOSSIP_NONE)
+        if (job->base != GOSSIP_NONE) {
+            staleness_add(&n->staleness, c->step - n->taken_at[job->base]);
             pool_unref(&n->pool, job->base);
+        }
+        pool_unref(&n->pool, job->buffer);
     }
     const struct peer *peer = &n->peers.slots[job->peer];
     bool still_there = peer->link != NULL && peer->serial == job->peer_serial;

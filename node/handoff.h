@@ -55,6 +55,7 @@ enum completion_type { COMPLETED_JOB, COMPLETED_REPORT, COMPLETED_STOP };
 struct completion {
     enum completion_type type;
     struct job job;
+    uint64_t step;                /* of the trainer when the job ran */
     float moved;                  /* relative: |c| ||theirs - base|| / ||theta slice|| */
     bool nonfinite;               /* what came held a NaN or infinity: nothing was mixed */
     struct trainer_report report; /* of COMPLETED_REPORT and COMPLETED_STOP */

@@ -182,31 +182,6 @@ static void tick_leaving(struct node *n, uint64_t now_us)
     }
 }
 
-static void show_progress(struct node *n, uint64_t now_us)
-{
-    if (now_us - n->logged_us < n->config.report_us || n->state == PEER_LEAVING)
-        return;
-    n->logged_us = now_us;
-    if (!n->trains) {
-        log_progress("waiting for peers: %u linked, --min-peers %u", n->peers.n_linked,
-                     n->config.min_peers);
-        return;
-    }
-    const struct trainer_report *r = &n->report;
-    exchange_count(n);
-    result_report(n);
-    char accuracy[64] = "";
-    if (r->n_evaluations > 0)
-        snprintf(accuracy, sizeof accuracy, ", accuracy %.2f %%", 100 * r->accuracy);
-    double s = (double)(now_us - n->trained_us) / 1e6;
-    log_progress("%s: step %llu, epoch %.2f, %.1f steps/s, loss %.4f%s, %u peers, gossip every "
-                 "%u steps (%.1f %% of the time), in %.1f MB, out %.1f MB",
-                 peer_state_names[n->state], (unsigned long long)r->step, r->epochs,
-                 s > 0 ? (double)r->steps_done / s : 0, r->loss, accuracy, n->peers.n_linked,
-                 n->config.every.steps, 100 * n->budget.share, (double)n->bytes_in / 1e6,
-                 (double)n->bytes_out / 1e6);
-}
-
 static void on_tick(uv_timer_t *timer)
 {
     struct node *n = timer->data;
@@ -236,7 +211,7 @@ static void on_tick(uv_timer_t *timer)
     case N_PEER_STATES:
         CHECK(false && "a state");
     }
-    show_progress(n, now);
+    progress_tick(n, now);
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */
@@ -457,7 +432,7 @@ static void close_all(struct node *n)
 static int run(struct node *n, struct error *err)
 {
     uint8_t id[WIRE_PEER_ID_BYTES];
-    n->started_us = n->logged_us = clock_us();
+    n->started_us = n->reported_us = n->shown.us = clock_us();
     n->adopt_slot = PEERS_MAX;
     n->budget.adjusted_us = n->started_us;
     if (n->config.every.automatic)

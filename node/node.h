@@ -5,6 +5,7 @@
  *   peering.c   dialling, HELLO, one link per pair, STATUS, goodbyes
  *   exchange.c  drives the gossip core: its actions become frames and jobs
  *   save.c      the model file
+ *   progress.c  how far it is, for people
  *   result.c    what it says at the end, and in --metrics
  */
 #ifndef HUBBUB_NODE_NODE_H
@@ -15,6 +16,7 @@
 #include "data/partition.h"
 #include "net/gossip.h"
 #include "net/peers.h"
+#include "net/staleness.h"
 #include "net/tcp.h"
 #include "node/handoff.h"
 #include "node/metrics.h"
@@ -48,6 +50,7 @@ struct node_config {
     bool listens;
     struct host_port listen;
     const char *advertise; /* H:P for HELLO; "": where it listens */
+    char own_entry[300];   /* with --shard auto: H:P of me in the list */
     struct host_port addresses[NODE_ADDRESSES_MAX];
     uint32_t n_addresses;
     const char *peers_file; /* "" for none; read again on SIGHUP */
@@ -103,7 +106,9 @@ struct node {
     struct trainer trainer;
     struct handoff handoff;
     struct pool pool;
-    uint32_t *sent_to; /* of a buffer whose REQUEST is being written: the peer */
+    uint32_t *sent_to;  /* of a buffer whose REQUEST is being written: the peer */
+    uint64_t *taken_at; /* of a buffer that a TAKE filled: the trainer's step */
+    struct staleness staleness;
     struct peers peers;
     struct gossip_config gossip_config;
     struct gossip *gossip;
@@ -126,7 +131,10 @@ struct node {
     uint32_t adopt_slot; /* from whom; PEERS_MAX if none */
     uint64_t adopt_step, adopt_retry_us;
     uint64_t started_us, trained_us, state_us; /* since when: program, training, state */
-    uint64_t status_us, logged_us;
+    uint64_t status_us, reported_us;
+    struct {
+        uint64_t us, bytes_in, bytes_out; /* when progress was last shown */
+    } shown;
     struct trainer_report report;
     uint64_t training_us; /* length of the training, once over */
 
@@ -198,6 +206,9 @@ void save_close(struct node *n);
 void save_tick(struct node *n, uint64_t now_us); /* --save-every */
 void save_copied(struct node *n);                /* a JOB_COPY was done */
 void save_final(struct node *n);                 /* after the trainer's end */
+
+/* progress.c */
+void progress_tick(struct node *n, uint64_t now_us);
 
 /* result.c */
 void result_print(const struct node *n);

@@ -36,6 +36,14 @@ static void set_counts(json_t *o, const struct gossip_counts *c)
     json_object_set_new(o, "unknown", json_integer(c->unknown));
 }
 
+static void set_staleness(json_t *o, const struct staleness *s)
+{
+    json_object_set_new(o, "staleness_q1", json_integer(staleness_quantile(s, 0.25)));
+    json_object_set_new(o, "staleness_median", json_integer(staleness_quantile(s, 0.5)));
+    json_object_set_new(o, "staleness_q3", json_integer(staleness_quantile(s, 0.75)));
+    json_object_set_new(o, "staleness_max", json_integer(staleness_quantile(s, 1)));
+}
+
 void result_start(struct node *n)
 {
     metrics_write(&n->metrics, "start",
@@ -69,6 +77,7 @@ void result_report(struct node *n)
     json_object_set_new(o, "bytes_in", json_integer((json_int_t)n->bytes_in));
     json_object_set_new(o, "bytes_out", json_integer((json_int_t)n->bytes_out));
     set_counts(o, &n->counts);
+    set_staleness(o, &n->staleness);
     metrics_write(&n->metrics, "report", o);
 }
 
@@ -96,6 +105,7 @@ static json_t *build(const struct node *n)
     json_object_set_new(o, "gossip_every_steps", json_integer(n->config.every.steps));
     json_object_set_new(o, "exchanges", json_integer((json_int_t)c->mixed + c->served));
     set_counts(o, c);
+    set_staleness(o, &n->staleness);
     json_object_set_new(o, "pool_buffers", json_integer(n->pool.n));
     json_object_set_new(o, "adopted_at_step", json_integer((json_int_t)n->adopt_step));
     json_object_set_new(o, "bytes_in", json_integer((json_int_t)n->bytes_in));

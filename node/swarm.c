@@ -1,6 +1,7 @@
 #include "node/swarm.h"
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
 #include "model/npz.h"
@@ -105,6 +106,9 @@ static void make_args(struct swarm *s, struct member *m)
     snprintf(text, sizeof text, "--out=%s/{i}.npz", s->temporary);
     if (!has_flag(plan, m->index, "--out"))
         add_arg(m, text);
+    /* Their lines of progress take turns on one line of our terminal. */
+    if (log_is_terminal() && !has_flag(plan, m->index, "--report-every"))
+        add_arg(m, "--report-every=500ms");
     for (uint32_t k = 0; k < plan->n_flags; k++)
         add_arg(m, plan->flags[k]);
     if (plan->extra[m->index] != NULL)
@@ -148,7 +152,7 @@ static int choose_ports(struct swarm *s, struct error *err)
 
 static void on_log_line(struct member *m, const char *text)
 {
-    fprintf(stderr, "[%u] %s\n", m->index + 1, text);
+    log_relay(m->index + 1, text);
 }
 
 static void on_out_line(struct member *m, const char *text)

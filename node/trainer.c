@@ -63,7 +63,7 @@ static void start_training(struct trainer *t, uint64_t step)
 static void run_job(struct trainer *t, const struct job *job)
 {
     struct learner *l = &t->learner;
-    struct completion c = {.type = COMPLETED_JOB, .job = *job};
+    struct completion c = {.type = COMPLETED_JOB, .job = *job, .step = l->step};
     bool mixes = job->type == JOB_SWAP || job->type == JOB_MIX;
     c.nonfinite = mixes && vec_first_nonfinite(job->data, job->count) < job->count;
     if (job->measure && mixes && !c.nonfinite)
