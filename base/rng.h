@@ -19,12 +19,12 @@ enum rng_purpose {
     RNG_GOSSIP = 5,    /* whom to average with */
     RNG_BACKOFF = 6,   /* jitter of dialling again */
     RNG_TEST = 7,      /* tests */
-    RNG_START = 8,     /* when a simulated node starts */
-    RNG_LATENCY = 9,   /* of a simulated message */
-    RNG_DROP = 10,     /* whether it is lost */
-    RNG_SPEED = 11,    /* how fast a simulated node computes */
-    RNG_TOPOLOGY = 12, /* graphs */
-    RNG_CHURN = 13     /* when simulated nodes are away */
+    RNG_HOLDOUT = 8,   /* which rows are test data */
+    RNG_START = 9,     /* when a simulated node starts */
+    RNG_LATENCY = 10,  /* of a simulated message */
+    RNG_DROP = 11,     /* whether it is lost */
+    RNG_SPEED = 12,    /* how fast a simulated node computes */
+    RNG_TOPOLOGY = 13  /* graphs */
 };
 
 struct rng {

@@ -258,7 +258,7 @@ int bench_train(int argc, char **argv)
     if (rc == 0)
         rc = model_blas_setup(1, 0, &err);
     if (rc == 0)
-        rc = shard_make(&shard, &data.train, PARTITION_IID, 0, 1, 1, &err);
+        rc = shard_make(&shard, &data.train, &partition_iid, 0, 1, 1, &err);
     if (rc == 0)
         run_bench(&o, &data, &m, &shard);
     else

@@ -9,8 +9,8 @@ void batches_rows(const struct shard *shard, uint64_t seed, uint32_t node, uint6
     CHECK(shard->n > 0);
     while (n > 0) {
         if (shard->n == 1) {
-            rows[0] = shard->rows[0];
-            rows++, n--;
+            *rows++ = shard_row(shard, 0);
+            n--;
             continue;
         }
         uint64_t epoch = position / shard->n;
@@ -20,7 +20,7 @@ void batches_rows(const struct shard *shard, uint64_t seed, uint32_t node, uint6
         rng.index = epoch << 32; /* each epoch its own part of the stream */
         struct rng_permutation order = rng_permutation(&rng, shard->n);
         for (uint32_t i = 0; i < take; i++)
-            rows[i] = shard->rows[rng_permute(&order, at + i)];
+            rows[i] = shard_row(shard, rng_permute(&order, at + i));
         rows += take;
         n -= take;
         position += take;

@@ -32,10 +32,13 @@ union target {
 struct dataset {
     uint32_t n_samples;
     struct data_shape shape;
-    const uint8_t *x_u8;   /* [n_samples, n_features], row-major; a feature is x * scale */
-    const float *x_f32;    /* [n_samples, n_features] */
-    const uint8_t *labels; /* [n_samples], in [0, n_classes); so at most 256 classes */
-    float scale;           /* 1/255 for pixels */
+    const uint8_t *x_u8;    /* [n_samples, n_features], row-major; a feature is x * scale */
+    const float *x_f32;     /* [n_samples, n_features] */
+    const uint8_t *labels;  /* [n_samples], in [0, n_classes); so at most 256 classes */
+    float scale;            /* 1/255 for pixels */
+    const uint32_t *groups; /* [n_samples], in [0, n_groups): values of the column of --partition
+                               by: COLUMN; NULL without */
+    uint32_t n_groups;
 };
 
 struct data_pair {

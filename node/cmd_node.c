@@ -20,7 +20,8 @@ struct flags {
     double lr, momentum, eval_every, slow;
     uint64_t batch, seed, open, settle, join_timeout, report_every, min_peers, pace, snapshot_every,
         save_every;
-    int partition, schedule, optimizer, gossip, end;
+    struct partition partition;
+    int schedule, optimizer, gossip, end;
     bool json, insecure, verbose, quiet, die_with_parent;
 };
 
@@ -150,8 +151,11 @@ static const struct opt table[] = {
     {"shard", OPT_CUSTOM, F(shard), "i/n", "1/1",
      "my part of the data, 1/n to n/n; auto: by my place in the list of peers",
      .parse = parse_shard},
-    {"partition", OPT_CHOICE, F(partition), "HOW", "iid",
-     "iid, labels (a few classes each), contiguous", 0, 0, 0, partition_names},
+    {"partition", OPT_CUSTOM, F(partition), "HOW", "iid",
+     "iid, labels (a few classes each), labels:2, dirichlet:0.1, stratified, contiguous, "
+     "sample:0.5, "
+     "sizes:4,2,1,1, by:COLUMN",
+     .parse = partition_parse},
 
     {"model", OPT_STRING, F(model), "SPEC", "mlp:784-256-128-10", "softmax or mlp:IN-...-OUT",
      "training"},
@@ -224,7 +228,7 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
                               .model_spec = f->model,
                               .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
                               .n_shards = f->shard[1],
-                              .partition = (enum partition)f->partition,
+                              .partition = f->partition,
                               .optim = {.schedule = f->schedule == 2 ? LR_COSINE : LR_CONSTANT,
                                         .lr = (float)f->lr,
                                         .momentum = (float)f->momentum},

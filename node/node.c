@@ -316,7 +316,7 @@ static int open_inputs(struct node *n, struct error *err)
     int rc = data_open(&n->data, c->data_spec, err);
     if (rc == 0)
         rc =
-            shard_make(&n->part, &n->data.train, c->partition, c->shard, c->n_shards, c->seed, err);
+            shard_make(&n->part, &n->data.train, &c->partition, c->shard, c->n_shards, c->seed, err);
     if (rc == 0)
         rc = model_parse(&n->model, c->model_spec, n->data.train.shape, err);
     if (rc == 0)
@@ -324,7 +324,7 @@ static int open_inputs(struct node *n, struct error *err)
     if (rc != 0)
         return rc;
     snprintf(n->data_name, sizeof n->data_name, "%.127s %s n=%u seed=%llu", n->data.name,
-             partition_names[c->partition], c->n_shards, (unsigned long long)c->seed);
+             c->partition.text, c->n_shards, (unsigned long long)c->seed);
     c->optim.steps = until_steps(&c->until, n->part.n, c->batch);
     if (!c->schedule_is_given)
         c->optim.schedule = c->optim.steps > 0 ? LR_COSINE : LR_CONSTANT;
@@ -393,7 +393,7 @@ static void log_start(const struct node *n)
     log_info("run '%s': %s, %llu weights; %s, shard %u/%u (%s), %u samples; batch %u, %s, lr %g "
              "%s, momentum %g, seed %llu",
              c->run, n->model.spec, (unsigned long long)n->model.dim, n->data.name, c->shard + 1,
-             c->n_shards, partition_names[c->partition], n->part.n, c->batch,
+             c->n_shards, c->partition.text, n->part.n, c->batch,
              optimizer_names[c->optim.kind], (double)c->optim.lr,
              lr_schedule_names[c->optim.schedule], (double)c->optim.momentum,
              (unsigned long long)c->seed);

@@ -46,7 +46,7 @@ struct node_config {
     const char *run;
     const char *data_spec, *model_spec;
     uint32_t shard, n_shards; /* from 0 */
-    enum partition partition;
+    struct partition partition;
     bool listens;
     struct host_port listen;
     const char *advertise; /* H:P for HELLO; "": where it listens */

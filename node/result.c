@@ -7,11 +7,11 @@
 
 static json_t *class_list(const struct node *n)
 {
-    bool present[256];
+    uint32_t counts[256];
     json_t *list = json_array();
-    shard_classes(&n->part, &n->data.train, present);
+    shard_classes(&n->part, &n->data.train, counts);
     for (uint32_t c = 0; c < n->data.train.shape.n_classes; c++)
-        if (present[c])
+        if (counts[c] > 0)
             json_array_append_new(list, json_integer(c));
     return list;
 }

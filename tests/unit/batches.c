@@ -7,7 +7,7 @@ TestSuite(batches, .timeout = 20);
 
 enum { N = 97 };
 static uint32_t rows_of_shard[N];
-static struct shard shard = {rows_of_shard, N};
+static struct shard shard = {.rows = rows_of_shard, .n = N};
 
 static void make_shard(uint32_t n)
 {

@@ -30,7 +30,7 @@ static void make_world(struct world *w)
                  err.text);
     cr_assert_eq(model_parse(&w->m, "mlp:20-16-10", data_flat(20, 10), &err), 0, "%s", err.text);
     cr_assert_eq(model_blas_setup(1, 0, &err), 0);
-    cr_assert_eq(shard_make(&w->shard, &w->data.train, PARTITION_IID, 1, 3, 1, &err), 0);
+    cr_assert_eq(shard_make(&w->shard, &w->data.train, &partition_iid, 1, 3, 1, &err), 0);
 }
 
 static void close_world(struct world *w)
