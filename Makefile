@@ -16,9 +16,9 @@ ARCH    ?= native
 BUILD   := build/$(VARIANT)$(if $(findstring clang,$(CC)),-clang)
 
 # ---- packages ------------------------------------------------------------------------------
-LIBS      := libuv msgpack openblas zlib libxxhash jansson
+LIBS      := libuv msgpack openblas zlib libxxhash jansson libcrypto
 APT_BUILD := gcc pkg-config libuv1-dev libmsgpack-dev libopenblas-dev zlib1g-dev libxxhash-dev \
-             libjansson-dev
+             libjansson-dev libssl-dev
 APT_DATA  := dataset-fashion-mnist
 APT_TEST  := libcriterion-dev clang libclang-rt-14-dev python3-numpy python3-xxhash iproute2
 

@@ -5,6 +5,7 @@
 #include "base/parse.h"
 #include "bench/cmd_bench.h"
 #include "node/cmd_node.h"
+#include "sim/cmd_sim.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,7 @@ static const struct {
     {"node", "one peer: trains on its shard and averages weights with the others", cmd_node},
     {"up", "starts n peers on this machine", cmd_up},
     {"demo", "five peers with two classes each, alone and together", cmd_demo},
+    {"sim", "many peers in one process under virtual time", cmd_sim},
     {"bench", "figures of this machine", cmd_bench},
     {"docs", "the manual page, and completions for bash, zsh and fish", cmd_docs},
 };
@@ -39,7 +41,7 @@ static const struct opts docs_options = {
     .no_environment = true};
 
 static const struct opts *const all_options[] = {
-    &cmd_node_options,       &cmd_up_options,          &cmd_demo_options, &bench_train_options,
+    &cmd_node_options,       &cmd_up_options,          &cmd_demo_options, &cmd_sim_options, &bench_train_options,
     &bench_exchange_options, &bench_straggler_options, &docs_options,
 };
 

@@ -37,6 +37,7 @@
 #define GOSSIP_NONE  UINT32_MAX /* no buffer, no peer */
 
 enum {
+    GOSSIP_SLICE_FLOATS = 65536, /* in a slice; the last one of a model may be shorter */
     GOSSIP_OPEN_PER_SLICE_MAX = 4, /* with w = 1/(2k) more open exchanges only slow it down */
     GOSSIP_ACTIONS_MAX = 16,
     GOSSIP_PARK_AFTER = 4 /* initiations of its slice that an open exchange may hold up */

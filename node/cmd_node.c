@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/opts.h"
+#include "model/options.h"
 #include "node/addresses.h"
 #include "node/node.h"
 
@@ -13,15 +14,15 @@
 #include <unistd.h>
 
 struct flags {
-    const char *run, *listen, *advertise, *peers_file, *data, *model, *out, *snapshot_dir, *metrics;
+    const char *run, *listen, *advertise, *peers_file, *out, *snapshot_dir, *metrics;
     struct opt_list peers, until;
     uint32_t shard[2]; /* i, n as the user counts; 0, 0: by my place in the list of peers */
     struct gossip_every every;
-    double lr, momentum, eval_every, slow;
-    uint64_t batch, seed, open, settle, join_timeout, report_every, min_peers, pace, snapshot_every,
+    struct training_options training;
+    double eval_every, slow;
+    uint64_t open, settle, join_timeout, report_every, min_peers, pace, snapshot_every,
         save_every;
-    struct partition partition;
-    int schedule, optimizer, gossip, end;
+    int gossip, end;
     bool json, insecure, verbose, quiet, die_with_parent;
 };
 
@@ -44,27 +45,6 @@ static int parse_shard(const char *text, void *field, struct error *err)
     shard[0] = (uint32_t)i;
     shard[1] = (uint32_t)n;
     return 0;
-}
-
-static int parse_every(const char *text, void *field, struct error *err)
-{
-    struct gossip_every *every = field;
-    uint64_t steps;
-    *every = (struct gossip_every){0};
-    if (strcmp(text, "auto") == 0) {
-        every->automatic = true;
-        return 0;
-    }
-    if (parse_u64(text, &steps) && steps >= 1 && steps <= 1000000) {
-        every->steps = (uint32_t)steps;
-        return 0;
-    }
-    if (parse_duration(text, &every->period_us) && every->period_us >= 1000)
-        return 0;
-    return error_set(err, ERR_USAGE,
-                     "'%.100s' is neither auto, nor a number of local steps from 1 to 1000000, nor "
-                     "a duration of at least 1ms",
-                     text);
 }
 
 /* One "key=value" of --until. */
@@ -124,7 +104,6 @@ static int look_at_run(const char *text, void *field, struct error *err)
     return 0;
 }
 
-static const char *const schedules[] = {"auto", "constant", "cosine", NULL};
 static const char *const gossips[] = {"pairwise", "pull", "push", "off", NULL};
 static const char *const ends[] = {"vote", "own", NULL};
 
@@ -146,29 +125,10 @@ static const struct opt table[] = {
     {"insecure", OPT_SWITCH, F(insecure), 0, 0,
      "allow plain TCP beyond this machine: no encryption, no proof of who is who"},
 
-    {"data", OPT_STRING, F(data), "SPEC", "fashion-mnist",
-     "fashion-mnist, a directory of IDX files, or blobs:classes=10,features=20", "data"},
+    TRAINING_OPTIONS(struct flags, training),
     {"shard", OPT_CUSTOM, F(shard), "i/n", "1/1",
-     "my part of the data, 1/n to n/n; auto: by my place in the list of peers",
+     "my part of the data, 1/n to n/n; auto: by my place in the list of peers", "peer",
      .parse = parse_shard},
-    {"partition", OPT_CUSTOM, F(partition), "HOW", "iid",
-     "iid, labels (a few classes each), labels:2, dirichlet:0.1, stratified, contiguous, "
-     "sample:0.5, "
-     "sizes:4,2,1,1, by:COLUMN",
-     .parse = partition_parse},
-
-    {"model", OPT_STRING, F(model), "SPEC", "mlp:784-256-128-10", "softmax or mlp:IN-...-OUT",
-     "training"},
-    {"batch", OPT_U64, F(batch), "N", "64", "samples in a minibatch", 0, 1, 65536,
-     .alias = "batch-size"},
-    {"lr", OPT_F64, F(lr), "X", "0.05", "learning rate", 0, 0, 1000},
-    {"lr-schedule", OPT_CHOICE, F(schedule), "HOW", "auto",
-     "constant, cosine, auto: cosine where --until names epochs or steps", 0, 0, 0, schedules},
-    {"optimizer", OPT_CHOICE, F(optimizer), "HOW", 0,
-     "qgm (quasi-global momentum; default) or sgd (default with --gossip off)", 0, 0, 0,
-     optimizer_names},
-    {"momentum", OPT_F64, F(momentum), "X", "0.9", "momentum", 0, 0, 0.9999},
-    {"seed", OPT_U64, F(seed), "N", "1", "of first weights, split and order; one for all peers"},
 
     {"gossip", OPT_CHOICE, F(gossip), "MODE", "pairwise",
      "pairwise (keeps the mean), pull (nobody can force a model on me), push (one way, merged "
@@ -176,7 +136,7 @@ static const struct opt table[] = {
      "gossip", 0, 0, gossips},
     {"gossip-every", OPT_CUSTOM, F(every), "N|TIME", "auto",
      "local steps or time between exchanges; auto: as often as costs 10 %", 0, 0, 0, 0,
-     parse_every},
+     gossip_every_parse},
     {"open", OPT_U64, F(open), "N", "1", "exchanges of a slice under way at once, 1 to 4", 0, 1,
      GOSSIP_OPEN_PER_SLICE_MAX},
 
@@ -223,18 +183,17 @@ const struct opts cmd_node_options = {
 
 static int make_config(const struct flags *f, struct node_config *c, struct error *err)
 {
+    const struct training_options *t = &f->training;
     *c = (struct node_config){.run = f->run,
-                              .data_spec = f->data,
-                              .model_spec = f->model,
+                              .data_spec = t->data,
+                              .model_spec = t->model,
                               .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
                               .n_shards = f->shard[1],
-                              .partition = f->partition,
-                              .optim = {.schedule = f->schedule == 2 ? LR_COSINE : LR_CONSTANT,
-                                        .lr = (float)f->lr,
-                                        .momentum = (float)f->momentum},
-                              .schedule_is_given = f->schedule != 0,
-                              .batch = (uint32_t)f->batch,
-                              .seed = f->seed,
+                              .partition = t->partition,
+                              .optim = training_optim(t, f->gossip != GOSSIP_CHOICE_OFF),
+                              .schedule_is_given = t->schedule != 0,
+                              .batch = (uint32_t)t->batch,
+                              .seed = t->seed,
                               .gossip = (enum gossip_choice)f->gossip,
                               .every = f->every,
                               .open_per_slice = (uint32_t)f->open,
@@ -252,9 +211,6 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
                               .snapshot_us = f->snapshot_every,
                               .metrics = f->metrics,
                               .json = f->json};
-    c->optim.kind = f->optimizer >= 0                ? (enum optimizer)f->optimizer
-                    : c->gossip == GOSSIP_CHOICE_OFF ? OPTIM_SGD
-                                                     : OPTIM_QGM;
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < f->until.n; i++)
         rc = parse_goals(f->until.values[i], &c->until, err);
@@ -278,7 +234,7 @@ static int follow_parent(struct error *err)
 
 int cmd_node(int argc, char **argv)
 {
-    struct flags flags = {.optimizer = -1};
+    struct flags flags = {.training.optimizer = -1};
     struct node_config *config = calloc(1, sizeof *config);
     struct error err = {0};
     int n_operands, rc = opts_parse(&cmd_node_options, &flags, argc, argv, &n_operands, &err);

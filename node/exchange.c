@@ -39,7 +39,7 @@ static uint32_t neighbour(const void *ctx, uint32_t self, uint32_t k)
 void exchange_init(struct node *n)
 {
     const struct node_config *c = &n->config;
-    uint64_t n_slices = (n->model.dim + NODE_SLICE_FLOATS - 1) / NODE_SLICE_FLOATS;
+    uint64_t n_slices = (n->model.dim + GOSSIP_SLICE_FLOATS - 1) / GOSSIP_SLICE_FLOATS;
     uint64_t open = n_slices * (c->open_per_slice + PARKED_PER_SLICE);
     uint64_t serve = n_slices * 4;
     n->gossip_config = (struct gossip_config){
@@ -54,7 +54,7 @@ void exchange_init(struct node *n)
     uint32_t open_max = n->gossip_config.open_max, serve_max = n->gossip_config.serve_max;
     n->gossip = mem_alloc(1, gossip_size(&n->gossip_config));
     gossip_init(n->gossip, &n->gossip_config, c->shard);
-    uint64_t floats = n->model.dim < NODE_SLICE_FLOATS ? n->model.dim : NODE_SLICE_FLOATS;
+    uint64_t floats = n->model.dim < GOSSIP_SLICE_FLOATS ? n->model.dim : GOSSIP_SLICE_FLOATS;
     /* Two for each exchange of ours, one for each that we answer; the rest for writes that outlive
      * their exchange (see forget). */
     pool_init(&n->pool, 4 * open_max + serve_max, floats, serve_max);
@@ -72,13 +72,13 @@ void exchange_close(struct node *n)
 
 static uint64_t slice_offset(uint32_t slice)
 {
-    return (uint64_t)slice * NODE_SLICE_FLOATS;
+    return (uint64_t)slice * GOSSIP_SLICE_FLOATS;
 }
 
 static uint32_t slice_count(const struct node *n, uint32_t slice)
 {
     uint64_t left = n->model.dim - slice_offset(slice);
-    return (uint32_t)(left < NODE_SLICE_FLOATS ? left : NODE_SLICE_FLOATS);
+    return (uint32_t)(left < GOSSIP_SLICE_FLOATS ? left : GOSSIP_SLICE_FLOATS);
 }
 
 /* ---- actions ------------------------------------------------------------------------------- */
@@ -247,8 +247,8 @@ void exchange_completed(struct node *n, const struct completion *c)
 
 static bool fits(const struct node *n, const struct wire_tensor *t)
 {
-    return t->offset % NODE_SLICE_FLOATS == 0 && t->offset < n->model.dim &&
-           t->count == slice_count(n, (uint32_t)(t->offset / NODE_SLICE_FLOATS));
+    return t->offset % GOSSIP_SLICE_FLOATS == 0 && t->offset < n->model.dim &&
+           t->count == slice_count(n, (uint32_t)(t->offset / GOSSIP_SLICE_FLOATS));
 }
 
 void *exchange_body(struct node *n, uint32_t slot, const struct wire_message *m)
@@ -294,7 +294,7 @@ void exchange_received(struct node *n, uint32_t slot, const struct wire_message 
     }
     g->kind = m->kind == WIRE_REQUEST ? GOSSIP_REQUEST : GOSSIP_REPLY;
     g->mode = (enum gossip_mode)m->tensor.mode;
-    g->slice = (uint32_t)(m->tensor.offset / NODE_SLICE_FLOATS);
+    g->slice = (uint32_t)(m->tensor.offset / GOSSIP_SLICE_FLOATS);
     g->weight = m->tensor.weight;
     g->mass = m->tensor.mass;
     if (m->kind == WIRE_REQUEST && g->mode == GOSSIP_PULL) {

@@ -339,7 +339,7 @@ static int open_network(struct node *n, struct error *err)
 {
     const struct node_config *c = &n->config;
     uint16_t port;
-    n->tcp = tcp_new(&n->loop, &peering_ops, n, NODE_SLICE_FLOATS * sizeof(float));
+    n->tcp = tcp_new(&n->loop, &peering_ops, n, GOSSIP_SLICE_FLOATS * sizeof(float));
     if (!gossips(n) || !c->listens)
         return 0;
     if (tcp_listen(n->tcp, &c->listen, &port, err) != 0)

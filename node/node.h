@@ -15,17 +15,18 @@
 #include "base/rng.h"
 #include "data/partition.h"
 #include "net/gossip.h"
+#include "net/gossip_every.h"
 #include "net/peers.h"
 #include "net/staleness.h"
 #include "net/tcp.h"
 #include "node/handoff.h"
-#include "node/metrics.h"
+#include "base/metrics.h"
 #include "node/pool.h"
 #include "node/trainer.h"
 
 #include <uv.h>
 
-enum { NODE_ADDRESSES_MAX = 256, NODE_SLICE_FLOATS = 65536 };
+enum { NODE_ADDRESSES_MAX = 256 };
 
 enum gossip_choice {
     GOSSIP_CHOICE_PAIRWISE,
@@ -34,13 +35,6 @@ enum gossip_choice {
     GOSSIP_CHOICE_OFF
 };
 enum end_choice { END_VOTE, END_OWN };
-
-/* How often slices are exchanged: one of the three. */
-struct gossip_every {
-    bool automatic;
-    uint32_t steps;
-    uint64_t period_us;
-};
 
 struct node_config {
     const char *run;

@@ -130,7 +130,7 @@ static void send_hello(struct node *n, struct tcp_link *link)
     snprintf(h->address, sizeof h->address, "%.255s",
              n->config.advertise[0] != '\0' ? n->config.advertise : n->listen_name);
     h->dim = n->model.dim;
-    h->slice = NODE_SLICE_FLOATS;
+    h->slice = GOSSIP_SLICE_FLOATS;
     h->shard = n->config.shard;
     h->n_shards = n->config.n_shards;
     h->stage_last = n->model.n_layers - 1;
@@ -196,8 +196,8 @@ static bool is_incompatible(const struct node *n, const struct wire_hello *h, ch
                  (unsigned long long)n->model.dim, (unsigned long long)h->dim);
     else if (strcmp(h->data, n->data_name) != 0)
         snprintf(text, size, "data differs: %.100s here, %.100s there", n->data_name, h->data);
-    else if (h->slice != NODE_SLICE_FLOATS)
-        snprintf(text, size, "slice differs: %d floats here, %u there", NODE_SLICE_FLOATS,
+    else if (h->slice != GOSSIP_SLICE_FLOATS)
+        snprintf(text, size, "slice differs: %d floats here, %u there", GOSSIP_SLICE_FLOATS,
                  h->slice);
     else
         return false;
