@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLIGHTS_MIN = 1024 };
+enum { TIMES_MIN = 1024 };
 
 int netsplit_parse(const char *text, void *field, struct error *err)
 {
@@ -33,80 +33,105 @@ misunderstood:
     return error_set(err, ERR_USAGE, "'%.90s' is not FROM..TO:GROUPS, such as 10s..20s:2", text);
 }
 
+/* ---- times of links ------------------------------------------------------------------------ */
+
+static void times_init(struct link_times *t, uint64_t lasting_us)
+{
+    *t = (struct link_times){.size = TIMES_MIN,
+                             .table = MEM_NEW(struct link_time, TIMES_MIN),
+                             .spare = MEM_NEW(struct link_time, TIMES_MIN),
+                             .lasting_us = lasting_us};
+}
+
+static void times_close(struct link_times *t)
+{
+    free(t->table);
+    free(t->spare);
+}
+
+/* The entry of a link, or the free one where it belongs. */
+static struct link_time *find(const struct link_times *t, uint64_t link)
+{
+    size_t i = (size_t)((link * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & (t->size - 1);
+    while (t->table[i].time_us != 0 && t->table[i].link != link)
+        i = (i + 1) & (t->size - 1);
+    return &t->table[i];
+}
+
+static bool matters(const struct link_times *t, const struct link_time *entry, uint64_t now_us)
+{
+    return entry->time_us != 0 && entry->time_us + t->lasting_us > now_us;
+}
+
+/* Forgets what matters no more, and doubles the tables unless that made room enough. */
+static void tidy(struct link_times *t, uint64_t now_us)
+{
+    struct link_time *old = t->table;
+    size_t old_size = t->size;
+    t->n = 0;
+    for (size_t i = 0; i < old_size; i++)
+        t->n += matters(t, &old[i], now_us);
+    t->table = t->spare;
+    t->spare = old;
+    if (t->n > old_size / 4) {
+        t->size = 2 * old_size;
+        free(t->table);
+        t->table = MEM_NEW(struct link_time, t->size);
+    } else {
+        memset(t->table, 0, t->size * sizeof *t->table);
+    }
+    for (size_t i = 0; i < old_size; i++)
+        if (matters(t, &old[i], now_us))
+            *find(t, old[i].link) = old[i];
+    if (t->size != old_size) {
+        free(t->spare);
+        t->spare = MEM_NEW(struct link_time, t->size);
+    }
+}
+
+static uint64_t *note(struct link_times *t, uint32_t self, uint32_t peer, uint64_t now_us)
+{
+    if (t->n > t->size / 2)
+        tidy(t, now_us);
+    uint64_t link = (uint64_t)self << 32 | peer;
+    struct link_time *entry = find(t, link);
+    t->n += entry->time_us == 0;
+    entry->link = link;
+    return &entry->time_us;
+}
+
 void flights_init(struct flights *f, const struct network *n)
 {
-    *f = (struct flights){.size = FLIGHTS_MIN,
-                          .table = MEM_NEW(struct flight, FLIGHTS_MIN),
-                          .longest_us = dist_longest(&n->latency)};
+    times_init(&f->landing, 0);
+    times_init(&f->breaks, dist_longest(&n->latency));
 }
 
 void flights_close(struct flights *f)
 {
-    free(f->table);
-}
-
-/* The entry of a link, or the free one where it belongs. */
-static struct flight *find(const struct flights *f, uint64_t link)
-{
-    size_t i = (size_t)((link * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & (f->size - 1);
-    while (f->table[i].arrival_us != 0 && f->table[i].link != link)
-        i = (i + 1) & (f->size - 1);
-    return &f->table[i];
-}
-
-static bool matters(const struct flights *f, const struct flight *flight, uint64_t now_us)
-{
-    return flight->arrival_us > now_us ||
-           (flight->broken_us > 0 && flight->broken_us + f->longest_us > now_us);
-}
-
-/* Forgets what matters no more, and doubles the table unless that made room enough. */
-static void tidy(struct flights *f, uint64_t now_us)
-{
-    struct flights old = *f;
-    f->n = 0;
-    for (size_t i = 0; i < old.size; i++)
-        f->n += matters(&old, &old.table[i], now_us);
-    f->size = f->n > old.size / 4 ? 2 * old.size : old.size;
-    f->table = MEM_NEW(struct flight, f->size);
-    for (size_t i = 0; i < old.size; i++)
-        if (matters(&old, &old.table[i], now_us))
-            *find(f, old.table[i].link) = old.table[i];
-    free(old.table);
-}
-
-static struct flight *note(struct flights *f, uint32_t self, uint32_t peer, uint64_t now_us)
-{
-    if (f->n > f->size / 2)
-        tidy(f, now_us);
-    uint64_t link = (uint64_t)self << 32 | peer;
-    struct flight *flight = find(f, link);
-    if (flight->arrival_us == 0) {
-        *flight = (struct flight){.link = link, .arrival_us = 1};
-        f->n++;
-    }
-    return flight;
+    times_close(&f->landing);
+    times_close(&f->breaks);
 }
 
 uint64_t flights_land(struct flights *f, uint32_t self, uint32_t peer, uint64_t now_us,
                       uint64_t arrival_us)
 {
-    struct flight *flight = note(f, self, peer, now_us);
-    if (flight->arrival_us < arrival_us)
-        flight->arrival_us = arrival_us;
-    return flight->arrival_us;
+    uint64_t *last_us = note(&f->landing, self, peer, now_us);
+    if (*last_us < arrival_us)
+        *last_us = arrival_us;
+    return *last_us;
 }
 
 void flights_break(struct flights *f, uint32_t self, uint32_t peer, uint64_t now_us)
 {
-    note(f, self, peer, now_us)->broken_us = now_us;
+    *note(&f->breaks, self, peer, now_us) = now_us;
 }
 
 bool flights_is_lost(const struct flights *f, uint32_t self, uint32_t peer, uint64_t sent_us)
 {
-    const struct flight *flight = find(f, (uint64_t)self << 32 | peer);
-    return flight->arrival_us != 0 && sent_us < flight->broken_us;
+    return sent_us < find(&f->breaks, (uint64_t)self << 32 | peer)->time_us;
 }
+
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static bool is_split(const struct netsplit *s, uint32_t src, uint32_t dst, uint64_t now_us)
 {

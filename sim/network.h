@@ -31,17 +31,22 @@ struct network {
 /* "10s..20s:2". For OPT_CUSTOM: field is a struct netsplit *. ERR_USAGE. */
 int netsplit_parse(const char *text, void *field, struct error *err) MUST_USE;
 
-/* What one end must remember of a link, while it matters: a table that forgets. */
-struct flight {
-    uint64_t link;       /* self << 32 | peer */
-    uint64_t arrival_us; /* of what self sent last */
-    uint64_t broken_us;  /* when it broke last */
+/* A time for each link, as long as it matters: a table that forgets. */
+struct link_time {
+    uint64_t link; /* self << 32 | peer */
+    uint64_t time_us;
 };
 
+struct link_times {
+    struct link_time *table, *spare; /* open addressing; time 0: free */
+    size_t n, size;                  /* size: a power of two */
+    uint64_t lasting_us;             /* how long a time matters after it has come */
+};
+
+/* What one thread's nodes must remember of their links. */
 struct flights {
-    struct flight *table; /* open addressing; arrival 0: free */
-    size_t n, size;       /* size: a power of two */
-    uint64_t longest_us;  /* that a message is under way */
+    struct link_times landing; /* when what self sent last arrives */
+    struct link_times breaks;  /* when the link broke last */
 };
 
 void flights_init(struct flights *f, const struct network *n);
