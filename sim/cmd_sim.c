@@ -25,7 +25,8 @@ struct flags {
     struct speed speed;
     const char *topology, *metrics, *save;
     double drop;
-    uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, step_time, eval_every, eval_nodes;
+    uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, step_time, eval_every,
+        eval_nodes;
     int gossip, train, frames;
     bool json, verbose, quiet;
 };
@@ -105,30 +106,30 @@ const struct opts cmd_sim_options = {
 static int make_config(const struct flags *f, struct sim_config *c, struct error *err)
 {
     const struct training_options *t = &f->training;
-    *c = (struct sim_config){
-        .n_nodes = (uint32_t)f->nodes,
-        .n_threads = (uint32_t)f->threads,
-        .topology = f->topology,
-        .data_spec = t->data,
-        .model_spec = t->model,
-        .partition = t->partition,
-        .optim = training_optim(t, f->gossip != GOSSIP_OFF),
-        .batch = (uint32_t)t->batch,
-        .seed = t->seed,
-        .gossip = f->gossip == GOSSIP_OFF ? GOSSIP_PAIRWISE : (enum gossip_mode)f->gossip,
-        .alone = f->gossip == GOSSIP_OFF,
-        .every_steps = f->every.steps,
-        .every_us = f->every.period_us,
-        .open_per_slice = (uint32_t)f->open,
-        .serve_per_slice = (uint32_t)f->serve,
-        .train = (enum sim_train)f->train,
-        .network = {.latency = f->latency,
-                    .floor_us = f->tick,
-                    .drop = f->drop,
-                    .bytes_per_s = f->bandwidth,
-                    .split = f->split},
-        .speed = f->speed,
-        .frames = f->frames == FRAMES_ON};
+    *c = (struct sim_config){.n_nodes = (uint32_t)f->nodes,
+                             .n_threads = (uint32_t)f->threads,
+                             .topology = f->topology,
+                             .data_spec = t->data,
+                             .model_spec = t->model,
+                             .partition = t->partition,
+                             .optim = training_optim(t, f->gossip != GOSSIP_OFF),
+                             .batch = (uint32_t)t->batch,
+                             .seed = t->seed,
+                             .gossip = f->gossip == GOSSIP_OFF ? GOSSIP_PAIRWISE
+                                                               : (enum gossip_mode)f->gossip,
+                             .alone = f->gossip == GOSSIP_OFF,
+                             .every_steps = f->every.steps,
+                             .every_us = f->every.period_us,
+                             .open_per_slice = (uint32_t)f->open,
+                             .serve_per_slice = (uint32_t)f->serve,
+                             .train = (enum sim_train)f->train,
+                             .network = {.latency = f->latency,
+                                         .floor_us = f->tick,
+                                         .drop = f->drop,
+                                         .bytes_per_s = f->bandwidth,
+                                         .split = f->split},
+                             .speed = f->speed,
+                             .frames = f->frames == FRAMES_ON};
     c->speed.step_us = f->step_time;
     if (f->every.automatic)
         return error_set(err, ERR_USAGE,
@@ -177,10 +178,9 @@ static void tell(struct progress *p, const struct sim_measure *m)
     metrics_write(&p->metrics, "evaluation",
                   json_pack("{s:I, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:I}", "cycle",
                             (json_int_t)(now_us / sim_cycle_us(p->sim)), "virtual_s",
-                            seconds(now_us), "node_updates", (json_int_t)t.node_updates,
-                            "acc_mean", m->acc_mean, "acc_min", m->acc_min, "acc_max", m->acc_max,
-                            "loss", m->loss, "consensus", m->consensus, "bytes",
-                            (json_int_t)t.bytes));
+                            seconds(now_us), "node_updates", (json_int_t)t.node_updates, "acc_mean",
+                            m->acc_mean, "acc_min", m->acc_min, "acc_max", m->acc_max, "loss",
+                            m->loss, "consensus", m->consensus, "bytes", (json_int_t)t.bytes));
 }
 
 /* Cycle by cycle; a line of progress where one is asked for, or every few seconds. */

@@ -8,10 +8,11 @@
 
 static int misunderstood(const char *text, struct error *err)
 {
-    return error_set(err, ERR_USAGE,
-                     "'%.100s' is not const:TIME, uniform:TIME,TIME or lognormal:MEDIAN,SIGMA, such "
-                     "as const:5ms or lognormal:20ms,0.5",
-                     text);
+    return error_set(
+        err, ERR_USAGE,
+        "'%.100s' is not const:TIME, uniform:TIME,TIME or lognormal:MEDIAN,SIGMA, such "
+        "as const:5ms or lognormal:20ms,0.5",
+        text);
 }
 
 int dist_parse(const char *text, void *field, struct error *err)

@@ -3,9 +3,9 @@
  * No message is faster than the network's floor, so what nodes do within one window of that length
  * cannot reach another node before the next: within it they are independent. Each thread owns a
  * range of nodes; in a window it runs those of them to which something happens, one after another,
- * each from the start of the window to its end. Mail to nodes of other threads is handed over at the
- * barrier between two windows. A node meets its letters in the order (arrival, src, number), so it
- * makes no difference who runs it, or after whom. */
+ * each from the start of the window to its end. Mail to nodes of other threads is handed over at
+ * the barrier between two windows. A node meets its letters in the order (arrival, src, number), so
+ * it makes no difference who runs it, or after whom. */
 #include "sim/inner.h"
 
 #include "base/check.h"
@@ -191,8 +191,8 @@ static uint64_t meet(struct worker *w)
 {
     struct sim *s = w->sim;
     uint32_t turn = w->turn, n = s->config.n_threads;
-    w->next[turn] = least(w->next[turn],
-                          least(calendar_next(&w->timers), calendar_next(&w->letters)));
+    w->next[turn] =
+        least(w->next[turn], least(calendar_next(&w->timers), calendar_next(&w->letters)));
     barrier_wait(&s->barrier);
     uint64_t window = CALENDAR_EMPTY;
     for (uint32_t v = 0; v < n; v++) {

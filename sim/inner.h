@@ -21,10 +21,10 @@
 #define SIM_NEVER UINT64_MAX
 
 struct node {
-    uint64_t trace;   /* hash chain over all that happened to it */
-    uint64_t wake_us; /* when its core wants to be woken, or it starts */
-    uint64_t busy_us; /* when the step under way ends; SIM_NEVER: none is */
-    uint64_t timer_us; /* of its valid entry among the timers; SIM_NEVER: none */
+    uint64_t trace;               /* hash chain over all that happened to it */
+    uint64_t wake_us;             /* when its core wants to be woken, or it starts */
+    uint64_t busy_us;             /* when the step under way ends; SIM_NEVER: none is */
+    uint64_t timer_us;            /* of its valid entry among the timers; SIM_NEVER: none */
     uint32_t first_job, last_job; /* parcels; PARCEL_NONE: none waits */
     uint32_t n_sent;
     uint32_t n_steps; /* from here on: the learner's */
@@ -90,8 +90,8 @@ struct sim {
     struct split split;
     struct topology topology;
     struct parcels parcels;
-    uint32_t *head_bytes;    /* [n_slices + 1] of a frame with that slice; the last: of a DECLINE */
-    uint64_t *way_out_us;    /* [n_nodes] with a limited bandwidth; else NULL */
+    uint32_t *head_bytes; /* [n_slices + 1] of a frame with that slice; the last: of a DECLINE */
+    uint64_t *way_out_us; /* [n_nodes] with a limited bandwidth; else NULL */
     char *arena;
     size_t arena_bytes, stride, core_offset, floats_offset;
     uint64_t window_us, cycle_us, now_us, until_us;
@@ -134,8 +134,8 @@ static inline uint32_t slice_count(const struct sim *s, uint32_t slice)
 void peer_init(struct sim *s, uint32_t id, uint64_t start_us);
 
 /* All that happens to a node before end_us: its own deadlines, and n letters in order. */
-void peer_run(struct worker *w, uint32_t id, const struct letter *letters, const struct visit *visits,
-              size_t n, uint64_t end_us);
+void peer_run(struct worker *w, uint32_t id, const struct letter *letters,
+              const struct visit *visits, size_t n, uint64_t end_us);
 
 /* ---- engine.c ------------------------------------------------------------------------------ */
 

@@ -51,8 +51,8 @@ struct sim_measure sim_measure(struct sim *s, uint32_t n_max)
     uint32_t n = s->config.n_nodes < n_max ? s->config.n_nodes : n_max;
     struct sim_measure m = {.n_evaluated = n, .acc_min = 1, .consensus = consensus(s)};
     for (uint32_t i = 0; i < n; i++) {
-        evaluator_start(&s->evaluator, sim_theta(s, (uint32_t)((uint64_t)s->config.n_nodes * i / n)),
-                        0);
+        evaluator_start(&s->evaluator,
+                        sim_theta(s, (uint32_t)((uint64_t)s->config.n_nodes * i / n)), 0);
         while (evaluator_run(&s->evaluator)) {
         }
         const struct evaluation *e = &s->evaluator.sum;

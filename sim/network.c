@@ -140,8 +140,7 @@ static bool is_split(const struct netsplit *s, uint32_t src, uint32_t dst, uint6
 }
 
 struct delivery network_send(const struct network *n, struct flights *f, uint32_t src, uint32_t dst,
-                             uint32_t number, uint64_t bytes, uint64_t now_us,
-                             uint64_t *way_out_us)
+                             uint32_t number, uint64_t bytes, uint64_t now_us, uint64_t *way_out_us)
 {
     enum { DRAWS = 2 }; /* of one latency, at most */
     uint64_t leaves_us = now_us;

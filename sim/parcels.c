@@ -71,7 +71,8 @@ static void restock(struct parcel_shelf *shelf)
     shelf->n = UINT32_C(1) << p->shift;
     shelf->first = block << p->shift;
     for (uint32_t i = 0; i < shelf->n; i++)
-        parcel_at(p, shelf->first + i)->next = i + 1 < shelf->n ? shelf->first + i + 1 : PARCEL_NONE;
+        parcel_at(p, shelf->first + i)->next =
+            i + 1 < shelf->n ? shelf->first + i + 1 : PARCEL_NONE;
 }
 
 uint32_t parcel_new(struct parcel_shelf *shelf)

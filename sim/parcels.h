@@ -30,7 +30,7 @@ struct parcel {
     } job;
     uint32_t head_bytes; /* of the frame's head */
     union {
-        struct gossip_message message;        /* without frames; buffer NONE: it has no slice */
+        struct gossip_message message; /* without frames; buffer NONE: it has no slice */
         uint8_t head[PARCEL_HEAD_MAX]; /* with frames */
     };
     _Alignas(64) float slice[];

@@ -79,8 +79,8 @@ static void run_job(struct worker *w, uint32_t handle)
     struct parcel *parcel = parcel_at(&s->parcels, handle);
     uint32_t slice = parcel->job.slice, base = parcel->job.base, n = slice_count(s, slice);
     uint64_t offset = slice_offset(slice);
-    struct gossip_event done = {
-        .type = GOSSIP_DONE, .done = {.exchange = parcel->job.exchange, .buffer = handle}};
+    struct gossip_event done = {.type = GOSSIP_DONE,
+                                .done = {.exchange = parcel->job.exchange, .buffer = handle}};
     switch ((enum gossip_action_type)parcel->job.type) {
     case GOSSIP_TAKE:
         learner_take(&w->learner, offset, n, parcel->slice);
@@ -267,9 +267,9 @@ static void receive(struct worker *w, const struct letter *letter)
         w->totals.lost++;
         return;
     }
-    struct gossip_event event = {.type = GOSSIP_RECEIVED,
-                                 .received = {.message = unpack(w, letter->parcel),
-                                              .peer_is_smaller = letter->src < w->id}};
+    struct gossip_event event = {
+        .type = GOSSIP_RECEIVED,
+        .received = {.message = unpack(w, letter->parcel), .peer_is_smaller = letter->src < w->id}};
     struct gossip_message *g = &event.received.message;
     g->peer = letter->src;
     item.what = CAME;

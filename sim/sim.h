@@ -31,7 +31,7 @@ struct sim_config {
     uint32_t batch;
     uint64_t seed;
     enum gossip_mode gossip;
-    bool alone;          /* no gossip at all */
+    bool alone;           /* no gossip at all */
     uint32_t every_steps; /* local steps between initiations; 0: by time */
     uint64_t every_us;
     uint32_t open_per_slice, serve_per_slice;

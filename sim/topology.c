@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const names[N_TOPOLOGIES] = {
-    "random", "complete",    "ring",    "path", "torus",      "hypercube", "star", "exponential",
-    "one-peer-exponential", "regular", "er",   "smallworld", "file"};
+static const char *const names[N_TOPOLOGIES] = {"random",  "complete",    "ring",
+                                                "path",    "torus",       "hypercube",
+                                                "star",    "exponential", "one-peer-exponential",
+                                                "regular", "er",          "smallworld",
+                                                "file"};
 
 enum { CYCLES_MAX = 32, DEGREE_MAX = 2 * CYCLES_MAX - 2 };
 
@@ -77,8 +79,10 @@ static int make_er(struct topology *t, double p, uint64_t seed, struct error *er
 {
     double expected = p * (double)t->n * ((double)t->n - 1) / 2;
     if (expected > (double)EDGES_MAX)
-        return error_set(err, ERR_USAGE, "er:%g of %" PRIu32 " nodes has %.3g edges (right: at most "
-                         "%.3g)", p, t->n, expected, (double)EDGES_MAX);
+        return error_set(err, ERR_USAGE,
+                         "er:%g of %" PRIu32 " nodes has %.3g edges (right: at most "
+                         "%.3g)",
+                         p, t->n, expected, (double)EDGES_MAX);
     struct edge_list list = {0};
     struct rng rng = rng_stream(seed, 0, RNG_TOPOLOGY);
     uint64_t a = 0, b = 0;
@@ -209,8 +213,8 @@ int topology_init(struct topology *t, const char *spec, uint32_t n, uint64_t see
     case TOPOLOGY_HYPERCUBE:
         t->degree = log2_up(n);
         if (n != UINT64_C(1) << t->degree)
-            return error_set(err, ERR_USAGE, "no hypercube of %" PRIu32
-                             " nodes (right: a power of two)", n);
+            return error_set(err, ERR_USAGE,
+                             "no hypercube of %" PRIu32 " nodes (right: a power of two)", n);
         return 0;
     case TOPOLOGY_EXPONENTIAL:
     case TOPOLOGY_ONE_PEER_EXPONENTIAL:
@@ -229,8 +233,10 @@ int topology_init(struct topology *t, const char *spec, uint32_t n, uint64_t see
         snprintf(first, sizeof first, "%.*s", (int)(comma != NULL ? comma - arg : 0), arg);
         if (!parse_u64(first, &k) || k < 2 || k % 2 != 0 || k >= n ||
             (uint64_t)n * k > 2 * EDGES_MAX || !parse_f64(comma + 1, &p) || p < 0 || p > 1)
-            return error_set(err, ERR_USAGE, "'%.100s' is not smallworld:k,p with an even k below "
-                             "the number of nodes and p from 0 to 1", spec);
+            return error_set(err, ERR_USAGE,
+                             "'%.100s' is not smallworld:k,p with an even k below "
+                             "the number of nodes and p from 0 to 1",
+                             spec);
         t->degree = (uint32_t)k;
         make_smallworld(t, p, seed);
         return 0;

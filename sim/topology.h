@@ -17,9 +17,9 @@ enum topology_kind {
     TOPOLOGY_COMPLETE, /* the same neighbours, all of them at once */
     TOPOLOGY_RING,
     TOPOLOGY_PATH,
-    TOPOLOGY_TORUS,     /* rows x columns, as square as n allows */
-    TOPOLOGY_HYPERCUBE, /* n a power of two */
-    TOPOLOGY_STAR,      /* around node 0 */
+    TOPOLOGY_TORUS,       /* rows x columns, as square as n allows */
+    TOPOLOGY_HYPERCUBE,   /* n a power of two */
+    TOPOLOGY_STAR,        /* around node 0 */
     TOPOLOGY_EXPONENTIAL, /* i to i + 2^k mod n (Ying et al. 2021, "Exponential graph is provably
                              efficient for decentralized deep training") */
     TOPOLOGY_ONE_PEER_EXPONENTIAL, /* the same, one k a round */
@@ -35,11 +35,11 @@ enum topology_kind {
 struct topology {
     enum topology_kind kind;
     uint32_t n;
-    uint32_t columns;                   /* torus */
-    uint32_t degree;                    /* hypercube, exponential: log2 n; regular, smallworld */
-    struct rng_permutation cycles[32];  /* regular */
-    uint32_t *edges;                    /* er, smallworld, file: neighbours, node after node */
-    uint64_t *starts;                   /* [n + 1], into edges */
+    uint32_t columns;                  /* torus */
+    uint32_t degree;                   /* hypercube, exponential: log2 n; regular, smallworld */
+    struct rng_permutation cycles[32]; /* regular */
+    uint32_t *edges;                   /* er, smallworld, file: neighbours, node after node */
+    uint64_t *starts;                  /* [n + 1], into edges */
 };
 
 /* ERR_USAGE: not understood, or not for n nodes; ERR_DATA: the file. */
