@@ -164,5 +164,6 @@ bench: all
 	taskset -c 1 ./$(BUILD)/hubbub bench train --optimizer qgm
 	./$(BUILD)/hubbub bench exchange --floor
 	./$(BUILD)/hubbub bench straggler
+	./$(BUILD)/hubbub bench sim
 test-floors: $(OBJ)
 	@BUILD=$(BUILD) tests/floors

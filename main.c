@@ -41,8 +41,9 @@ static const struct opts docs_options = {
     .no_environment = true};
 
 static const struct opts *const all_options[] = {
-    &cmd_node_options,       &cmd_up_options,          &cmd_demo_options, &cmd_sim_options, &bench_train_options,
-    &bench_exchange_options, &bench_straggler_options, &docs_options,
+    &cmd_node_options,        &cmd_up_options,      &cmd_demo_options,
+    &cmd_sim_options,         &bench_train_options, &bench_exchange_options,
+    &bench_straggler_options, &bench_sim_options,   &docs_options,
 };
 
 static const struct docs docs = {

@@ -70,10 +70,12 @@ static void update(struct learner *l, struct workspace *w, float lr)
     const struct learner_config *c = l->config;
     uint64_t n_pieces = (c->model->dim + PIECE - 1) / PIECE, asked = 0;
     l->step++;
-    next_rows(l, w);
+    bool fetch = l->shard.n > c->batch; /* else its rows have just been here */
+    if (fetch)
+        next_rows(l, w);
     for (uint64_t k = 0; k < n_pieces; k++) {
         uint64_t at = (n_pieces - 1 - k) * PIECE, left = c->model->dim - at;
-        uint64_t ask = c->batch * (k + 1) / n_pieces;
+        uint64_t ask = fetch ? c->batch * (k + 1) / n_pieces : 0;
         dataset_prefetch(c->train, w->rows + asked, (uint32_t)(ask - asked));
         asked = ask;
         const float *grad = w->grad != NULL ? w->grad + at : NULL;
