@@ -288,7 +288,13 @@ static int simulate(const struct flags *flags, struct error *err)
     if (rc != 0)
         return rc;
     rc = sim_open(&p.sim, &config, err);
-    if (rc == 0) {
+    if (rc == 0 && flags->cycles > sim_end_us(p.sim) / sim_cycle_us(p.sim)) {
+        rc = error_set(err, ERR_USAGE,
+                       "--cycles %" PRIu64 " (right: at most %" PRIu64
+                       " with these latencies: a longer --tick allows more)",
+                       flags->cycles, sim_end_us(p.sim) / sim_cycle_us(p.sim));
+        sim_close(p.sim);
+    } else if (rc == 0) {
         struct sim_measure m = run(&p);
         print_result(&p, &m);
         rc = check(&p, err);

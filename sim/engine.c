@@ -175,9 +175,9 @@ void engine_post(struct worker *w, const struct letter *letter)
     w->next[w->turn] = window < w->next[w->turn] ? window : w->next[w->turn];
 }
 
-void engine_set_timer(struct worker *w, uint32_t id, uint64_t time_us)
+void engine_set_timer(struct worker *w, uint32_t id, uint64_t window)
 {
-    calendar_add(&w->timers, time_us / w->sim->window_us, &id);
+    calendar_add(&w->timers, window, &id);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -233,6 +233,7 @@ static void *run(void *arg)
 
 void sim_run_until(struct sim *s, uint64_t time_us)
 {
+    CHECK(time_us <= sim_end_us(s));
     s->until_us = time_us;
     pthread_barrier_wait(&s->gate);
     run_windows(&s->workers[0]);
@@ -263,7 +264,7 @@ void engine_init(struct sim *s)
         wire_sum_init(&w->sum);
         w->learner = (struct learner){.config = &s->learner_config};
         for (uint32_t id = w->first; id < w->end; id++)
-            engine_set_timer(w, id, sim_node(s, id)->timer_us);
+            engine_set_timer(w, id, sim_node(s, id)->timer_window);
     }
     for (uint32_t i = 1; i < n; i++)
         CHECK(pthread_create(&s->workers[i].thread, NULL, run, &s->workers[i]) == 0);

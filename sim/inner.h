@@ -21,14 +21,14 @@
 #define SIM_NEVER UINT64_MAX
 
 struct node {
-    uint64_t trace;               /* hash chain over all that happened to it */
-    uint64_t wake_us;             /* when its core wants to be woken, or it starts */
-    uint64_t busy_us;             /* when the step under way ends; SIM_NEVER: none is */
-    uint64_t timer_us;            /* of its valid entry among the timers; SIM_NEVER: none */
-    uint32_t first_job, last_job; /* parcels; PARCEL_NONE: none waits */
-    uint32_t n_sent;
-    uint32_t n_steps; /* from here on: the learner's */
-    float last_lr, mixed, mix_rate;
+    uint64_t trace;   /* hash chain over all that happened to it */
+    uint64_t wake_us; /* when its core wants to be woken, or it starts */
+    uint64_t busy_us; /* when the step under way ends; SIM_NEVER: none is */
+    struct outbox outbox;
+    uint32_t timer_window; /* of its valid entry among the timers */
+    uint32_t last_job;     /* a parcel, and the one behind it the first; PARCEL_NONE: none waits */
+    uint32_t n_steps;      /* from here on: the learner's */
+    float mixed, mix_rate;
     uint16_t n_merged; /* slices since the last step, on-receive */
     bool started;
 };
@@ -144,6 +144,6 @@ void engine_close(struct sim *s);
 
 /* From a node of this worker. */
 void engine_post(struct worker *w, const struct letter *letter);
-void engine_set_timer(struct worker *w, uint32_t id, uint64_t time_us);
+void engine_set_timer(struct worker *w, uint32_t id, uint64_t window);
 
 #endif

@@ -139,10 +139,27 @@ static bool is_split(const struct netsplit *s, uint32_t src, uint32_t dst, uint6
            src % s->n_groups != dst % s->n_groups;
 }
 
-struct delivery network_send(const struct network *n, struct flights *f, uint32_t src, uint32_t dst,
-                             uint32_t number, uint64_t bytes, uint64_t now_us, uint64_t *way_out_us)
+/* No earlier than what src sent to dst before. */
+static uint64_t land(struct flights *f, struct outbox *box, uint32_t src, uint32_t dst,
+                     uint64_t now_us, uint64_t arrival_us)
+{
+    if (box->last_arrival_us > now_us) {
+        flights_land(f, src, box->last_dst, now_us, box->last_arrival_us);
+        box->is_noted = true;
+    }
+    if (box->is_noted)
+        arrival_us = flights_land(f, src, dst, now_us, arrival_us);
+    box->last_arrival_us = arrival_us;
+    box->last_dst = dst;
+    return arrival_us;
+}
+
+struct delivery network_send(const struct network *n, struct flights *f, struct outbox *box,
+                             uint32_t src, uint32_t dst, uint64_t bytes, uint64_t now_us,
+                             uint64_t *way_out_us)
 {
     enum { DRAWS = 2 }; /* of one latency, at most */
+    uint32_t number = box->n_sent++;
     uint64_t leaves_us = now_us;
     if (n->bytes_per_s > 0) {
         leaves_us = *way_out_us > now_us ? *way_out_us : now_us;
@@ -153,7 +170,7 @@ struct delivery network_send(const struct network *n, struct flights *f, uint32_
     rng.index = (uint64_t)number * DRAWS;
     struct delivery d = {.arrival_us = leaves_us + dist_draw(&n->latency, &rng, n->floor_us)};
     if (n->latency.kind != DIST_CONST) /* else they keep their order anyway */
-        d.arrival_us = flights_land(f, src, dst, now_us, d.arrival_us);
+        d.arrival_us = land(f, box, src, dst, now_us, d.arrival_us);
     d.lost = is_split(&n->split, src, dst, now_us);
     if (n->drop > 0 && !d.lost) {
         struct rng drop = rng_stream(n->seed, src, RNG_DROP);

@@ -65,9 +65,19 @@ struct delivery {
     bool lost;
 };
 
-/* Message number `number` of src. way_out_us: until when src is sending earlier ones; moved on. */
-struct delivery network_send(const struct network *n, struct flights *f, uint32_t src, uint32_t dst,
-                             uint32_t number, uint64_t bytes, uint64_t now_us,
+/* What a sender knows of its own messages. Most have none under way when they send the next, and
+ * need no table. */
+struct outbox {
+    uint64_t last_arrival_us; /* of the last one, which went to last_dst */
+    uint32_t last_dst;
+    uint32_t n_sent : 31;
+    uint32_t is_noted : 1; /* earlier ones may stand in the table of flights */
+};
+
+/* The next message of src. way_out_us: until when src is sending earlier ones; moved on. NULL
+ * where bandwidth has no limit. */
+struct delivery network_send(const struct network *n, struct flights *f, struct outbox *box,
+                             uint32_t src, uint32_t dst, uint64_t bytes, uint64_t now_us,
                              uint64_t *way_out_us);
 
 #endif

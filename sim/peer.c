@@ -118,9 +118,13 @@ static void run_jobs(struct worker *w)
     if (w->in_jobs)
         return;
     w->in_jobs = true;
-    while (node->first_job != PARCEL_NONE && node->busy_us == SIM_NEVER) {
-        uint32_t job = node->first_job;
-        node->first_job = parcel_at(&w->sim->parcels, job)->next;
+    while (node->last_job != PARCEL_NONE && node->busy_us == SIM_NEVER) {
+        struct parcel *last = parcel_at(&w->sim->parcels, node->last_job);
+        uint32_t job = last->next;
+        if (job == node->last_job)
+            node->last_job = PARCEL_NONE;
+        else
+            last->next = parcel_at(&w->sim->parcels, job)->next;
         run_job(w, job);
         if (node->n_merged >= w->sim->gossip_config.n_slices) {
             node->n_merged = 0;
@@ -135,16 +139,17 @@ static void queue_job(struct worker *w, const struct gossip_action *action)
     uint32_t handle =
         action->job.buffer != GOSSIP_NONE ? action->job.buffer : parcel_new(&w->shelf);
     struct parcel *parcel = parcel_at(&w->sim->parcels, handle);
-    parcel->next = PARCEL_NONE;
     parcel->job.type = action->type;
     parcel->job.exchange = action->job.exchange;
     parcel->job.slice = action->job.slice;
     parcel->job.base = action->job.base;
     parcel->job.c = action->job.c;
-    if (w->node->first_job == PARCEL_NONE)
-        w->node->first_job = handle;
-    else
-        parcel_at(&w->sim->parcels, w->node->last_job)->next = handle;
+    parcel->next = handle;
+    if (w->node->last_job != PARCEL_NONE) {
+        struct parcel *last = parcel_at(&w->sim->parcels, w->node->last_job);
+        parcel->next = last->next;
+        last->next = handle;
+    }
     w->node->last_job = handle;
 }
 
@@ -224,10 +229,10 @@ static void post(struct worker *w, const struct gossip_message *g)
     struct letter letter = {.sent_us = w->now_us,
                             .dst = g->peer,
                             .src = w->id,
-                            .number = w->node->n_sent++,
+                            .number = w->node->outbox.n_sent,
                             .parcel = handle};
     struct delivery d =
-        network_send(&s->config.network, &w->flights, w->id, g->peer, letter.number, bytes,
+        network_send(&s->config.network, &w->flights, &w->node->outbox, w->id, g->peer, bytes,
                      w->now_us, s->way_out_us != NULL ? &s->way_out_us[w->id] : NULL);
     letter.arrival_us = d.arrival_us;
     w->totals.messages++;
@@ -360,9 +365,8 @@ void peer_init(struct sim *s, uint32_t id, uint64_t start_us)
 {
     struct node *node = sim_node(s, id);
     *node = (struct node){.wake_us = start_us,
-                          .timer_us = start_us,
+                          .timer_window = (uint32_t)(start_us / s->window_us),
                           .busy_us = SIM_NEVER,
-                          .first_job = PARCEL_NONE,
                           .last_job = PARCEL_NONE,
                           .mix_rate = 1};
     gossip_init(node_core(s, node), &s->gossip_config, id);
@@ -381,7 +385,7 @@ static void pick_up(struct worker *w, uint32_t id)
                       ? l->theta + learner_floats(&s->learner_config) / 2
                       : NULL;
     l->step = node->n_steps;
-    l->last_lr = node->last_lr;
+    l->last_lr = node->n_steps > 0 ? lr_at(&s->config.optim, node->n_steps - 1) : 0.0f;
     l->mixed = (double)node->mixed;
     l->mix_rate = (double)node->mix_rate;
 }
@@ -391,13 +395,18 @@ static void lay_down(struct worker *w)
     struct node *node = w->node;
     const struct learner *l = &w->learner;
     node->n_steps = (uint32_t)l->step;
-    node->last_lr = l->last_lr;
     node->mixed = (float)l->mixed;
     node->mix_rate = (float)l->mix_rate;
     uint64_t timer_us = node->wake_us < node->busy_us ? node->wake_us : node->busy_us;
-    if (timer_us != node->timer_us && timer_us != SIM_NEVER)
-        engine_set_timer(w, w->id, timer_us);
-    node->timer_us = timer_us;
+    if (timer_us == SIM_NEVER)
+        return;
+    uint64_t window = timer_us / w->sim->window_us;
+    if (window > SIM_WINDOWS_MAX)
+        window = SIM_WINDOWS_MAX; /* beyond the end of any run */
+    if (window == node->timer_window)
+        return;
+    engine_set_timer(w, w->id, window);
+    node->timer_window = (uint32_t)window;
 }
 
 /* At the same time a node's own deadlines come before what arrives, and the end of a step before

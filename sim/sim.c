@@ -172,6 +172,11 @@ uint64_t sim_cycle_us(const struct sim *s)
     return s->cycle_us;
 }
 
+uint64_t sim_end_us(const struct sim *s)
+{
+    return SIM_WINDOWS_MAX * s->window_us;
+}
+
 uint64_t sim_now_us(const struct sim *s)
 {
     return s->now_us;

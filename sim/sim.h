@@ -18,6 +18,8 @@
 
 enum { SIM_THREADS_MAX = 64, SIM_HASH_TEXT = 65 };
 
+#define SIM_WINDOWS_MAX UINT32_MAX /* of a run */
+
 enum sim_train {
     SIM_CONTINUOUS, /* step after step; exchanges in between */
     SIM_ON_RECEIVE  /* a step for every model that was merged: gossip learning */
@@ -62,6 +64,9 @@ void sim_close(struct sim *sim);
 
 /* A gossip period: every_us, or every_steps nominal steps. */
 uint64_t sim_cycle_us(const struct sim *sim);
+
+/* The latest time that sim_run_until may be given: SIM_WINDOWS_MAX windows. */
+uint64_t sim_end_us(const struct sim *sim);
 
 /* Runs all windows (of the network's floor) that start before time_us. */
 void sim_run_until(struct sim *sim, uint64_t time_us);

@@ -80,13 +80,14 @@ Test(network, a_link_never_overtakes_itself)
 {
     struct network n = {.latency = dist("uniform:1ms,100ms"), .floor_us = 1000, .seed = 1};
     struct flights f;
+    struct outbox box = {0};
     uint64_t last[50] = {0};
     uint32_t n_held = 0;
     flights_init(&f, &n);
     for (uint32_t i = 0; i < 20000; i++) {
         uint32_t dst = 1 + i * 7 % 50;
         uint64_t now = (uint64_t)i * 40;
-        struct delivery d = network_send(&n, &f, 0, dst, i, 100, now, NULL);
+        struct delivery d = network_send(&n, &f, &box, 0, dst, 100, now, NULL);
         cr_assert(!d.lost && d.arrival_us >= now + 1000 && d.arrival_us <= now + 100000);
         cr_assert_geq(d.arrival_us, last[dst - 1]);
         n_held += d.arrival_us == last[dst - 1];
@@ -101,13 +102,15 @@ Test(network, bandwidth_is_a_queue)
 {
     struct network n = {.latency = dist("1ms"), .floor_us = 1000, .bytes_per_s = 1000000};
     struct flights f;
+    struct outbox box = {0};
     uint64_t way_out = 0;
     flights_init(&f, &n);
     /* Three of 500 bytes at once leave after 0.5, 1 and 1.5 ms; one later has the way to itself. */
     for (uint32_t i = 0; i < 3; i++)
-        cr_assert_eq(network_send(&n, &f, 0, 1 + i, i, 500, 10, &way_out).arrival_us,
+        cr_assert_eq(network_send(&n, &f, &box, 0, 1 + i, 500, 10, &way_out).arrival_us,
                      10 + 500 * (i + 1) + 1000);
-    cr_assert_eq(network_send(&n, &f, 0, 1, 3, 500, 9000, &way_out).arrival_us, 9000 + 500 + 1000);
+    cr_assert_eq(network_send(&n, &f, &box, 0, 1, 500, 9000, &way_out).arrival_us,
+                 9000 + 500 + 1000);
     flights_close(&f);
 }
 
@@ -115,17 +118,18 @@ Test(network, loss)
 {
     struct network n = {.latency = dist("1ms"), .floor_us = 1000, .drop = 0.1, .seed = 1};
     struct flights f;
+    struct outbox box = {0};
     uint32_t n_lost = 0;
     flights_init(&f, &n);
     for (uint32_t i = 0; i < 10000; i++)
-        n_lost += network_send(&n, &f, 0, 1, i, 100, i, NULL).lost;
+        n_lost += network_send(&n, &f, &box, 0, 1, 100, i, NULL).lost;
     cr_assert(n_lost > 850 && n_lost < 1150, "%u of 10000", n_lost);
     n.drop = 0;
     n.split = (struct netsplit){.from_us = 100, .to_us = 200, .n_groups = 2};
     for (uint32_t now = 99; now <= 200; now++)
         for (uint32_t dst = 1; dst < 4; dst++) {
             bool split = now >= 100 && now < 200 && dst % 2 == 1;
-            cr_assert_eq(network_send(&n, &f, 0, dst, now, 100, now, NULL).lost, split, "%u to %u",
+            cr_assert_eq(network_send(&n, &f, &box, 0, dst, 100, now, NULL).lost, split, "%u to %u",
                          now, dst);
         }
     flights_close(&f);
