@@ -35,7 +35,10 @@ static int compare_visits(const void *a, const void *b, void *letters_due)
         return l->arrival_us < m->arrival_us ? -1 : 1;
     if (l->src != m->src)
         return l->src < m->src ? -1 : 1;
-    return l->number < m->number ? -1 : 1;
+    if (l->number != m->number)
+        return l->number < m->number ? -1 : 1;
+    /* Word of a broken link comes from both of its ends, each with a number of its own. */
+    return (m->parcel == PARCEL_NONE) - (l->parcel == PARCEL_NONE);
 }
 
 static void sort_few(struct visit *v, size_t n, struct letter *letters)
