@@ -115,6 +115,7 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
                              .optim = training_optim(t, f->gossip != GOSSIP_OFF),
                              .batch = (uint32_t)t->batch,
                              .seed = t->seed,
+        .cycles = f->cycles,
                              .gossip = f->gossip == GOSSIP_OFF ? GOSSIP_PAIRWISE
                                                                : (enum gossip_mode)f->gossip,
                              .alone = f->gossip == GOSSIP_OFF,

@@ -47,6 +47,8 @@ static void set_times(struct sim *s)
         c->speed.step_us = FLOPS_A_WEIGHT * s->model.dim * c->batch / FLOPS_A_US;
     uint64_t step_us = c->speed.step_us > 0 ? c->speed.step_us : 1;
     s->cycle_us = c->every_steps > 0 ? c->every_steps * step_us : c->every_us;
+    c->optim.steps = c->train == SIM_ON_RECEIVE ? c->cycles : c->cycles * s->cycle_us / step_us;
+    s->learner_config.optim = c->optim;
     struct network *n = &c->network;
     n->seed = c->seed;
     if (n->floor_us == 0)
@@ -127,7 +129,6 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
     int rc = open_data(s, err);
     s->learner_config = (struct learner_config){.model = &s->model,
                                                 .train = &s->data.train,
-                                                .optim = s->config.optim,
                                                 .batch = s->config.batch,
                                                 .seed = s->config.seed};
     if (rc == 0) {

@@ -29,9 +29,9 @@ struct sim_config {
     uint32_t n_nodes, n_threads;
     const char *topology, *data_spec, *model_spec;
     struct partition partition;
-    struct optim_config optim;
+    struct optim_config optim; /* steps are filled in from cycles */
     uint32_t batch;
-    uint64_t seed;
+    uint64_t seed, cycles;
     enum gossip_mode gossip;
     bool alone;           /* no gossip at all */
     uint32_t every_steps; /* local steps between initiations; 0: by time */
