@@ -18,9 +18,9 @@ ARCH    ?= native
 BUILD   := build/$(VARIANT)$(if $(findstring clang,$(CC)),-clang)
 
 # ---- packages ------------------------------------------------------------------------------
-LIBS      := libuv msgpack openblas zlib libxxhash jansson
+LIBS      := libuv msgpack openblas zlib libxxhash jansson libcrypto
 APT_BUILD := gcc pkg-config libuv1-dev libmsgpack-dev libopenblas-dev zlib1g-dev libxxhash-dev \
-             libjansson-dev
+             libjansson-dev libssl-dev
 APT_DATA  := dataset-fashion-mnist
 APT_TEST  := libcriterion-dev clang libclang-rt-14-dev python3-numpy python3-xxhash \
              python3-sklearn iproute2
@@ -185,6 +185,7 @@ bench: all
 	taskset -c 1 ./$(BUILD)/hubbub bench train --optimizer qgm
 	./$(BUILD)/hubbub bench exchange --floor
 	./$(BUILD)/hubbub bench straggler
+	./$(BUILD)/hubbub bench sim
 bench-torch: deps-data deps-torch all
 	HUBBUB=./$(BUILD)/hubbub bench/torch
 test-floors: $(OBJ)

@@ -6,6 +6,7 @@
 #include "bench/cmd_bench.h"
 #include "model/cmd_model.h"
 #include "node/cmd_node.h"
+#include "sim/cmd_sim.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +28,7 @@ static const struct {
     {"predict", "writes what a model says of each sample, as CSV", cmd_predict},
     {"inspect", "shows what a model file holds; as stages; as Python for PyTorch", cmd_inspect},
     {"convert", "writes a model file in another format or precision", cmd_convert},
+    {"sim", "many peers in one process under virtual time", cmd_sim},
     {"bench", "figures of this machine", cmd_bench},
     {"docs", "the manual page, and completions for bash, zsh and fish", cmd_docs},
 };
@@ -44,9 +46,10 @@ static const struct opts docs_options = {
     .no_environment = true};
 
 static const struct opts *const all_options[] = {
-    &cmd_node_options,       &cmd_up_options,          &cmd_demo_options,    &cmd_eval_options,
-    &cmd_predict_options,    &cmd_inspect_options,     &cmd_convert_options, &bench_train_options,
-    &bench_exchange_options, &bench_straggler_options, &docs_options,
+    &cmd_node_options,    &cmd_up_options,         &cmd_demo_options,        &cmd_eval_options,
+    &cmd_predict_options, &cmd_inspect_options,    &cmd_convert_options,     &cmd_sim_options,
+    &bench_train_options, &bench_exchange_options, &bench_straggler_options, &bench_sim_options,
+    &docs_options,
 };
 
 static const struct docs docs = {

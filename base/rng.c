@@ -109,3 +109,18 @@ uint32_t rng_permute(const struct rng_permutation *p, uint32_t index)
     } while (index >= p->n);
     return index;
 }
+
+uint32_t rng_permute_back(const struct rng_permutation *p, uint32_t index)
+{
+    uint32_t mask = (UINT32_C(1) << p->half_bits) - 1;
+    do {
+        uint32_t left = index >> p->half_bits, right = index & mask;
+        for (int i = FEISTEL_ROUNDS; i-- > 0;) {
+            uint32_t t = right ^ (scramble(left + p->keys[i]) & mask);
+            right = left;
+            left = t;
+        }
+        index = left << p->half_bits | right;
+    } while (index >= p->n);
+    return index;
+}

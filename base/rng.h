@@ -18,9 +18,14 @@ enum rng_purpose {
     RNG_BLOBS = 4,     /* synthetic data */
     RNG_GOSSIP = 5,    /* whom to average with */
     RNG_BACKOFF = 6,   /* jitter of dialling again */
-    RNG_TEST = 7,      /* tests and simulated networks */
+    RNG_TEST = 7,      /* tests */
     RNG_DROPOUT = 8,   /* whose counter also holds layer and step: model/dropout.c */
-    RNG_HOLDOUT = 9    /* which rows are test data */
+    RNG_HOLDOUT = 9,   /* which rows are test data */
+    RNG_START = 10,    /* when a simulated node starts */
+    RNG_LATENCY = 11,  /* of a simulated message */
+    RNG_DROP = 12,     /* whether it is lost */
+    RNG_SPEED = 13,    /* how fast a simulated node computes */
+    RNG_TOPOLOGY = 14  /* graphs */
 };
 
 struct rng {
@@ -55,6 +60,9 @@ struct rng_permutation {
 };
 struct rng_permutation rng_permutation(const struct rng *r, uint32_t n);
 uint32_t rng_permute(const struct rng_permutation *p, uint32_t index);
+
+/* Where it came from: rng_permute(p, rng_permute_back(p, index)) == index. */
+uint32_t rng_permute_back(const struct rng_permutation *p, uint32_t index);
 
 /* The bare block function: out = Philox4x32-10(counter, key). */
 void rng_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);

@@ -6,5 +6,6 @@
 int bench_train(int argc, char **argv);
 int bench_exchange(int argc, char **argv);
 int bench_straggler(int argc, char **argv);
+int bench_sim(int argc, char **argv);
 
 #endif

@@ -14,6 +14,7 @@ static const struct {
     {"train", "training steps against their bare matrix products; the mixing kernel", bench_train},
     {"exchange", "slices between two peers, against a bare libuv stream", bench_exchange},
     {"straggler", "what one slow peer costs the others, as real processes", bench_straggler},
+    {"sim", "node-updates of the simulator, by one thread and by two", bench_sim},
 };
 enum { N_BENCHES = sizeof benches / sizeof benches[0] };
 

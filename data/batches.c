@@ -8,6 +8,11 @@ void batches_rows(const struct shard *shard, uint64_t seed, uint32_t node, uint6
 {
     CHECK(shard->n > 0);
     while (n > 0) {
+        if (shard->n == 1) {
+            *rows++ = shard_row(shard, 0);
+            n--;
+            continue;
+        }
         uint64_t epoch = position / shard->n;
         uint32_t at = (uint32_t)(position % shard->n);
         uint32_t take = n < shard->n - at ? n : shard->n - at;

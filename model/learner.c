@@ -22,9 +22,19 @@ uint64_t learner_floats(const struct learner_config *config)
 /* Zero for the optimiser's state of a range. */
 static void forget(struct learner *l, uint64_t offset, uint64_t n)
 {
-    memset(l->momentum + offset, 0, n * sizeof *l->momentum);
+    if (l->momentum != NULL)
+        memset(l->momentum + offset, 0, n * sizeof *l->momentum);
     if (l->second != NULL)
         memset(l->second + offset, 0, n * sizeof *l->second);
+}
+
+void learner_move(struct learner *l, float *storage)
+{
+    uint64_t n = aligned(l->config->model->dim);
+    uint32_t n_states = optim_n_states(&l->config->optim);
+    l->theta = storage;
+    l->momentum = n_states > 0 ? storage + n : NULL;
+    l->second = n_states > 1 ? storage + 2 * n : NULL;
 }
 
 void learner_init(struct learner *l, const struct learner_config *config, const struct shard *shard,
@@ -32,14 +42,8 @@ void learner_init(struct learner *l, const struct learner_config *config, const 
 {
     const struct model *m = config->model;
     CHECK(config->batch > 0 && config->train->shape.n_features == m->n_in);
-    *l = (struct learner){.config = config,
-                          .shard = *shard,
-                          .node = node,
-                          .theta = storage,
-                          .momentum = storage + aligned(m->dim),
-                          .mix_rate = 1};
-    if (optim_n_states(&config->optim) > 1)
-        l->second = l->momentum + aligned(m->dim);
+    *l = (struct learner){.config = config, .shard = *shard, .node = node, .mix_rate = 1};
+    learner_move(l, storage);
     forget(l, 0, m->dim);
     if (config->first != NULL)
         memcpy(l->theta, config->first, m->dim * sizeof *l->theta);
@@ -95,6 +99,7 @@ struct step {
     struct learner *learner;
     struct workspace *workspace;
     struct optim_rates rates;
+    bool fetch; /* the next batch, while updating; not where all rows have just been here */
 };
 
 static void part_gradient(void *ctx, uint32_t i)
@@ -160,10 +165,11 @@ static void part_update(void *ctx, uint32_t i)
     uint64_t n_pieces = (end - start + PIECE - 1) / PIECE;
     for (uint64_t k = 0; k < n_pieces; k++) {
         uint64_t at = start + (n_pieces - 1 - k) * PIECE, left = end - at;
-        uint32_t ask = (uint32_t)(part->n * (k + 1) / n_pieces);
+        uint32_t ask = s->fetch ? (uint32_t)(part->n * (k + 1) / n_pieces) : 0;
         dataset_prefetch(c->train, s->workspace->rows + part->first + asked, ask - asked);
         asked = ask;
-        optim_step(&c->optim, &s->rates, l->theta + at, l->momentum + at,
+        optim_step(&c->optim, &s->rates, l->theta + at,
+                   l->momentum != NULL ? l->momentum + at : NULL,
                    l->second != NULL ? l->second + at : NULL, grad != NULL ? grad + at : NULL,
                    left < PIECE ? left : PIECE);
     }
@@ -175,6 +181,7 @@ double learner_step(struct learner *l, struct workspace *w)
     uint64_t at = l->step > l->swarm_step ? l->step : l->swarm_step;
     struct step s = {.learner = l,
                      .workspace = w,
+                     .fetch = l->shard.n > c->batch,
                      .rates = {.lr = lr_at(&c->optim, at), .scale = 1.0f, .age = ++l->age}};
     double loss = 0;
     next_rows(l, w);
@@ -186,7 +193,8 @@ double learner_step(struct learner *l, struct workspace *w)
     if (optim_wants_gradient(&c->optim))
         s.rates.scale = optim_clip(&c->optim, w->parts[0].grad, c->model->dim);
     l->step++;
-    next_rows(l, w);
+    if (s.fetch)
+        next_rows(l, w);
     team_run(w->team, part_update, &s);
     l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
     l->mixed = 0;
@@ -233,7 +241,7 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
                  const float *base)
 {
     check_range(l, offset, n);
-    float *theta = l->theta + offset, *momentum = l->momentum + offset;
+    float *theta = l->theta + offset;
     if (base == NULL && c == 1.0f) {
         memcpy(theta, theirs, n * sizeof *theta);
         forget(l, offset, n);
@@ -241,7 +249,7 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
     }
     float factor = note_mixing(l, n);
     if (factor != 0.0f)
-        vec_mix(momentum, factor * c, theirs, base != NULL ? base : theta, n);
+        vec_mix(l->momentum + offset, factor * c, theirs, base != NULL ? base : theta, n);
     if (base != NULL)
         vec_mix(theta, c, theirs, base, n);
     else
@@ -251,10 +259,10 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
 void learner_swap_mix(struct learner *l, uint64_t offset, uint64_t n, float c, float *buffer)
 {
     check_range(l, offset, n);
-    float *theta = l->theta + offset, *momentum = l->momentum + offset;
+    float *theta = l->theta + offset;
     float factor = note_mixing(l, n);
     if (factor != 0.0f)
-        vec_mix(momentum, factor * c, buffer, theta, n);
+        vec_mix(l->momentum + offset, factor * c, buffer, theta, n);
     vec_swap_mix(theta, c, buffer, n);
 }
 

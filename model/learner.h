@@ -28,13 +28,13 @@ struct learner_config {
 struct learner {
     const struct learner_config *config; /* borrowed, as are the rows of the shard */
     struct shard shard;
-    uint32_t node;       /* names this peer's sample order */
-    float last_lr;       /* of the step before; 0 before the first */
-    float *theta;        /* [dim], in the caller's storage like momentum */
-    float *momentum;     /* [dim]: v, m-hat of OPTIM_QGM, m of OPTIM_ADAMW */
-    float *second;       /* [dim]: s of OPTIM_ADAMW; else NULL */
-    uint64_t age;        /* steps since the optimiser's state was zero */
-    uint64_t step;       /* steps done */
+    uint32_t node;   /* names this peer's sample order */
+    float last_lr;   /* of the step before; 0 before the first */
+    float *theta;    /* [dim], in the caller's storage like momentum */
+    float *momentum; /* [dim]: v, m-hat of OPTIM_QGM, m of OPTIM_ADAMW; NULL: no state is kept */
+    float *second;   /* [dim]: s of OPTIM_ADAMW; else NULL */
+    uint64_t age;    /* steps since the optimiser's state was zero */
+    uint64_t step;   /* steps done */
     uint64_t swarm_step; /* where the schedule stands, if further than step; the owner's to set */
     double mixed;        /* passes over theta mixed since the last step */
     double mix_rate;     /* the same per step, averaged over the last 50 steps or so; starts at 1 */
@@ -63,13 +63,16 @@ struct workspace {
 void workspace_init(struct workspace *w, const struct learner_config *config);
 void workspace_close(struct workspace *w);
 
-/* Floats of theta and the optimiser's state. */
+/* Floats of theta and the optimiser's state, if it has any. */
 uint64_t learner_floats(const struct learner_config *config);
 
 /* storage [learner_floats], aligned to MEM_ALIGN, stays the caller's and holds the learner's
  * floats from here on. */
 void learner_init(struct learner *l, const struct learner_config *config, const struct shard *shard,
                   uint32_t node, float *storage);
+
+/* Goes on in other floats of the same layout, as they are. */
+void learner_move(struct learner *l, float *storage);
 
 /* One minibatch: gather, gradient, update. Returns the batch's mean loss before the update. */
 double learner_step(struct learner *l, struct workspace *w);

@@ -46,12 +46,12 @@ struct optim_config optim_defaults(enum optimizer kind)
 
 bool optim_wants_gradient(const struct optim_config *c)
 {
-    return c->kind != OPTIM_SGD || c->clip > 0.0f;
+    return c->kind != OPTIM_SGD || c->clip > 0.0f || optim_n_states(c) == 0;
 }
 
 uint32_t optim_n_states(const struct optim_config *c)
 {
-    return c->kind == OPTIM_ADAMW ? 2 : 1;
+    return c->kind == OPTIM_ADAMW ? 2 : c->kind == OPTIM_SGD && c->momentum == 0.0f ? 0 : 1;
 }
 
 float optim_clip(const struct optim_config *c, const float *grad, uint64_t n)
@@ -63,6 +63,14 @@ float optim_clip(const struct optim_config *c, const float *grad, uint64_t n)
 }
 
 /* ---- steps: g is scale * grad + decay * theta ------------------------------------------------ */
+
+/* Plain descent, without a state. */
+static void step_plain(float *restrict theta, const float *restrict grad,
+                       const struct optim_config *c, const struct optim_rates *r, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        theta[i] = fmaf(-r->lr, fmaf(c->weight_decay, theta[i], r->scale * grad[i]), theta[i]);
+}
 
 static void step_accumulated(float *restrict theta, float *restrict v, float lr, float decay,
                              size_t n)
@@ -119,7 +127,9 @@ void optim_step(const struct optim_config *c, const struct optim_rates *r, float
 {
     switch (c->kind) {
     case OPTIM_SGD:
-        if (grad != NULL)
+        if (momentum == NULL)
+            step_plain(theta, grad, c, r, n);
+        else if (grad != NULL)
             step_sgd(theta, momentum, grad, c, r, n);
         else if (c->weight_decay > 0.0f)
             step_accumulated(theta, momentum, r->lr, c->weight_decay, n);

@@ -43,11 +43,11 @@ struct optim_config {
  * momentum 0.9, beta2 0.999, epsilon 1e-8, weight decay 0 (AdamW 0.01), gamma 0.1. */
 struct optim_config optim_defaults(enum optimizer kind);
 
-/* Whether the gradient must stand by itself; if not (OPTIM_SGD without clipping), it is added to
- * the momentum as it is computed, model_loss_grad's beta being the momentum. */
+/* Whether the gradient must stand by itself; if not (OPTIM_SGD with momentum, without clipping), it
+ * is added to the momentum as it is computed, model_loss_grad's beta being the momentum. */
 bool optim_wants_gradient(const struct optim_config *c);
 
-/* Vectors of the state beside theta: 1, or 2 for OPTIM_ADAMW. */
+/* Vectors of the state beside theta: 1; 2 for OPTIM_ADAMW; 0 for OPTIM_SGD without momentum. */
 uint32_t optim_n_states(const struct optim_config *c);
 
 /* What the gradient is multiplied with so that its norm is at most `clip` (as torch's

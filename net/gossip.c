@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/rng.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* An entry of the table is one exchange, mine or theirs. One with a job under way (TAKING, MIXING,
@@ -11,20 +12,23 @@
 enum entry_state {
     FREE,
     /* mine */
-    TAKING, /* TAKE under way */
-    OPEN,   /* sent, no answer yet */
-    PARKED, /* the same, but gave up its place */
-    MIXING, /* MIX under way */
+    TAKING,  /* TAKE under way */
+    OPEN,    /* sent, no answer yet */
+    PARKED,  /* the same, but gave up its place */
+    SENDING, /* a push on its way out */
+    MIXING,  /* MIX under way */
     DROPPED_TAKING,
     FORGOTTEN, /* over; the buffer is still to be given back */
     /* theirs */
     SWAPPING,
     COPYING, /* a pull */
+    MERGING, /* a push */
     DROPPED_SWAPPING,
     DROPPED_COPYING
 };
 
-struct entry {
+/* Of 28 bytes: the least alignment that the storage has anyway between entries. */
+struct __attribute__((packed, aligned(4))) entry {
     uint64_t id;
     uint32_t peer, slice, buffer;
     float weight;
@@ -36,18 +40,20 @@ struct gossip {
     uint64_t draws; /* position in this node's RNG_GOSSIP stream */
     uint64_t next_id, due_us, period_us;
     uint32_t self, n_peers;
-    uint32_t every_steps, steps;
-    uint32_t cursor, due;           /* next slice to offer; slices still to offer */
-    uint32_t adopt_peer, adopted;   /* from whom; slices that have come */
+    uint32_t every_steps, steps;  /* since the last offer by steps */
+    uint32_t n_stepped;           /* since the start; stays at its greatest */
+    uint32_t cursor, due;         /* next slice to offer; slices still to offer */
+    uint32_t adopt_peer, adopted; /* from whom; slices that have come */
     float mass;
     uint16_t n_mine, n_theirs;
     uint8_t phase, adopt_broken;
     struct gossip_counts counts;
-    struct entry entries[];
+    struct entry entries[]; /* then, in a run that pushes, the lead of each slice's age */
 };
 
 /* What a node of the simulator pays for its core (docs/DESIGN.md, section 3). */
-_Static_assert(sizeof(struct gossip) + 2 * sizeof(struct entry) <= 192, "core too large");
+enum { CORE_OF_ONE_SLICE = offsetof(struct gossip, entries) + 2 * sizeof(struct entry) + 4 };
+_Static_assert(CORE_OF_ONE_SLICE <= 192, "core too large");
 
 static uint32_t n_entries(const struct gossip *g)
 {
@@ -56,8 +62,10 @@ static uint32_t n_entries(const struct gossip *g)
 
 size_t gossip_size(const struct gossip_config *config)
 {
-    return sizeof(struct gossip) +
-           ((size_t)config->open_max + config->serve_max) * sizeof(struct entry);
+    size_t n_leads = config->mode == GOSSIP_PUSH ? config->n_slices : 0;
+    return offsetof(struct gossip, entries) +
+           ((size_t)config->open_max + config->serve_max) * sizeof(struct entry) +
+           n_leads * sizeof(uint32_t);
 }
 
 void gossip_init(struct gossip *g, const struct gossip_config *config, uint32_t self)
@@ -111,7 +119,27 @@ static bool is_live(const struct entry *e)
 
 static bool is_served(const struct entry *e)
 {
-    return e->state == SWAPPING || e->state == COPYING;
+    return e->state == SWAPPING || e->state == COPYING || e->state == MERGING;
+}
+
+/* ---- ages of slices, in a run that pushes -------------------------------------------------- */
+
+/* A slice's age is 1 + the steps done here + what merging has put it ahead of them. */
+static uint32_t *lead_of(struct gossip *g, uint32_t slice)
+{
+    return (uint32_t *)(g->entries + n_entries(g)) + slice;
+}
+
+static float age_of(struct gossip *g, uint32_t slice)
+{
+    return (float)(UINT64_C(1) + g->n_stepped + *lead_of(g, slice));
+}
+
+static void raise_age(struct gossip *g, uint32_t slice, float age)
+{
+    uint64_t seen = age < (float)UINT32_MAX ? (uint64_t)age : UINT32_MAX;
+    if (seen > UINT64_C(1) + g->n_stepped + *lead_of(g, slice))
+        *lead_of(g, slice) = (uint32_t)(seen - 1 - g->n_stepped);
 }
 
 static struct entry *free_entry(struct gossip *g)
@@ -157,14 +185,15 @@ static void punish(struct gossip_update *out, const struct gossip_message *m, co
 static void send_message(struct gossip *g, struct gossip_update *out, enum gossip_kind kind,
                          const struct entry *e, uint32_t buffer)
 {
-    add(out, GOSSIP_SEND)->send = (struct gossip_message){.kind = kind,
-                                                          .mode = (enum gossip_mode)e->mode,
-                                                          .peer = e->peer,
-                                                          .slice = e->slice,
-                                                          .id = e->id,
-                                                          .buffer = buffer,
-                                                          .weight = e->weight,
-                                                          .mass = g->mass};
+    add(out, GOSSIP_SEND)->send =
+        (struct gossip_message){.kind = kind,
+                                .mode = (enum gossip_mode)e->mode,
+                                .peer = e->peer,
+                                .slice = e->slice,
+                                .id = e->id,
+                                .buffer = buffer,
+                                .weight = e->weight,
+                                .mass = e->mode == GOSSIP_PUSH ? age_of(g, e->slice) : g->mass};
 }
 
 static void add_job(struct gossip *g, struct gossip_update *out, enum gossip_action_type type,
@@ -180,9 +209,9 @@ static void add_job(struct gossip *g, struct gossip_update *out, enum gossip_act
 }
 
 /* c_i = 2 w m_j / (m_i + m_j): with equal masses c = w. */
-static float coefficient(const struct gossip *g, float weight, float mass_theirs)
+static float coefficient(float weight, float mass_mine, float mass_theirs)
 {
-    return 2 * weight * mass_theirs / (g->mass + mass_theirs);
+    return 2 * weight * mass_theirs / (mass_mine + mass_theirs);
 }
 
 /* w = 1/(2k) for the k-th exchange of a slice that is under way. */
@@ -226,7 +255,7 @@ static bool is_engaged(const struct gossip *g, uint32_t peer, uint32_t slice)
     return false;
 }
 
-/* Opens an exchange of mine and starts it: a pairwise one with a TAKE, a pull by asking. */
+/* Opens an exchange of mine and starts it: with a TAKE, or a pull by asking. */
 static void open_exchange(struct gossip *g, struct gossip_update *out, uint32_t peer,
                           uint32_t slice, enum gossip_mode mode, float weight, bool adopts)
 {
@@ -236,11 +265,11 @@ static void open_exchange(struct gossip *g, struct gossip_update *out, uint32_t 
                         .slice = slice,
                         .buffer = GOSSIP_NONE,
                         .weight = weight,
-                        .state = mode == GOSSIP_PAIRWISE ? TAKING : OPEN,
+                        .state = mode == GOSSIP_PULL ? OPEN : TAKING,
                         .mode = (uint8_t)mode,
                         .adopts = adopts};
     g->n_mine++;
-    if (mode == GOSSIP_PAIRWISE) {
+    if (mode != GOSSIP_PULL) {
         add_job(g, out, GOSSIP_TAKE, e, GOSSIP_NONE, GOSSIP_NONE, 0);
     } else {
         send_message(g, out, GOSSIP_REQUEST, e, GOSSIP_NONE);
@@ -267,8 +296,7 @@ static bool offer_slice(struct gossip *g, struct gossip_update *out, uint32_t sl
         return false;
     struct rng rng = rng_stream(g->config->seed, g->self, RNG_GOSSIP);
     rng.index = g->draws;
-    uint32_t peer =
-        g->config->neighbour(g->config->ctx, g->self, rng_below(&rng, g->n_peers));
+    uint32_t peer = g->config->neighbour(g->config->ctx, g->self, rng_below(&rng, g->n_peers));
     g->draws = rng.index;
     if (is_engaged(g, peer, slice))
         g->counts.busy++;
@@ -358,8 +386,7 @@ static bool resolve_crossing(struct gossip *g, const struct gossip_message *m, b
 {
     for (uint32_t i = 0; i < n_entries(g); i++) {
         struct entry *e = &g->entries[i];
-        if (!is_live(e) || e->peer != m->peer || e->slice != m->slice ||
-            e->mode != GOSSIP_PAIRWISE)
+        if (!is_live(e) || e->peer != m->peer || e->slice != m->slice || e->mode != GOSSIP_PAIRWISE)
             continue;
         g->counts.crossed++;
         if (!peer_is_smaller)
@@ -379,10 +406,51 @@ static float responder_weight(struct gossip *g, const struct gossip_message *m)
     return w < m->weight ? w : m->weight;
 }
 
+static struct entry *serve(struct gossip *g, const struct gossip_message *m, enum entry_state state)
+{
+    struct entry *e = free_entry(g);
+    *e = (struct entry){.id = m->id,
+                        .peer = m->peer,
+                        .slice = m->slice,
+                        .buffer = m->buffer,
+                        .weight = m->weight,
+                        .state = (uint8_t)state,
+                        .mode = (uint8_t)m->mode};
+    g->n_theirs++;
+    return e;
+}
+
+static bool has_place(const struct gossip *g, const struct gossip_message *m)
+{
+    return g->phase == GOSSIP_ACTIVE && m->buffer != GOSSIP_NONE &&
+           g->n_theirs < g->config->serve_max;
+}
+
+static void on_push(struct gossip *g, struct gossip_update *out, const struct gossip_message *m)
+{
+    if (!has_place(g, m)) {
+        forget_buffer(out, m->buffer);
+        g->counts.refused++;
+        return;
+    }
+    float c = coefficient(m->weight, age_of(g, m->slice), m->mass);
+    raise_age(g, m->slice, m->mass);
+    add_job(g, out, GOSSIP_MIX, serve(g, m, MERGING), m->buffer, GOSSIP_NONE, c);
+}
+
+/* Whether m asks again for what e, being served, already asked for. Pushes wait for no answer, so
+ * several of a slice may be on their way. */
+static bool repeats(const struct gossip_message *m, const struct entry *e)
+{
+    return is_served(e) && e->peer == m->peer &&
+           (e->id == m->id ||
+            (e->slice == m->slice && e->mode == m->mode && m->mode != GOSSIP_PUSH));
+}
+
 static void on_request(struct gossip *g, struct gossip_update *out, const struct gossip_message *m,
                        bool peer_is_smaller)
 {
-    bool pull = m->mode == GOSSIP_PULL;
+    bool pull = m->mode == GOSSIP_PULL, push = m->mode == GOSSIP_PUSH;
     if (m->slice >= g->config->n_slices) {
         punish(out, m, "a request for a slice that the model does not have");
         return;
@@ -391,34 +459,32 @@ static void on_request(struct gossip *g, struct gossip_update *out, const struct
         punish(out, m, "a request with a weight or mass out of range");
         return;
     }
-    if (!pull && resolve_crossing(g, m, peer_is_smaller)) {
+    if (push && g->config->mode != GOSSIP_PUSH) {
+        punish(out, m, "a push to a run that does not merge by age");
+        return;
+    }
+    if (!pull && !push && resolve_crossing(g, m, peer_is_smaller)) {
         forget_buffer(out, m->buffer);
         return;
     }
     for (uint32_t i = 0; i < n_entries(g); i++) {
-        const struct entry *e = &g->entries[i];
-        if (is_served(e) && e->peer == m->peer && (e->slice == m->slice || e->id == m->id) &&
-            (e->mode == m->mode || e->id == m->id)) {
+        if (repeats(m, &g->entries[i])) {
             punish(out, m, "a second request while the first is being served");
             return;
         }
     }
-    if (g->phase != GOSSIP_ACTIVE || m->buffer == GOSSIP_NONE ||
-        g->n_theirs >= g->config->serve_max) {
+    if (push) {
+        on_push(g, out, m);
+        return;
+    }
+    if (!has_place(g, m)) {
         decline(g, out, m);
         return;
     }
-    struct entry *e = free_entry(g);
-    *e = (struct entry){.id = m->id,
-                        .peer = m->peer,
-                        .slice = m->slice,
-                        .buffer = m->buffer,
-                        .weight = pull ? m->weight : responder_weight(g, m),
-                        .state = pull ? COPYING : SWAPPING,
-                        .mode = (uint8_t)m->mode};
-    g->n_theirs++;
+    struct entry *e = serve(g, m, pull ? COPYING : SWAPPING);
+    e->weight = pull ? m->weight : responder_weight(g, m);
     add_job(g, out, pull ? GOSSIP_TAKE : GOSSIP_SWAP, e, m->buffer, GOSSIP_NONE,
-            pull ? 0 : coefficient(g, e->weight, m->mass));
+            pull ? 0 : coefficient(e->weight, g->mass, m->mass));
 }
 
 static void on_reply(struct gossip *g, struct gossip_update *out, const struct gossip_message *m)
@@ -436,7 +502,7 @@ static void on_reply(struct gossip *g, struct gossip_update *out, const struct g
     }
     bool pull = e->mode == GOSSIP_PULL;
     add_job(g, out, GOSSIP_MIX, e, m->buffer, e->buffer,
-            pull ? e->weight : coefficient(g, m->weight, m->mass));
+            pull ? e->weight : coefficient(m->weight, g->mass, m->mass));
     e->state = MIXING;
     g->counts.mixed++;
     if (e->adopts && e->slice == g->adopted && ++g->adopted == g->config->n_slices) {
@@ -457,21 +523,23 @@ static void on_decline(struct gossip *g, const struct gossip_message *m)
     drop_mine(e);
 }
 
-static void on_done(struct gossip *g, struct gossip_update *out, uint32_t exchange,
-                    uint32_t buffer)
+static void on_done(struct gossip *g, struct gossip_update *out, uint32_t exchange, uint32_t buffer)
 {
     CHECK(exchange < n_entries(g));
     struct entry *e = &g->entries[exchange];
     switch ((enum entry_state)e->state) {
     case TAKING:
         e->buffer = buffer;
-        e->state = OPEN;
+        e->state = e->mode == GOSSIP_PUSH ? SENDING : OPEN;
         send_message(g, out, GOSSIP_REQUEST, e, buffer);
         g->counts.initiated++;
         return;
     case SWAPPING:
     case COPYING:
         send_message(g, out, GOSSIP_REPLY, e, buffer);
+        g->counts.served++;
+        break;
+    case MERGING:
         g->counts.served++;
         break;
     case DROPPED_SWAPPING:
@@ -487,10 +555,18 @@ static void on_done(struct gossip *g, struct gossip_update *out, uint32_t exchan
     case FREE:
     case OPEN:
     case PARKED:
+    case SENDING:
     case FORGOTTEN:
         CHECK(false && "DONE answers a job under way");
     }
     release(g, e);
+}
+
+static void on_sent(struct gossip *g, uint32_t buffer)
+{
+    for (uint32_t i = 0; i < n_entries(g); i++)
+        if (g->entries[i].state == SENDING && g->entries[i].buffer == buffer)
+            g->entries[i].state = FORGOTTEN;
 }
 
 static void on_link_lost(struct gossip *g, uint32_t peer)
@@ -568,6 +644,8 @@ void gossip_step(struct gossip *g, const struct gossip_event *event, struct goss
         break;
     case GOSSIP_STEPPED:
         g->steps += event->n_steps;
+        g->n_stepped +=
+            event->n_steps < UINT32_MAX - g->n_stepped ? event->n_steps : UINT32_MAX - g->n_stepped;
         if (g->every_steps > 0 && g->steps >= g->every_steps) {
             g->steps = 0;
             fall_due(g);
@@ -575,6 +653,9 @@ void gossip_step(struct gossip *g, const struct gossip_event *event, struct goss
         break;
     case GOSSIP_DONE:
         on_done(g, out, event->done.exchange, event->done.buffer);
+        break;
+    case GOSSIP_SENT:
+        on_sent(g, event->sent);
         break;
     case GOSSIP_RECEIVED:
         on_received(g, event, out);

@@ -13,6 +13,14 @@
  * w = 1/(2k), k its exchanges of that slice under way, this one included; the responder lowers it
  * by the same rule, and the reply says what it used.
  *
+ * A push goes one way (Ormandi, Hegedus, Jelasity 2013, "Gossip learning with linear models on
+ * fully distributed data"; merged by age as in Hegedus, Danner, Jelasity 2019):
+ *   initiator i: TAKE a = theta_i, SEND REQUEST(a, w, age_i)
+ *   responder j: ............. MIX theta_j += c_j (a - theta_j), age_j = max(age_j, age_i)
+ * with the ages for masses: c_j = 2 w age_i / (age_i + age_j). The age of a slice is one more than
+ * the local steps that its weights have seen. Nothing answers a push and none is sent again, so
+ * each is applied at most once; the mean is not kept.
+ *
  * The driver promises: links are first-in first-out; jobs (TAKE, SWAP, MIX) of a node run in the
  * order of their actions, each indivisibly, and each is answered by one DONE; a LINK event says
  * when a link died, after which nothing more comes from it. It needs at most 2 open_max + serve_max
@@ -29,12 +37,13 @@
 #define GOSSIP_NONE  UINT32_MAX /* no buffer, no peer */
 
 enum {
+    GOSSIP_SLICE_FLOATS = 65536, /* in a slice; the last one of a model may be shorter */
     GOSSIP_OPEN_PER_SLICE_MAX = 4, /* with w = 1/(2k) more open exchanges only slow it down */
     GOSSIP_ACTIONS_MAX = 16,
     GOSSIP_PARK_AFTER = 4 /* initiations of its slice that an open exchange may hold up */
 };
 
-enum gossip_mode { GOSSIP_PAIRWISE, GOSSIP_PULL };
+enum gossip_mode { GOSSIP_PAIRWISE, GOSSIP_PULL, GOSSIP_PUSH };
 
 enum gossip_phase {
     GOSSIP_JOINING, /* adopts if told to; declines everybody */
@@ -59,6 +68,7 @@ enum gossip_event_type {
     GOSSIP_WAKE,     /* the deadline came (or any other time: it does no harm) */
     GOSSIP_STEPPED,  /* local steps were done */
     GOSSIP_DONE,     /* a job was done; the buffer of a TAKE or SWAP is sealed */
+    GOSSIP_SENT,     /* a push has left, or was lost with its link: its buffer is only mine again */
     GOSSIP_RECEIVED, /* a REQUEST, REPLY or DECLINE */
     GOSSIP_LINK,     /* a peer appeared or was lost, or the number of neighbours changed */
     GOSSIP_PHASE,    /* enter a phase */
@@ -69,13 +79,13 @@ enum gossip_kind { GOSSIP_REQUEST, GOSSIP_REPLY, GOSSIP_DECLINE };
 
 struct gossip_message {
     enum gossip_kind kind;
-    enum gossip_mode mode; /* of the exchange; a pairwise run answers pulls too */
+    enum gossip_mode mode; /* of the exchange; every run answers pulls */
     uint32_t peer;         /* slot: from whom, to whom */
     uint32_t slice;
     uint64_t id;           /* of the exchange, the initiator's */
     uint32_t buffer;       /* the weights, or GOSSIP_NONE */
     float weight;          /* w: asked for in a REQUEST, used in a REPLY */
-    float mass;            /* m of the sender; REQUEST, REPLY */
+    float mass;            /* m of the sender, of a push the age of the slice; REQUEST, REPLY */
 };
 
 struct gossip_event {
@@ -86,8 +96,9 @@ struct gossip_event {
         struct {
             uint32_t exchange, buffer; /* of a TAKE or SWAP */
         } done;
+        uint32_t sent; /* buffer of the push */
         struct {
-            /* message.buffer: a REQUEST's (pairwise) or REPLY's weights, or for a pull's REQUEST
+            /* message.buffer: a REQUEST's (pairwise, push) or REPLY's weights, or of a pull's REQUEST
              * an empty buffer for the reply; GOSSIP_NONE when the driver had none to spare: the
              * request is then declined. A REPLY's is never NONE (see gossip_expects). */
             struct gossip_message message;
@@ -110,7 +121,8 @@ enum gossip_action_type {
     GOSSIP_MIX,          /* job: theta += c (buffer - base); base NONE: theta as it is. Both buffers
                             pass to the driver, which frees them after it */
     GOSSIP_SEND,         /* message. The buffer of a REPLY passes to the driver; that of a REQUEST
-                            stays mine, also after it is sent, until MIX or FORGET */
+                            stays mine, also after it is sent, until MIX or FORGET. SENT answers a
+                            push */
     GOSSIP_FORGET,       /* buffer: I am done with it */
     GOSSIP_PUNISH,       /* peer broke the protocol, reason says how: close its link */
     GOSSIP_ADOPTED,      /* every slice of the adopted peer was asked for, came and is in MIX */
@@ -145,10 +157,10 @@ struct gossip_update {
 struct gossip_counts {
     uint32_t initiated; /* requests sent */
     uint32_t mixed;     /* replies applied: exchanges completed as initiator */
-    uint32_t served;    /* replies sent: exchanges completed as responder */
+    uint32_t served;    /* replies sent, pushes merged: exchanges completed as responder */
     uint32_t crossed;   /* my own forgotten, or theirs ignored, because both asked at once */
     uint32_t declined;  /* my requests that were declined */
-    uint32_t refused;   /* requests I declined */
+    uint32_t refused;   /* requests I declined, pushes I had no place for */
     uint32_t busy;      /* initiations skipped: no free place */
     uint32_t parked;
     uint32_t lost;      /* mine, open when the link died */
@@ -158,7 +170,8 @@ struct gossip_counts {
 
 struct gossip; /* storage is the caller's */
 
-/* Bytes of a core: the header and one entry for each of open_max + serve_max exchanges. */
+/* Bytes of a core: the header, one entry for each of open_max + serve_max exchanges, and in a run
+ * that pushes an age a slice. */
 size_t gossip_size(const struct gossip_config *config);
 
 /* self: this node's number in the seed's streams. Starts in JOINING with no neighbour, mass 1 and

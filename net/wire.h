@@ -38,7 +38,7 @@ enum wire_kind {
 
 enum wire_codec { WIRE_F32 = 0 };
 
-enum wire_mode { WIRE_PAIRWISE = 0, WIRE_PULL = 1 };
+enum wire_mode { WIRE_PAIRWISE = 0, WIRE_PULL = 1, WIRE_PUSH = 2 };
 
 enum wire_bye {
     WIRE_BYE_DONE = 0,         /* left in order: its training is over */
@@ -87,7 +87,7 @@ struct wire_tensor {
     enum wire_codec codec;
     enum wire_mode mode;
     float weight; /* w: asked for in a REQUEST, used in a REPLY; (0, 0.5], or 1 for a pull */
-    float mass;   /* m of the sender, > 0 */
+    float mass;   /* m of the sender, of a push the age of its slice; > 0 */
 };
 
 struct wire_message {

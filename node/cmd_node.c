@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/opts.h"
+#include "model/options.h"
 #include "node/addresses.h"
 #include "node/node.h"
 
@@ -14,17 +15,14 @@
 #include <unistd.h>
 
 struct flags {
-    const char *run, *listen, *advertise, *peers_file, *model, *init, *out, *snapshot_dir, *metrics;
-    struct data_options data;
+    const char *run, *listen, *advertise, *peers_file, *init, *out, *snapshot_dir, *metrics;
     struct opt_list peers, until;
     uint32_t shard[2]; /* i, n as the user counts; 0, 0: by my place in the list of peers */
     struct gossip_every every;
-    double lr, momentum, beta2, epsilon, weight_decay, clip, gamma, eval_every, slow;
-    struct step_span warmup, step_size;
-    uint64_t batch, seed, open, settle, join_timeout, report_every, min_peers, pace, snapshot_every,
-        save_every;
-    struct partition partition;
-    int init_normalize, schedule, optimizer, gossip, end;
+    struct training_options training;
+    double eval_every, slow;
+    uint64_t open, settle, join_timeout, report_every, min_peers, pace, snapshot_every, save_every;
+    int init_normalize, gossip, end;
     bool json, insecure, verbose, quiet, die_with_parent;
 };
 
@@ -47,46 +45,6 @@ static int parse_shard(const char *text, void *field, struct error *err)
     shard[0] = (uint32_t)i;
     shard[1] = (uint32_t)n;
     return 0;
-}
-
-static int parse_every(const char *text, void *field, struct error *err)
-{
-    struct gossip_every *every = field;
-    uint64_t steps;
-    *every = (struct gossip_every){0};
-    if (strcmp(text, "auto") == 0) {
-        every->automatic = true;
-        return 0;
-    }
-    if (parse_u64(text, &steps) && steps >= 1 && steps <= 1000000) {
-        every->steps = (uint32_t)steps;
-        return 0;
-    }
-    if (parse_duration(text, &every->period_us) && every->period_us >= 1000)
-        return 0;
-    return error_set(err, ERR_USAGE,
-                     "'%.100s' is neither auto, nor a number of local steps from 1 to 1000000, nor "
-                     "a duration of at least 1ms",
-                     text);
-}
-
-/* "500", "500steps", "2epochs". */
-static int parse_span(const char *text, void *field, struct error *err)
-{
-    struct step_span *span = field;
-    char number[32];
-    size_t n = strspn(text, "0123456789.");
-    const char *unit = text + n;
-    span->epochs = strcmp(unit, "epochs") == 0 || strcmp(unit, "epoch") == 0;
-    bool steps = *unit == '\0' || strcmp(unit, "steps") == 0 || strcmp(unit, "step") == 0;
-    snprintf(number, sizeof number, "%.*s", n < sizeof number ? (int)n : 0, text);
-    if ((steps || span->epochs) && parse_f64(number, &span->count) && span->count <= 1e12 &&
-        (span->epochs || span->count == floor(span->count)))
-        return 0;
-    return error_set(err, ERR_USAGE,
-                     "'%.100s' is neither a number of steps nor of epochs, such as "
-                     "500 or 2epochs",
-                     text);
 }
 
 /* One "key=value" of --until. */
@@ -146,8 +104,7 @@ static int look_at_run(const char *text, void *field, struct error *err)
     return 0;
 }
 
-static const char *const schedules[] = {"auto", "constant", "cosine", "step", NULL};
-static const char *const gossips[] = {"pairwise", "pull", "off", NULL};
+static const char *const gossips[] = {"pairwise", "pull", "push", "off", NULL};
 static const char *const ends[] = {"vote", "own", NULL};
 
 #define F(field) offsetof(struct flags, field)
@@ -168,56 +125,24 @@ static const struct opt table[] = {
     {"insecure", OPT_SWITCH, F(insecure), 0, 0,
      "allow plain TCP beyond this machine: no encryption, no proof of who is who"},
 
-    DATA_OPTIONS(struct flags, data),
-    {"shard", OPT_CUSTOM, F(shard), "i/n", "1/1",
-     "my part of the data, 1/n to n/n; auto: by my place in the list of peers",
-     .parse = parse_shard},
-    {"partition", OPT_CUSTOM, F(partition), "HOW", "iid",
-     "iid, labels (a few classes each), labels:2, dirichlet:0.1, stratified, contiguous, "
-     "sample:0.5, "
-     "sizes:4,2,1,1, by:COLUMN",
-     .parse = partition_parse},
-
-    {"model", OPT_STRING, F(model), "SPEC", "mlp:784-256-128-10",
-     "softmax, linear, logistic, svm, mlp:IN-...-OUT, lenet5, resnet20, a list of layers, @FILE",
-     "training"},
+    TRAINING_OPTIONS(struct flags, training),
     {"init", OPT_STRING, F(init), "FILE", "",
      "first weights: a model file, or an .npy of floats; the same for all peers (random, from the "
      "seed)"},
     {"init-normalize", OPT_CHOICE, F(init_normalize), "HOW", "none",
      "layer: scale each layer of --init to the norm that random weights would have", 0, 0, 0,
      start_normalize_names},
-    {"batch", OPT_U64, F(batch), "N", "64", "samples in a minibatch", 0, 1, 65536,
-     .alias = "batch-size"},
-    {"lr", OPT_F64, F(lr), "X", 0, "learning rate (0.05; with adamw 0.001)", 0, 0, 1000,
-     .alias = "learning-rate"},
-    {"lr-schedule", OPT_CHOICE, F(schedule), "HOW", "auto",
-     "constant, cosine, step, auto: cosine where --until names epochs or steps", 0, 0, 0, schedules,
-     .alias = "schedule"},
-    {"warmup", OPT_CUSTOM, F(warmup), "N", "0",
-     "steps, or 2epochs, in which the rate grows from 0 to --lr", .parse = parse_span},
-    {"step-size", OPT_CUSTOM, F(step_size), "N", "0",
-     "steps, or 30epochs, after which --lr-schedule step lowers the rate", .parse = parse_span},
-    {"gamma", OPT_F64, F(gamma), "X", "0.1", "what it then multiplies it with", 0, 0, 1},
-    {"optimizer", OPT_CHOICE, F(optimizer), "HOW", 0,
-     "qgm (quasi-global momentum; default), sgd (default with --gossip off), nesterov, adamw", 0, 0,
-     0, optimizer_names},
-    {"momentum", OPT_F64, F(momentum), "X", "0.9", "momentum; beta1 of adamw", 0, 0, 0.9999},
-    {"beta2", OPT_F64, F(beta2), "X", "0.999", "of adamw", 0, 0, 0.999999},
-    {"epsilon", OPT_F64, F(epsilon), "X", "1e-8", "of adamw", 0, 1e-30, 1},
-    {"weight-decay", OPT_F64, F(weight_decay), "X", 0,
-     "pull of the weights to 0 (0; with adamw, which keeps it apart from the gradient, 0.01)", 0, 0,
-     100},
-    {"clip", OPT_F64, F(clip), "X", "0", "largest norm of the gradient; 0: any", 0, 0, 1e9,
-     .alias = "clip-grad-norm"},
-    {"seed", OPT_U64, F(seed), "N", "1", "of first weights, split and order; one for all peers"},
+    {"shard", OPT_CUSTOM, F(shard), "i/n", "1/1",
+     "my part of the data, 1/n to n/n; auto: by my place in the list of peers", "peer",
+     .parse = parse_shard},
 
     {"gossip", OPT_CHOICE, F(gossip), "MODE", "pairwise",
-     "pairwise (keeps the mean), pull (nobody can force a model on me), off", "gossip", 0, 0,
-     gossips},
+     "pairwise (keeps the mean), pull (nobody can force a model on me), push (one way, merged "
+     "by age), off",
+     "gossip", 0, 0, gossips},
     {"gossip-every", OPT_CUSTOM, F(every), "N|TIME", "auto",
      "local steps or time between exchanges; auto: as often as costs 10 %", 0, 0, 0, 0,
-     parse_every},
+     gossip_every_parse},
     {"open", OPT_U64, F(open), "N", "1", "exchanges of a slice under way at once, 1 to 4", 0, 1,
      GOSSIP_OPEN_PER_SLICE_MAX},
 
@@ -263,37 +188,23 @@ const struct opts cmd_node_options = {
     .table = table,
     .n = sizeof table / sizeof table[0]};
 
-static void set_optimizer(const struct flags *f, struct optim_config *c)
-{
-    enum optimizer usual = f->gossip == GOSSIP_CHOICE_OFF ? OPTIM_SGD : OPTIM_QGM;
-    *c = optim_defaults(f->optimizer >= 0 ? (enum optimizer)f->optimizer : usual);
-    c->schedule = f->schedule > 0 ? (enum lr_schedule)(f->schedule - 1) : LR_CONSTANT;
-    c->momentum = (float)f->momentum;
-    c->beta2 = (float)f->beta2;
-    c->epsilon = (float)f->epsilon;
-    c->clip = (float)f->clip;
-    c->gamma = (float)f->gamma;
-    if (f->lr >= 0)
-        c->lr = (float)f->lr;
-    if (f->weight_decay >= 0)
-        c->weight_decay = (float)f->weight_decay;
-}
-
 static int make_config(const struct flags *f, struct node_config *c, struct error *err)
 {
+    const struct training_options *t = &f->training;
     *c = (struct node_config){.run = f->run,
-                              .data = f->data,
-                              .model_spec = f->model,
+                              .data = t->data,
+                              .model_spec = t->model,
                               .init = f->init,
                               .init_normalize = (enum start_normalize)f->init_normalize,
                               .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
                               .n_shards = f->shard[1],
-                              .partition = f->partition,
-                              .warmup = f->warmup,
-                              .step_size = f->step_size,
-                              .schedule_is_given = f->schedule != 0,
-                              .batch = (uint32_t)f->batch,
-                              .seed = f->seed,
+                              .partition = t->partition,
+                              .optim = training_optim(t, f->gossip != GOSSIP_CHOICE_OFF),
+                              .warmup = t->warmup,
+                              .step_size = t->step_size,
+                              .schedule_is_given = t->schedule != 0,
+                              .batch = (uint32_t)t->batch,
+                              .seed = t->seed,
                               .gossip = (enum gossip_choice)f->gossip,
                               .every = f->every,
                               .open_per_slice = (uint32_t)f->open,
@@ -311,7 +222,6 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
                               .snapshot_us = f->snapshot_every,
                               .metrics = f->metrics,
                               .json = f->json};
-    set_optimizer(f, &c->optim);
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < f->until.n; i++)
         rc = parse_goals(f->until.values[i], &c->until, err);
@@ -335,7 +245,7 @@ static int follow_parent(struct error *err)
 
 int cmd_node(int argc, char **argv)
 {
-    struct flags flags = {.optimizer = -1, .lr = -1, .weight_decay = -1};
+    struct flags flags = {.training = TRAINING_UNSAID};
     struct node_config *config = calloc(1, sizeof *config);
     struct error err = {0};
     int n_operands, rc = opts_parse(&cmd_node_options, &flags, argc, argv, &n_operands, &err);

@@ -20,6 +20,14 @@ enum {
     EVERY_MAX = 4096
 };
 
+_Static_assert((int)WIRE_PAIRWISE == (int)GOSSIP_PAIRWISE && (int)WIRE_PULL == (int)GOSSIP_PULL &&
+                   (int)WIRE_PUSH == (int)GOSSIP_PUSH,
+               "modes have the same numbers in the core and on the wire");
+_Static_assert((int)GOSSIP_CHOICE_PAIRWISE == (int)GOSSIP_PAIRWISE &&
+                   (int)GOSSIP_CHOICE_PULL == (int)GOSSIP_PULL &&
+                   (int)GOSSIP_CHOICE_PUSH == (int)GOSSIP_PUSH,
+               "and in the options");
+
 #define BUDGET          0.10 /* of the trainer's time; --gossip-every auto stays below */
 #define SETTLE_SCHEDULE (&(struct gossip_every){.period_us = SETTLE_PERIOD_US})
 
@@ -32,11 +40,11 @@ static uint32_t neighbour(const void *ctx, uint32_t self, uint32_t k)
 void exchange_init(struct node *n)
 {
     const struct node_config *c = &n->config;
-    uint64_t n_slices = (n->model.dim + NODE_SLICE_FLOATS - 1) / NODE_SLICE_FLOATS;
+    uint64_t n_slices = (n->model.dim + GOSSIP_SLICE_FLOATS - 1) / GOSSIP_SLICE_FLOATS;
     uint64_t open = n_slices * (c->open_per_slice + PARKED_PER_SLICE);
     uint64_t serve = n_slices * 4;
     n->gossip_config = (struct gossip_config){
-        .mode = c->gossip == GOSSIP_CHOICE_PULL ? GOSSIP_PULL : GOSSIP_PAIRWISE,
+        .mode = c->gossip == GOSSIP_CHOICE_OFF ? GOSSIP_PAIRWISE : (enum gossip_mode)c->gossip,
         .n_slices = (uint32_t)n_slices,
         .open_max = (uint16_t)(open < OPEN_MAX ? open : OPEN_MAX),
         .serve_max = (uint16_t)(serve < SERVE_MAX ? serve : SERVE_MAX),
@@ -47,7 +55,7 @@ void exchange_init(struct node *n)
     uint32_t open_max = n->gossip_config.open_max, serve_max = n->gossip_config.serve_max;
     n->gossip = mem_alloc(1, gossip_size(&n->gossip_config));
     gossip_init(n->gossip, &n->gossip_config, c->shard);
-    uint64_t floats = n->model.dim < NODE_SLICE_FLOATS ? n->model.dim : NODE_SLICE_FLOATS;
+    uint64_t floats = n->model.dim < GOSSIP_SLICE_FLOATS ? n->model.dim : GOSSIP_SLICE_FLOATS;
     /* Two for each exchange of ours, one for each that we answer; the rest for writes that outlive
      * their exchange (see forget). */
     pool_init(&n->pool, 4 * open_max + serve_max, floats, serve_max);
@@ -65,13 +73,13 @@ void exchange_close(struct node *n)
 
 static uint64_t slice_offset(uint32_t slice)
 {
-    return (uint64_t)slice * NODE_SLICE_FLOATS;
+    return (uint64_t)slice * GOSSIP_SLICE_FLOATS;
 }
 
 static uint32_t slice_count(const struct node *n, uint32_t slice)
 {
     uint64_t left = n->model.dim - slice_offset(slice);
-    return (uint32_t)(left < NODE_SLICE_FLOATS ? left : NODE_SLICE_FLOATS);
+    return (uint32_t)(left < GOSSIP_SLICE_FLOATS ? left : GOSSIP_SLICE_FLOATS);
 }
 
 /* ---- actions ------------------------------------------------------------------------------- */
@@ -113,7 +121,7 @@ static void send_message(struct node *n, const struct gossip_message *g)
         m.tensor = (struct wire_tensor){.offset = slice_offset(g->slice),
                                         .count = slice_count(n, g->slice),
                                         .codec = WIRE_F32,
-                                        .mode = g->mode == GOSSIP_PULL ? WIRE_PULL : WIRE_PAIRWISE,
+                                        .mode = (enum wire_mode)g->mode,
                                         .weight = g->weight,
                                         .mass = g->mass};
         m.body_bytes = has_body ? m.tensor.count * (uint32_t)sizeof(float) : 0;
@@ -244,8 +252,8 @@ void exchange_completed(struct node *n, const struct completion *c)
 
 static bool fits(const struct node *n, const struct wire_tensor *t)
 {
-    return t->offset % NODE_SLICE_FLOATS == 0 && t->offset < n->model.dim &&
-           t->count == slice_count(n, (uint32_t)(t->offset / NODE_SLICE_FLOATS));
+    return t->offset % GOSSIP_SLICE_FLOATS == 0 && t->offset < n->model.dim &&
+           t->count == slice_count(n, (uint32_t)(t->offset / GOSSIP_SLICE_FLOATS));
 }
 
 void *exchange_body(struct node *n, uint32_t slot, const struct wire_message *m)
@@ -267,7 +275,10 @@ void exchange_dropped(struct node *n, void *body)
 
 void exchange_released(struct node *n, void *token)
 {
-    pool_unref(&n->pool, pool_handle(&n->pool, token));
+    struct gossip_event event = {.type = GOSSIP_SENT, .sent = pool_handle(&n->pool, token)};
+    pool_unref(&n->pool, event.sent);
+    if (n->gossip_config.mode == GOSSIP_PUSH)
+        exchange_drive(n, &event);
 }
 
 void exchange_received(struct node *n, uint32_t slot, const struct wire_message *m, void *body)
@@ -287,8 +298,8 @@ void exchange_received(struct node *n, uint32_t slot, const struct wire_message 
         return;
     }
     g->kind = m->kind == WIRE_REQUEST ? GOSSIP_REQUEST : GOSSIP_REPLY;
-    g->mode = m->tensor.mode == WIRE_PULL ? GOSSIP_PULL : GOSSIP_PAIRWISE;
-    g->slice = (uint32_t)(m->tensor.offset / NODE_SLICE_FLOATS);
+    g->mode = (enum gossip_mode)m->tensor.mode;
+    g->slice = (uint32_t)(m->tensor.offset / GOSSIP_SLICE_FLOATS);
     g->weight = m->tensor.weight;
     g->mass = m->tensor.mass;
     if (m->kind == WIRE_REQUEST && g->mode == GOSSIP_PULL) {

@@ -331,18 +331,13 @@ static int open_first(struct node *n, struct error *err)
     return 0;
 }
 
-static uint64_t span_steps(const struct step_span *span, uint32_t n_samples, uint32_t batch)
-{
-    return (uint64_t)ceil(span->epochs ? span->count * n_samples / batch : span->count);
-}
-
 static int open_inputs(struct node *n, struct error *err)
 {
     struct node_config *c = &n->config;
     int rc = data_open(&n->data, c->data.spec, &c->data, err);
     if (rc == 0)
-        rc =
-            shard_make(&n->part, &n->data.train, &c->partition, c->shard, c->n_shards, c->seed, err);
+        rc = shard_make(&n->part, &n->data.train, &c->partition, c->shard, c->n_shards, c->seed,
+                        err);
     if (rc == 0)
         rc = model_parse(&n->model, c->model_spec, n->data.train.shape, err);
     if (rc == 0)
@@ -356,8 +351,8 @@ static int open_inputs(struct node *n, struct error *err)
     c->optim.steps = until_steps(&c->until, n->part.n, c->batch);
     if (!c->schedule_is_given)
         c->optim.schedule = c->optim.steps > 0 ? LR_COSINE : LR_CONSTANT;
-    c->optim.warmup = span_steps(&c->warmup, n->part.n, c->batch);
-    c->optim.step_size = span_steps(&c->step_size, n->part.n, c->batch);
+    c->optim.warmup = step_span_steps(&c->warmup, n->part.n, c->batch);
+    c->optim.step_size = step_span_steps(&c->step_size, n->part.n, c->batch);
     if (c->optim.schedule == LR_COSINE && c->optim.steps == 0)
         return error_set(err, ERR_USAGE,
                          "--lr-schedule cosine needs a length: give epochs= or "
@@ -376,7 +371,7 @@ static int open_network(struct node *n, struct error *err)
 {
     const struct node_config *c = &n->config;
     uint16_t port;
-    n->tcp = tcp_new(&n->loop, &peering_ops, n, NODE_SLICE_FLOATS * sizeof(float));
+    n->tcp = tcp_new(&n->loop, &peering_ops, n, GOSSIP_SLICE_FLOATS * sizeof(float));
     if (!gossips(n) || !c->listens)
         return 0;
     if (tcp_listen(n->tcp, &c->listen, &port, err) != 0)
@@ -434,9 +429,8 @@ static void log_start(const struct node *n)
     log_info("run '%s': %s, %llu weights; %s, shard %u/%u (%s), %u samples; batch %u, %s, lr %g "
              "%s, momentum %g, seed %llu",
              c->run, n->model.spec, (unsigned long long)n->model.dim, n->data.name, c->shard + 1,
-             c->n_shards, c->partition.text, n->part.n, c->batch,
-             optimizer_names[c->optim.kind], (double)c->optim.lr,
-             lr_schedule_names[c->optim.schedule], (double)c->optim.momentum,
+             c->n_shards, c->partition.text, n->part.n, c->batch, optimizer_names[c->optim.kind],
+             (double)c->optim.lr, lr_schedule_names[c->optim.schedule], (double)c->optim.momentum,
              (unsigned long long)c->seed);
     if (gossips(n) && n->listen_name[0] != '\0')
         log_info("listening on %s", n->listen_name);

@@ -15,34 +15,28 @@
 #include "base/rng.h"
 #include "data/partition.h"
 #include "model/start.h"
+#include "model/options.h"
 #include "net/gossip.h"
+#include "net/gossip_every.h"
 #include "net/peers.h"
 #include "net/staleness.h"
 #include "net/tcp.h"
 #include "node/handoff.h"
-#include "node/metrics.h"
+#include "base/metrics.h"
 #include "node/pool.h"
 #include "node/trainer.h"
 
 #include <uv.h>
 
-enum { NODE_ADDRESSES_MAX = 256, NODE_SLICE_FLOATS = 65536 };
+enum { NODE_ADDRESSES_MAX = 256 };
 
-enum gossip_choice { GOSSIP_CHOICE_PAIRWISE, GOSSIP_CHOICE_PULL, GOSSIP_CHOICE_OFF };
+enum gossip_choice {
+    GOSSIP_CHOICE_PAIRWISE,
+    GOSSIP_CHOICE_PULL,
+    GOSSIP_CHOICE_PUSH,
+    GOSSIP_CHOICE_OFF
+};
 enum end_choice { END_VOTE, END_OWN };
-
-/* How often slices are exchanged: one of the three. */
-struct gossip_every {
-    bool automatic;
-    uint32_t steps;
-    uint64_t period_us;
-};
-
-/* A length of training: steps, or epochs of this peer's shard. */
-struct step_span {
-    double count;
-    bool epochs;
-};
 
 struct node_config {
     const char *run;

@@ -160,7 +160,7 @@ static void send_hello(struct node *n, struct tcp_link *link)
     snprintf(h->address, sizeof h->address, "%.255s",
              n->config.advertise[0] != '\0' ? n->config.advertise : n->listen_name);
     h->dim = n->model.dim;
-    h->slice = NODE_SLICE_FLOATS;
+    h->slice = GOSSIP_SLICE_FLOATS;
     h->shard = n->config.shard;
     h->n_shards = n->config.n_shards;
     h->stage_last = n->model.n_layers - 1;
@@ -237,8 +237,8 @@ static bool is_incompatible(const struct node *n, const struct wire_hello *h, ch
                  "first weights differ: %s here, %.40s there; all peers need the same --init, or "
                  "none",
                  n->init, h->init);
-    else if (h->slice != NODE_SLICE_FLOATS)
-        snprintf(text, size, "slice differs: %d floats here, %u there", NODE_SLICE_FLOATS,
+    else if (h->slice != GOSSIP_SLICE_FLOATS)
+        snprintf(text, size, "slice differs: %d floats here, %u there", GOSSIP_SLICE_FLOATS,
                  h->slice);
     else
         return false;

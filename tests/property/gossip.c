@@ -79,7 +79,7 @@ struct happening {
 struct world {
     uint64_t seed, now, seq, steps_end;
     uint32_t n, n_slices, delay_max;
-    bool synchronous, boundary_jobs, cuts, unequal, learns, pulls, newcomer, camps, ending;
+    bool synchronous, boundary_jobs, cuts, unequal, learns, pulls, pushes, newcomer, camps, ending;
     struct gossip_config config;
     struct peer peers[N_MAX];
     bool up[N_MAX][N_MAX];
@@ -204,7 +204,7 @@ static double distance(const struct world *w)
 
 static void check_distance(struct world *w)
 {
-    if (w->learns || w->unequal || w->newcomer || w->pulls)
+    if (w->learns || w->unequal || w->newcomer || w->pulls || w->pushes)
         return;
     /* A lost increment moves the mean: only worlds without any are held to their start. */
     double ratio = distance(w) / w->start_distance;
@@ -283,7 +283,7 @@ static void run_job(struct world *w, uint32_t i, const struct job *job)
         else
             vec_mix(x, job->c, p->pool[job->buffer], p->pool[job->base], LEN);
         struct pending *open = find_pending(w, i, job->id);
-        if (job->base == GOSSIP_NONE) /* a pull: one-sided by design */
+        if (job->base == GOSSIP_NONE) /* a pull or a push: one-sided by design */
             for (uint32_t k = 0; k < LEN; k++)
                 w->expected[job->slice * LEN + k] +=
                     (double)p->mass * ((double)x[k] - before_job[k]);
@@ -384,6 +384,10 @@ static void act(struct world *w, uint32_t i, const struct gossip_action *action)
         break;
     case GOSSIP_SEND:
         post(w, i, &action->send);
+        if (action->send.kind == GOSSIP_REQUEST && action->send.mode == GOSSIP_PUSH) {
+            struct gossip_event sent = {.type = GOSSIP_SENT, .sent = action->send.buffer};
+            drive(w, i, &sent);
+        }
         if (action->send.kind == GOSSIP_REPLY)
             give_buffer(w, p, action->send.buffer);
         break;
@@ -543,9 +547,11 @@ static void draw_world(struct world *w, uint64_t seed)
     w->pulls = rng_below(&w->rng, 10) == 0;
     w->newcomer = rng_below(&w->rng, 6) == 0;
     w->camps = rng_below(&w->rng, 3) == 0;
+    struct rng more = rng_stream(seed, 1, RNG_TEST);
+    w->pushes = !w->pulls && rng_below(&more, 8) == 0;
     uint16_t per_slice = (uint16_t)(1 + rng_below(&w->rng, GOSSIP_OPEN_PER_SLICE_MAX));
     w->config = (struct gossip_config){
-        .mode = w->pulls ? GOSSIP_PULL : GOSSIP_PAIRWISE,
+        .mode = w->pulls ? GOSSIP_PULL : w->pushes ? GOSSIP_PUSH : GOSSIP_PAIRWISE,
         .n_slices = w->n_slices,
         .open_max = (uint16_t)(w->n_slices * per_slice + rng_below(&w->rng, 4)),
         .serve_max = rooms[rng_below(&w->rng, 3)],
@@ -611,7 +617,7 @@ static void finish(struct world *w)
 static void check_contraction(struct world *w)
 {
     bool ideal = w->delay_max == 0 && !w->boundary_jobs && !w->learns && !w->unequal && !w->cuts &&
-                 !w->pulls && !w->newcomer && w->config.serve_max > 1;
+                 !w->pulls && !w->pushes && !w->newcomer && w->config.serve_max > 1;
     double ratio = distance(w) / w->start_distance, mixes = 0;
     for (uint32_t s = 0; s < w->n_slices; s++)
         mixes += (double)w->slice_mixes[s] / w->n_slices;
@@ -657,7 +663,7 @@ static bool run_seed(struct world *w, uint64_t seed, bool verbose)
                w->failed ? ": " : "", w->failed ? w->why : "", w->n, w->n_slices, w->delay_max,
                w->config.open_per_slice, w->config.serve_max, w->synchronous ? ", in step" : "",
                w->boundary_jobs ? ", jobs at steps" : "", w->cuts ? ", cuts" : "",
-               w->unequal ? ", masses" : "", w->learns ? ", learns" : "", w->pulls ? ", pull" : "",
+               w->unequal ? ", masses" : "", w->learns ? ", learns" : "", w->pulls ? ", pull" : w->pushes ? ", push" : "",
                w->newcomer ? ", newcomer" : "", w->camps ? ", camps" : "", ratio, w->worst_ratio);
     return w->failed == NULL;
 }

@@ -59,7 +59,8 @@ static void print_job(struct trace *t, const char *name, const struct gossip_act
 static void print_message(struct trace *t, const struct gossip_message *m)
 {
     static const char *const kinds[] = {"request", "reply", "decline"};
-    print(t, "SEND %s%s #%llu", kinds[m->kind], m->mode == GOSSIP_PULL ? " pull" : "",
+    static const char *const modes[] = {"", " pull", " push"};
+    print(t, "SEND %s%s #%llu", kinds[m->kind], modes[m->mode],
           (unsigned long long)m->id);
     if (m->kind != GOSSIP_DECLINE) {
         print(t, " s%u", m->slice);
@@ -154,11 +155,16 @@ static float real(const char *line, const char *key)
     return at == NULL ? 0 : strtof(at, NULL);
 }
 
+static enum gossip_mode mode_of(const char *line)
+{
+    return strstr(line, "pull") ? GOSSIP_PULL : strstr(line, "push") ? GOSSIP_PUSH : GOSSIP_PAIRWISE;
+}
+
 static void make_core(struct trace *t, const char *line)
 {
     free(t->core);
     *t = (struct trace){.text = t->text, .length = t->length, .now_us = 1};
-    t->config = (struct gossip_config){.mode = strstr(line, "pull") ? GOSSIP_PULL : GOSSIP_PAIRWISE,
+    t->config = (struct gossip_config){.mode = mode_of(line),
                                        .n_slices = number(line, "slices=", 1),
                                        .open_max = (uint16_t)number(line, "open=", 1),
                                        .serve_max = (uint16_t)number(line, "serve=", 1),
@@ -176,7 +182,7 @@ static void feed_message(struct trace *t, const char *line, enum gossip_kind kin
         .type = GOSSIP_RECEIVED,
         .received = {
             .message = {.kind = kind,
-                        .mode = word(line, "pull") ? GOSSIP_PULL : GOSSIP_PAIRWISE,
+                        .mode = mode_of(line),
                         .peer = number(line, "from ", 0),
                         .slice = number(line, "s", 0),
                         .id = number(line, "#", 0),
@@ -260,6 +266,9 @@ static void run_line(struct trace *t, const char *line)
         event.type = GOSSIP_DONE;
         event.done.exchange = number(line, "e", 0);
         event.done.buffer = number(line, "b", GOSSIP_NONE);
+    } else if (starts(line, " sent")) {
+        event.type = GOSSIP_SENT;
+        event.sent = number(line, "b", GOSSIP_NONE);
     } else if (starts(line, " adopt")) {
         event.type = GOSSIP_ADOPT;
         event.adopt = number(line, "adopt", 0);

@@ -4,7 +4,7 @@
  * "wake T" when it asks to be woken. Any "> " line may end in "@T": it is T us from then on.
  *
  *   > core slices=2 open=4 serve=2 per=1     a new core; what is left out is 1
- *   > core mode=pull
+ *   > core mode=pull                         or push
  *   > pair open=2                            the same, then: schedule steps=1, up 2, active
  *   > schedule steps=1 us=0
  *   > mass 2
@@ -13,7 +13,8 @@
  *   > active     > joining    > leaving
  *   > steps 1    > wake
  *   > done e0 b3                             a job's exchange and its buffer
- *   > request #5 s0 from 2 b4 w=0.5 m=1      "pull", "smaller" (its id is below mine); b-: none
+ *   > sent b3                                a push has left
+ *   > request #5 s0 from 2 b4 w=0.5 m=1      "pull", "push", "smaller" (its id is below mine); b-: none
  *   > reply #1 s0 from 2 b5 w=0.5 m=1
  *   > decline #1 from 2
  *   > adopt 2

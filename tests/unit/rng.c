@@ -118,3 +118,14 @@ Test(rng, permutations)
     cr_assert_lt(chi, 150, "%g (81 expected, 12.7 is a standard deviation)", chi);
     cr_assert_lt(chi_pairs, 150, "%g (89 expected)", chi_pairs);
 }
+
+Test(rng, permute_back)
+{
+    static const uint32_t sizes[] = {1, 2, 3, 64, 65, 1000};
+    for (uint32_t i = 0; i < 6; i++) {
+        struct rng r = rng_stream(3, i, RNG_TEST);
+        struct rng_permutation p = rng_permutation(&r, sizes[i]);
+        for (uint32_t k = 0; k < sizes[i]; k++)
+            cr_assert_eq(rng_permute_back(&p, rng_permute(&p, k)), k, "%u of %u", k, sizes[i]);
+    }
+}

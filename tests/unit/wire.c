@@ -48,7 +48,7 @@ static struct wire_message status(void)
 
 static struct wire_message tensor(enum wire_kind kind, enum wire_mode mode, float weight)
 {
-    bool body = kind == WIRE_REPLY || mode == WIRE_PAIRWISE;
+    bool body = kind == WIRE_REPLY || mode != WIRE_PULL;
     return (struct wire_message){.kind = kind,
                                  .id = 0x1122334455667788,
                                  .body_bytes = body ? sizeof floats : 0,
@@ -67,7 +67,7 @@ static struct wire_message bye(const char *text)
     return m;
 }
 
-enum { N_SAMPLES = 8 };
+enum { N_SAMPLES = 9 };
 
 static struct wire_message sample(int i)
 {
@@ -86,6 +86,8 @@ static struct wire_message sample(int i)
         return tensor(WIRE_REPLY, WIRE_PAIRWISE, 0.5f);
     case 6:
         return tensor(WIRE_REPLY, WIRE_PULL, 0.5f);
+    case 7:
+        return tensor(WIRE_REQUEST, WIRE_PUSH, 0.5f);
     default:
         return (struct wire_message){.kind = WIRE_DECLINE, .id = 9};
     }
@@ -371,7 +373,8 @@ static const struct bad_map bad_maps[] = {
     MAP(WIRE_REQUEST, 4, TENSOR("\xce\x40\x00\x00\x01", "\x00", "\x00", ONE, HALF),
         "\"n\" is 1073741825, must be 1 to 4194304"),
     MAP(WIRE_REQUEST, 4, TENSOR("\x01", "\x01", "\x00", ONE, HALF), "\"codec\" is 1, must be 0"),
-    MAP(WIRE_REQUEST, 4, TENSOR("\x01", "\x00", "\x02", ONE, HALF), "\"mode\" is 2, must be 0 to"),
+    MAP(WIRE_REQUEST, 4, TENSOR("\x01", "\x00", "\x03", ONE, HALF), "\"mode\" is 3, must be 0 to"),
+    MAP(WIRE_REPLY, 4, TENSOR("\x01", "\x00", "\x02", ONE, HALF), "\"mode\" is 2, a push"),
     MAP(WIRE_REQUEST, 4, TENSOR("\x01", "\x00", "\x00", ONE, ONE), "\"w\" is 1, must be above 0"),
     MAP(WIRE_REQUEST, 4, TENSOR("\x01", "\x00", "\x00", ONE, ZERO), "\"w\" is 0, must be above 0"),
     MAP(WIRE_REQUEST, 4, TENSOR("\x01", "\x00", "\x00", ONE, NAN32), "\"w\" is nan, must be"),

@@ -1,8 +1,8 @@
 /* --metrics: what happened, as one JSON object a line. docs/METRICS.md names every key.
  *
- * Loop thread. A disk that fails is warned of once; training goes on without the file. */
-#ifndef HUBBUB_NODE_METRICS_H
-#define HUBBUB_NODE_METRICS_H
+ * A disk that fails is warned of once; the run goes on without the file. One thread. */
+#ifndef HUBBUB_BASE_METRICS_H
+#define HUBBUB_BASE_METRICS_H
 
 #include "base/error.h"
 

@@ -1,4 +1,4 @@
-#include "node/metrics.h"
+#include "base/metrics.h"
 
 #include "base/check.h"
 #include "base/clock.h"

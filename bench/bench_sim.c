@@ -1,0 +1,143 @@
+/* Node-updates a second of the simulator: gossip learning, a model of 58 floats and one sample a
+ * peer (the shape of logistic regression on Spambase), at two sizes, by one thread and by two. */
+#include "bench/bench.h"
+#include "bench/cmd_bench.h"
+
+#include "base/clock.h"
+#include "base/opts.h"
+#include "bench/figures.h"
+#include "sim/sim.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+struct options {
+    const char *data, *model;
+    uint64_t small, large, cycles, rounds;
+    bool json;
+};
+
+#define FIELD(name) offsetof(struct options, name)
+
+static const struct opt table[] = {
+    {"data", OPT_STRING, FIELD(data), "SPEC", "blobs:classes=2,features=28,train=4140,test=461",
+     "what is trained on", "what is measured"},
+    {"model", OPT_STRING, FIELD(model), "SPEC", "softmax", "what is trained"},
+    {"small", OPT_U64, FIELD(small), "N", "100000", "peers", 0, 2, 1 << 28},
+    {"large", OPT_U64, FIELD(large), "N", "1000000", "peers", 0, 2, 1 << 28},
+    {"cycles", OPT_U64, FIELD(cycles), "N", "5", "gossip periods measured in a round, after one",
+     "how", 1, 1000000},
+    {"rounds", OPT_U64, FIELD(rounds), "N", "3", "of all, in turn; the medians are shown", 0, 1,
+     99},
+    {"json", OPT_SWITCH, FIELD(json), 0, 0, "print one JSON object"},
+};
+
+const struct opts bench_sim_options = {
+    .command = "hubbub bench sim",
+    .summary = "node-updates a second of the simulator",
+    .usage = "[OPTIONS]",
+    .examples = "  hubbub bench sim\n"
+                "  hubbub bench sim --small 1000 --large 10000 --cycles 50 --rounds 1\n",
+    .table = table,
+    .n = sizeof table / sizeof table[0]};
+
+enum { ROUNDS_MAX = 99 };
+
+static struct variant {
+    const char *name, *what;
+    bool large, frames;
+    uint32_t n_threads;
+    double rates[ROUNDS_MAX];
+} variants[] = {
+    {"small_1", "small, one thread", false, false, 1, {0}},
+    {"small_2", "small, two threads", false, false, 2, {0}},
+    {"small_frames",
+     "small, one thread, every message encoded, checked and decoded",
+     false,
+     true,
+     1,
+     {0}},
+    {"large_1", "large, one thread", true, false, 1, {0}},
+    {"large_2", "large, two threads", true, false, 2, {0}},
+};
+enum { SMALL_1, SMALL_2, SMALL_FRAMES, LARGE_1, LARGE_2, N_VARIANTS };
+
+/* Million node-updates a second. */
+static int measure(const struct options *o, const struct variant *v, double *rate,
+                   struct error *err)
+{
+    struct sim_config c = {
+        .n_nodes = (uint32_t)(v->large ? o->large : o->small),
+        .n_threads = v->n_threads,
+        .topology = "random",
+        .data = {.spec = o->data},
+        .model_spec = o->model,
+        .optim = {.kind = OPTIM_SGD, .lr = 0.01f},
+        .batch = 1,
+        .seed = 1,
+        .gossip = GOSSIP_PUSH,
+        .every_us = SECOND_US,
+        .open_per_slice = 1,
+        .serve_per_slice = 1,
+        .train = SIM_ON_RECEIVE,
+        .network = {.latency = {.kind = DIST_UNIFORM, .low_us = 1000, .high_us = 100000}},
+        .frames = v->frames};
+    struct sim *sim;
+    int rc = partition_parse("sample:0.0001", &c.partition, err);
+    if (rc == 0)
+        rc = sim_open(&sim, &c, err);
+    if (rc != 0)
+        return rc;
+    sim_run_until(sim, SECOND_US);
+    uint64_t before = sim_totals(sim).node_updates, start = clock_us();
+    sim_run_until(sim, (1 + o->cycles) * SECOND_US);
+    *rate = (double)(sim_totals(sim).node_updates - before) / (double)(clock_us() - start);
+    sim_close(sim);
+    return 0;
+}
+
+static void report(const struct options *o)
+{
+    struct figure figures[N_VARIANTS + 4];
+    double rate[N_VARIANTS];
+    struct rusage usage = {0};
+    getrusage(RUSAGE_SELF, &usage);
+    for (int i = 0; i < N_VARIANTS; i++) {
+        rate[i] = figures_median(variants[i].rates, o->rounds);
+        figures[i] = (struct figure){variants[i].name, "M/s", variants[i].what, rate[i]};
+    }
+    figures[N_VARIANTS] = (struct figure){"small_threads", "x", "two threads against one, small",
+                                          rate[SMALL_2] / rate[SMALL_1]};
+    figures[N_VARIANTS + 1] = (struct figure){
+        "large_threads", "x", "two threads against one, large", rate[LARGE_2] / rate[LARGE_1]};
+    figures[N_VARIANTS + 2] = (struct figure){"frames", "x", "with frames against without",
+                                              rate[SMALL_FRAMES] / rate[SMALL_1]};
+    figures[N_VARIANTS + 3] =
+        (struct figure){"rss_mb", "MB", "at most", (double)usage.ru_maxrss / 1024};
+    if (!o->json)
+        printf("node-updates, %llu and %llu peers, %s, %s; medians of %llu\n",
+               (unsigned long long)o->small, (unsigned long long)o->large, o->data, o->model,
+               (unsigned long long)o->rounds);
+    figures_print(figures, N_VARIANTS + 4, 100, o->json ? json_object() : NULL);
+}
+
+int bench_sim(int argc, char **argv)
+{
+    struct options o = {0};
+    struct error err;
+    int n_operands = 0;
+    int rc = opts_parse(&bench_sim_options, &o, argc, argv, &n_operands, &err);
+    if (rc == OPTS_DONE)
+        return 0;
+    if (rc == 0 && n_operands > 0)
+        rc = error_set(&err, ERR_USAGE, "no operand is expected, but '%s' stands there", argv[1]);
+    for (uint64_t round = 0; rc == 0 && round < o.rounds; round++)
+        for (int i = 0; rc == 0 && i < N_VARIANTS; i++)
+            rc = measure(&o, &variants[i], &variants[i].rates[round], &err);
+    if (rc == 0)
+        report(&o);
+    else
+        fprintf(stderr, "hubbub bench sim: %s\n", err.text);
+    return -rc;
+}

@@ -1,0 +1,150 @@
+#include "sim/calendar.h"
+
+#include "base/check.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAGE_BYTES = 1024, DAY_BYTES = sizeof(uint64_t) };
+
+struct calendar_page {
+    struct calendar_page *next;
+    uint32_t n;
+    char items[];
+};
+
+static void *must(void *memory)
+{
+    CHECK(memory != NULL);
+    return memory;
+}
+
+void calendar_init(struct calendar *c, uint32_t item_bytes)
+{
+    CHECK(item_bytes % 4 == 0 && item_bytes <= 64);
+    *c = (struct calendar){.item_bytes = item_bytes, .later_first = CALENDAR_EMPTY};
+    c->items_a_page = (PAGE_BYTES - (uint32_t)sizeof(struct calendar_page)) / item_bytes;
+}
+
+static void free_pages(struct calendar_page *page)
+{
+    while (page != NULL) {
+        struct calendar_page *next = page->next;
+        free(page);
+        page = next;
+    }
+}
+
+void calendar_close(struct calendar *c)
+{
+    for (uint32_t i = 0; i < CALENDAR_DAYS; i++)
+        free_pages(c->days[i]);
+    free_pages(c->spare);
+    free(c->later);
+}
+
+static void add_to_ring(struct calendar *c, uint64_t day, const void *item)
+{
+    uint32_t at = day % CALENDAR_DAYS;
+    struct calendar_page *page = c->days[at];
+    if (page == NULL || page->n == c->items_a_page) {
+        struct calendar_page *fresh = c->spare;
+        if (fresh != NULL)
+            c->spare = fresh->next;
+        else
+            fresh = must(malloc(PAGE_BYTES));
+        *fresh = (struct calendar_page){.next = page};
+        page = c->days[at] = fresh;
+        c->used[at / 64] |= UINT64_C(1) << at % 64;
+    }
+    memcpy(page->items + (size_t)page->n++ * c->item_bytes, item, c->item_bytes);
+}
+
+static void add_later(struct calendar *c, uint64_t day, const void *item)
+{
+    size_t each = DAY_BYTES + c->item_bytes;
+    if (c->n_later == c->later_max) {
+        c->later_max = c->later_max > 0 ? 2 * c->later_max : 1024;
+        c->later = must(realloc(c->later, c->later_max * each));
+    }
+    char *at = c->later + c->n_later++ * each;
+    memcpy(at, &day, sizeof day);
+    memcpy(at + DAY_BYTES, item, c->item_bytes);
+    c->later_first = day < c->later_first ? day : c->later_first;
+}
+
+void calendar_add(struct calendar *c, uint64_t day, const void *item)
+{
+    CHECK(day >= c->today);
+    if (day - c->today < CALENDAR_DAYS)
+        add_to_ring(c, day, item);
+    else
+        add_later(c, day, item);
+}
+
+uint64_t calendar_next(const struct calendar *c)
+{
+    uint32_t start = c->today % CALENDAR_DAYS;
+    for (uint32_t i = 0; i <= CALENDAR_DAYS / 64; i++) {
+        uint32_t word = (start / 64 + i) % (CALENDAR_DAYS / 64);
+        uint64_t bits = c->used[word];
+        if (i == 0)
+            bits &= ~UINT64_C(0) << start % 64;
+        if (i == CALENDAR_DAYS / 64)
+            bits &= ~(~UINT64_C(0) << start % 64);
+        if (bits != 0) {
+            uint32_t at = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            uint64_t day = c->today + (at + CALENDAR_DAYS - start) % CALENDAR_DAYS;
+            return day < c->later_first ? day : c->later_first;
+        }
+    }
+    return c->later_first;
+}
+
+/* What lies within the ring now goes there. Looked through twice in a turn of the ring at most, and
+ * in time for the earliest. */
+static void sort_in(struct calendar *c)
+{
+    size_t each = DAY_BYTES + c->item_bytes, kept = 0;
+    uint64_t first = CALENDAR_EMPTY, day;
+    for (size_t i = 0; i < c->n_later; i++) {
+        const char *at = c->later + i * each;
+        memcpy(&day, at, sizeof day);
+        if (day - c->today < CALENDAR_DAYS) {
+            add_to_ring(c, day, at + DAY_BYTES);
+            continue;
+        }
+        memmove(c->later + kept++ * each, at, each);
+        first = day < first ? day : first;
+    }
+    c->n_later = kept;
+    c->later_first = first;
+    c->sorted_in = c->today;
+}
+
+void calendar_take(struct calendar *c, uint64_t day, struct calendar_items *to)
+{
+    CHECK(day >= c->today);
+    c->today = day;
+    bool half_a_turn = day - c->sorted_in >= CALENDAR_DAYS / 2;
+    if (c->n_later > 0 && (half_a_turn || day >= c->later_first))
+        sort_in(c);
+    uint32_t at = day % CALENDAR_DAYS;
+    struct calendar_page *page = c->days[at];
+    c->days[at] = NULL;
+    c->used[at / 64] &= ~(UINT64_C(1) << at % 64);
+    while (page != NULL) {
+        if (to->n + page->n > to->max) {
+            to->max = 2 * to->max + page->n;
+            to->items = must(realloc(to->items, to->max * c->item_bytes));
+        }
+        memcpy((char *)to->items + to->n * c->item_bytes, page->items,
+               (size_t)page->n * c->item_bytes);
+        to->n += page->n;
+        struct calendar_page *next = page->next;
+        page->next = c->spare;
+        c->spare = page;
+        page = next;
+    }
+}

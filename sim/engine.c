@@ -1,0 +1,299 @@
+/* Windows of virtual time.
+ *
+ * No message is faster than the network's floor, so what nodes do within one window of that length
+ * cannot reach another node before the next: within it they are independent. Each thread owns a
+ * range of nodes; in a window it runs those of them to which something happens, one after another,
+ * each from the start of the window to its end. Mail to nodes of other threads is handed over at
+ * the barrier between two windows. A node meets its letters in the order (arrival, src, number), so
+ * it makes no difference who runs it, or after whom. */
+#include "sim/inner.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TIMER = UINT32_MAX, /* instead of a letter */
+    AHEAD = 6,          /* visits between asking the memory for a node and running it */
+    FEW = 32            /* visits that are sorted by insertion */
+};
+
+/* ---- what happens in a window ---------------------------------------------------------------- */
+
+static int compare_visits(const void *a, const void *b, void *letters_due)
+{
+    const struct visit *x = a, *y = b;
+    const struct letter *letters = letters_due;
+    if (x->node != y->node)
+        return x->node < y->node ? -1 : 1;
+    if (x->letter == TIMER || y->letter == TIMER)
+        return (y->letter == TIMER) - (x->letter == TIMER);
+    const struct letter *l = &letters[x->letter], *m = &letters[y->letter];
+    if (l->arrival_us != m->arrival_us)
+        return l->arrival_us < m->arrival_us ? -1 : 1;
+    if (l->src != m->src)
+        return l->src < m->src ? -1 : 1;
+    if (l->number != m->number)
+        return l->number < m->number ? -1 : 1;
+    /* Word of a broken link comes from both of its ends, each with a number of its own. */
+    return (m->parcel == PARCEL_NONE) - (l->parcel == PARCEL_NONE);
+}
+
+static void sort_few(struct visit *v, size_t n, struct letter *letters)
+{
+    for (size_t i = 1; i < n; i++) {
+        struct visit visit = v[i];
+        size_t at = i;
+        while (at > 0 && compare_visits(&v[at - 1], &visit, letters) > 0) {
+            v[at] = v[at - 1];
+            at--;
+        }
+        v[at] = visit;
+    }
+}
+
+static void make_room(struct worker *w, size_t n)
+{
+    if (n <= w->visits_max)
+        return;
+    free(w->visits);
+    free(w->unsorted);
+    free(w->starts);
+    w->visits_max = 2 * n;
+    w->visits = MEM_NEW(struct visit, w->visits_max);
+    w->unsorted = MEM_NEW(struct visit, w->visits_max);
+    w->starts = MEM_NEW(uint32_t, w->visits_max + 2);
+}
+
+/* The timers and letters that are due, by node: dealt out to about as many stretches of nodes as
+ * there are visits, each then sorted for itself. Returns how many. */
+static size_t sort_visits(struct worker *w)
+{
+    const uint32_t *timers = w->timers_due.items;
+    struct letter *letters = w->letters_due.items;
+    size_t n_timers = w->timers_due.n, n = n_timers + w->letters_due.n;
+    if (n == 0)
+        return 0;
+    make_room(w, n);
+    uint32_t shift = 0;
+    while ((uint64_t)(w->end - w->first - 1) >> shift >= n)
+        shift++;
+    uint32_t n_stretches = ((w->end - w->first - 1) >> shift) + 1;
+    memset(w->starts, 0, (n_stretches + 1) * sizeof *w->starts);
+    for (size_t i = 0; i < n; i++) {
+        struct visit visit = {.letter = TIMER};
+        if (i >= n_timers)
+            visit.letter = (uint32_t)(i - n_timers);
+        visit.node = i < n_timers ? timers[i] : letters[visit.letter].dst;
+        w->unsorted[i] = visit;
+        w->starts[((visit.node - w->first) >> shift) + 1]++;
+    }
+    for (uint32_t k = 0; k < n_stretches; k++)
+        w->starts[k + 1] += w->starts[k];
+    for (size_t i = 0; i < n; i++)
+        w->visits[w->starts[(w->unsorted[i].node - w->first) >> shift]++] = w->unsorted[i];
+    for (uint32_t k = 0, from = 0; k < n_stretches; k++) {
+        uint32_t to = w->starts[k];
+        if (to - from > FEW)
+            qsort_r(w->visits + from, to - from, sizeof *w->visits, compare_visits, letters);
+        else
+            sort_few(w->visits + from, to - from, letters);
+        from = to;
+    }
+    return n;
+}
+
+/* gcc takes a function that only prefetches for one without effect, and leaves out its calls. */
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE void prefetch(const void *from, size_t bytes)
+{
+    enum { LINE = 64, MOST = 1024 };
+    for (size_t at = 0; at < bytes && at < MOST; at += LINE)
+        __builtin_prefetch((const char *)from + at);
+}
+
+INLINE void prefetch_visit(const struct worker *w, const struct visit *visit)
+{
+    const struct sim *s = w->sim;
+    prefetch(sim_node(s, visit->node), s->stride);
+    if (visit->letter == TIMER)
+        return;
+    const struct letter *letter = (const struct letter *)w->letters_due.items + visit->letter;
+    if (letter->parcel != PARCEL_NONE)
+        prefetch(parcel_at(&s->parcels, letter->parcel), s->parcels.stride);
+}
+
+static void run_window(struct worker *w, uint64_t window)
+{
+    struct sim *s = w->sim;
+    w->timers_due.n = w->letters_due.n = 0;
+    calendar_take(&w->timers, window, &w->timers_due);
+    calendar_take(&w->letters, window, &w->letters_due);
+    size_t n = sort_visits(w);
+    uint64_t end_us = (window + 1) * s->window_us;
+    for (size_t i = 0; i < n && i < AHEAD; i++)
+        prefetch_visit(w, &w->visits[i]);
+    for (size_t from = 0, to; from < n; from = to) {
+        uint32_t id = w->visits[from].node;
+        size_t letters_from = from;
+        for (to = from; to < n && w->visits[to].node == id; to++) {
+            letters_from += w->visits[to].letter == TIMER;
+            if (to + AHEAD < n)
+                prefetch_visit(w, &w->visits[to + AHEAD]);
+        }
+        peer_run(w, id, w->letters_due.items, w->visits + letters_from, to - letters_from, end_us);
+    }
+}
+
+/* ---- between windows ------------------------------------------------------------------------ */
+
+static void add_letter(struct worker *w, const struct letter *letter)
+{
+    calendar_add(&w->letters, letter->arrival_us / w->sim->window_us, letter);
+}
+
+void engine_post(struct worker *w, const struct letter *letter)
+{
+    if (letter->dst >= w->first && letter->dst < w->end) {
+        add_letter(w, letter);
+        return;
+    }
+    const struct sim *s = w->sim;
+    uint32_t to = (uint32_t)((uint64_t)letter->dst * s->config.n_threads / s->config.n_nodes);
+    while (letter->dst >= s->workers[to].end)
+        to++;
+    while (letter->dst < s->workers[to].first)
+        to--;
+    struct letters *out = &w->out[w->turn][to];
+    if (out->n == out->max) {
+        out->max = out->max > 0 ? 2 * out->max : 256;
+        out->items = realloc(out->items, out->max * sizeof *out->items);
+        CHECK(out->items != NULL);
+    }
+    out->items[out->n++] = *letter;
+    uint64_t window = letter->arrival_us / s->window_us;
+    w->next[w->turn] = window < w->next[w->turn] ? window : w->next[w->turn];
+}
+
+void engine_set_timer(struct worker *w, uint32_t id, uint64_t window)
+{
+    calendar_add(&w->timers, window, &id);
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Exchanges mail and agrees on the next window in which anything happens. What a thread writes for
+ * the others alternates between two places, so that one barrier between windows is enough. */
+static uint64_t meet(struct worker *w)
+{
+    struct sim *s = w->sim;
+    uint32_t turn = w->turn, n = s->config.n_threads;
+    w->next[turn] =
+        least(w->next[turn], least(calendar_next(&w->timers), calendar_next(&w->letters)));
+    barrier_wait(&s->barrier);
+    uint64_t window = CALENDAR_EMPTY;
+    for (uint32_t v = 0; v < n; v++) {
+        const struct letters *in = &s->workers[v].out[turn][w->index];
+        for (size_t i = 0; i < in->n; i++)
+            add_letter(w, &in->items[i]);
+        window = least(window, s->workers[v].next[turn]);
+    }
+    w->turn = !turn;
+    w->next[w->turn] = CALENDAR_EMPTY;
+    for (uint32_t v = 0; v < n; v++)
+        w->out[w->turn][v].n = 0;
+    return window;
+}
+
+static void run_windows(struct worker *w)
+{
+    struct sim *s = w->sim;
+    for (;;) {
+        uint64_t window = meet(w);
+        if (window == CALENDAR_EMPTY || window * s->window_us >= s->until_us)
+            return;
+        run_window(w, window);
+    }
+}
+
+static void *run(void *arg)
+{
+    struct worker *w = arg;
+    for (;;) {
+        pthread_barrier_wait(&w->sim->gate);
+        if (w->sim->stop)
+            return NULL;
+        run_windows(w);
+        pthread_barrier_wait(&w->sim->gate);
+    }
+}
+
+void sim_run_until(struct sim *s, uint64_t time_us)
+{
+    CHECK(time_us <= sim_end_us(s));
+    s->until_us = time_us;
+    pthread_barrier_wait(&s->gate);
+    run_windows(&s->workers[0]);
+    pthread_barrier_wait(&s->gate);
+    s->now_us = time_us > s->now_us ? time_us : s->now_us;
+}
+
+/* ---- start and end -------------------------------------------------------------------------- */
+
+void engine_init(struct sim *s)
+{
+    uint32_t n = s->config.n_threads;
+    barrier_init(&s->barrier, n);
+    CHECK(pthread_barrier_init(&s->gate, NULL, n) == 0);
+    s->workers = MEM_NEW(struct worker, n);
+    for (uint32_t i = 0; i < n; i++) {
+        struct worker *w = &s->workers[i];
+        w->sim = s;
+        w->index = i;
+        w->first = (uint32_t)((uint64_t)s->config.n_nodes * i / n);
+        w->end = (uint32_t)((uint64_t)s->config.n_nodes * (i + 1) / n);
+        w->next[0] = w->next[1] = CALENDAR_EMPTY;
+        w->shelf = (struct parcel_shelf){.parcels = &s->parcels, .first = PARCEL_NONE};
+        calendar_init(&w->timers, sizeof(uint32_t));
+        calendar_init(&w->letters, sizeof(struct letter));
+        flights_init(&w->flights, &s->config.network);
+        workspace_init(&w->workspace, &s->learner_config);
+        wire_sum_init(&w->sum);
+        w->learner = (struct learner){.config = &s->learner_config};
+        for (uint32_t id = w->first; id < w->end; id++)
+            engine_set_timer(w, id, sim_node(s, id)->timer_window);
+    }
+    for (uint32_t i = 1; i < n; i++)
+        CHECK(pthread_create(&s->workers[i].thread, NULL, run, &s->workers[i]) == 0);
+}
+
+void engine_close(struct sim *s)
+{
+    s->stop = true;
+    pthread_barrier_wait(&s->gate);
+    for (uint32_t i = 0; i < s->config.n_threads; i++) {
+        struct worker *w = &s->workers[i];
+        if (i > 0)
+            CHECK(pthread_join(w->thread, NULL) == 0);
+        calendar_close(&w->timers);
+        calendar_close(&w->letters);
+        flights_close(&w->flights);
+        workspace_close(&w->workspace);
+        wire_sum_close(&w->sum);
+        free(w->timers_due.items);
+        free(w->letters_due.items);
+        free(w->visits);
+        free(w->unsorted);
+        free(w->starts);
+        for (uint32_t k = 0; k < 2 * SIM_THREADS_MAX; k++)
+            free(w->out[k / SIM_THREADS_MAX][k % SIM_THREADS_MAX].items);
+    }
+    pthread_barrier_destroy(&s->gate);
+    free(s->workers);
+}

@@ -1,0 +1,101 @@
+/* What is known of the nodes from outside. */
+#include "sim/inner.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/vec.h"
+
+#include <math.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct sim_totals sim_totals(const struct sim *s)
+{
+    struct sim_totals sum = {0};
+    for (uint32_t i = 0; i < s->config.n_threads; i++) {
+        const struct sim_totals *t = &s->workers[i].totals;
+        sum.events += t->events;
+        sum.node_updates += t->node_updates;
+        sum.messages += t->messages;
+        sum.bytes += t->bytes;
+        sum.lost += t->lost;
+        sum.punished += t->punished;
+        sum.diverged += t->diverged;
+    }
+    return sum;
+}
+
+static double consensus(const struct sim *s)
+{
+    uint64_t dim = s->model.dim;
+    uint32_t n = s->config.n_nodes;
+    double *sum = MEM_NEW(double, dim), squares = 0;
+    float *mean = MEM_NEW(float, dim);
+    for (uint32_t id = 0; id < n; id++) {
+        const float *theta = sim_theta(s, id);
+        for (uint64_t d = 0; d < dim; d++)
+            sum[d] += (double)theta[d];
+    }
+    for (uint64_t d = 0; d < dim; d++)
+        mean[d] = (float)(sum[d] / n);
+    for (uint32_t id = 0; id < n; id++)
+        squares += vec_distance_sq(sim_theta(s, id), mean, dim);
+    free(sum);
+    free(mean);
+    return sqrt(squares / n);
+}
+
+struct sim_measure sim_measure(struct sim *s, uint32_t n_max)
+{
+    uint32_t n = s->config.n_nodes < n_max ? s->config.n_nodes : n_max;
+    struct sim_measure m = {.n_evaluated = n, .acc_min = 1, .consensus = consensus(s)};
+    for (uint32_t i = 0; i < n; i++) {
+        evaluator_start(&s->evaluator,
+                        sim_theta(s, (uint32_t)((uint64_t)s->config.n_nodes * i / n)), 0);
+        while (evaluator_run(&s->evaluator)) {
+        }
+        const struct evaluation *e = &s->evaluator.sum;
+        double accuracy = (double)e->n_correct / (double)e->n;
+        m.acc_mean += accuracy / n;
+        m.loss += e->loss_sum / (double)e->n / n;
+        m.acc_min = accuracy < m.acc_min ? accuracy : m.acc_min;
+        m.acc_max = accuracy > m.acc_max ? accuracy : m.acc_max;
+    }
+    return m;
+}
+
+/* ---- hashes -------------------------------------------------------------------------------- */
+
+static EVP_MD_CTX *sha256_start(void)
+{
+    EVP_MD_CTX *sha = EVP_MD_CTX_new();
+    CHECK(sha != NULL && EVP_DigestInit_ex(sha, EVP_sha256(), NULL) == 1);
+    return sha;
+}
+
+static void sha256_end(EVP_MD_CTX *sha, char text[SIM_HASH_TEXT])
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    CHECK(EVP_DigestFinal_ex(sha, digest, &n) == 1 && 2 * n + 1 == SIM_HASH_TEXT);
+    for (unsigned i = 0; i < n; i++)
+        snprintf(text + (size_t)2 * i, 3, "%02x", digest[i]);
+    EVP_MD_CTX_free(sha);
+}
+
+void sim_trace_sha256(const struct sim *s, char text[SIM_HASH_TEXT])
+{
+    EVP_MD_CTX *sha = sha256_start();
+    for (uint32_t id = 0; id < s->config.n_nodes; id++)
+        CHECK(EVP_DigestUpdate(sha, &sim_node(s, id)->trace, sizeof(uint64_t)) == 1);
+    sha256_end(sha, text);
+}
+
+void sim_weights_sha256(const struct sim *s, char text[SIM_HASH_TEXT])
+{
+    EVP_MD_CTX *sha = sha256_start();
+    for (uint32_t id = 0; id < s->config.n_nodes; id++)
+        CHECK(EVP_DigestUpdate(sha, sim_theta(s, id), s->model.dim * sizeof(float)) == 1);
+    sha256_end(sha, text);
+}

@@ -1,0 +1,79 @@
+/* Parcels: a message on its way, and the slice in it.
+ *
+ * A slice is copied once, when it is taken from theta. From then on it is sealed: the message that
+ * carries it and the sender, who needs it as the base of its mixing, share it by references. A
+ * parcel waits in at most one list, of the jobs of a node or of free ones, and holds the link
+ * itself. Who frees a parcel keeps it for its own next one; too many go to a common store, so that
+ * memory follows the greatest number of parcels there ever was at once, whichever way they travel.
+ */
+#ifndef HUBBUB_SIM_PARCELS_H
+#define HUBBUB_SIM_PARCELS_H
+
+#include "net/gossip.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PARCEL_NONE GOSSIP_NONE
+
+enum { PARCEL_HEAD_MAX = 96, PARCEL_BLOCKS_MAX = 1 << 16 };
+
+struct parcel {
+    _Atomic uint32_t refs;
+    uint32_t next; /* in its list */
+    /* A job that waits on this parcel as its buffer. */
+    struct {
+        uint32_t type, exchange, slice, base;
+        float c;
+    } job;
+    uint32_t head_bytes; /* of the frame's head */
+    union {
+        struct gossip_message message; /* without frames; buffer NONE: it has no slice */
+        uint8_t head[PARCEL_HEAD_MAX]; /* with frames */
+    };
+    _Alignas(64) float slice[];
+};
+
+struct parcels {
+    size_t stride;
+    uint32_t shift; /* log2 of the parcels in a block */
+    uint32_t batch; /* parcels that go to the store, and come from it, at a time */
+    pthread_mutex_t lock;
+    uint32_t n_blocks;
+    char *blocks[PARCEL_BLOCKS_MAX];
+    uint32_t store; /* the first batch of free ones */
+};
+
+/* The free parcels of one thread. */
+struct parcel_shelf {
+    struct parcels *parcels;
+    uint32_t first, n;
+};
+
+/* slice_floats: of the largest slice. */
+void parcels_init(struct parcels *p, uint64_t slice_floats);
+void parcels_close(struct parcels *p);
+
+static inline struct parcel *parcel_at(const struct parcels *p, uint32_t handle)
+{
+    uint32_t in_block = handle & ((UINT32_C(1) << p->shift) - 1);
+    return (struct parcel *)(void *)(p->blocks[handle >> p->shift] + in_block * p->stride);
+}
+
+/* With one reference. */
+uint32_t parcel_new(struct parcel_shelf *shelf);
+
+static inline void parcel_ref(struct parcel *p)
+{
+    atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+}
+
+/* NONE does nothing. */
+void parcel_unref(struct parcel_shelf *shelf, uint32_t handle);
+
+/* Parcels there are, in use or free. */
+uint64_t parcels_count(const struct parcels *p);
+
+#endif

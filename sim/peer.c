@@ -1,0 +1,433 @@
+/* A node: its core, its jobs, its steps.
+ *
+ * As in a real peer, jobs wait while a step is being computed and run in order at its end, before
+ * the next begins; they take no virtual time. */
+#include "sim/inner.h"
+
+#include "base/check.h"
+
+#include <math.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+_Static_assert((int)WIRE_PAIRWISE == (int)GOSSIP_PAIRWISE && (int)WIRE_PULL == (int)GOSSIP_PULL &&
+                   (int)WIRE_PUSH == (int)GOSSIP_PUSH,
+               "modes have the same numbers in the core and on the wire");
+
+static void drive(struct worker *w, struct gossip_event *event);
+static void run_jobs(struct worker *w);
+
+/* ---- the trace ----------------------------------------------------------------------------- */
+
+enum happening { CAME, BROKE, STEPPED };
+
+/* No padding: all of it is hashed. */
+struct trace_item {
+    uint64_t now_us, id;
+    uint32_t what, kind, mode, peer, slice, n_steps;
+    float weight, mass;
+};
+_Static_assert(sizeof(struct trace_item) == 48, "no padding");
+
+static void trace(struct worker *w, const struct trace_item *item)
+{
+    w->node->trace = XXH3_64bits_withSeed(item, sizeof *item, w->node->trace);
+    w->totals.events++;
+}
+
+/* ---- steps --------------------------------------------------------------------------------- */
+
+static void end_step(struct worker *w)
+{
+    struct sim *s = w->sim;
+    w->node->busy_us = SIM_NEVER;
+    w->learner.shard = split_shard(&s->split, w->id);
+    if (!isfinite(learner_step(&w->learner, &w->workspace)))
+        w->totals.diverged++;
+    w->totals.node_updates++;
+    trace(w, &(struct trace_item){
+                 .now_us = w->now_us, .what = STEPPED, .n_steps = (uint32_t)w->learner.step});
+    struct gossip_event event = {.type = GOSSIP_STEPPED, .n_steps = 1};
+    drive(w, &event);
+}
+
+/* A step of no length ends at once. */
+static void begin_step(struct worker *w)
+{
+    const struct sim_config *c = &w->sim->config;
+    uint64_t length = speed_step_us(&c->speed, c->seed, w->id);
+    if (length == 0 && c->train == SIM_ON_RECEIVE)
+        end_step(w);
+    else
+        w->node->busy_us = w->now_us + (length > 0 ? length : 1);
+}
+
+/* ---- jobs ---------------------------------------------------------------------------------- */
+
+/* A slice has been mixed into theta. */
+static void note_merge(struct worker *w)
+{
+    if (w->sim->config.train == SIM_ON_RECEIVE)
+        w->node->n_merged++;
+}
+
+static void run_job(struct worker *w, uint32_t handle)
+{
+    const struct sim *s = w->sim;
+    struct parcel *parcel = parcel_at(&s->parcels, handle);
+    uint32_t slice = parcel->job.slice, base = parcel->job.base, n = slice_count(s, slice);
+    uint64_t offset = slice_offset(slice);
+    struct gossip_event done = {.type = GOSSIP_DONE,
+                                .done = {.exchange = parcel->job.exchange, .buffer = handle}};
+    switch ((enum gossip_action_type)parcel->job.type) {
+    case GOSSIP_TAKE:
+        learner_take(&w->learner, offset, n, parcel->slice);
+        break;
+    case GOSSIP_SWAP: {
+        /* What came is sealed, and the initiator's base: mine goes into a parcel of its own. */
+        done.done.buffer = parcel_new(&w->shelf);
+        float *mine = parcel_at(&s->parcels, done.done.buffer)->slice;
+        learner_take(&w->learner, offset, n, mine);
+        learner_mix(&w->learner, offset, n, parcel->job.c, parcel->slice, mine);
+        parcel_unref(&w->shelf, handle);
+        note_merge(w);
+        break;
+    }
+    case GOSSIP_MIX:
+        learner_mix(&w->learner, offset, n, parcel->job.c, parcel->slice,
+                    base != PARCEL_NONE ? parcel_at(&s->parcels, base)->slice : NULL);
+        parcel_unref(&w->shelf, handle);
+        parcel_unref(&w->shelf, base);
+        note_merge(w);
+        break;
+    case GOSSIP_SEND:
+    case GOSSIP_FORGET:
+    case GOSSIP_PUNISH:
+    case GOSSIP_ADOPTED:
+    case GOSSIP_ADOPT_FAILED:
+        CHECK(false && "no job");
+    }
+    drive(w, &done);
+}
+
+static void run_jobs(struct worker *w)
+{
+    struct node *node = w->node;
+    if (w->in_jobs)
+        return;
+    w->in_jobs = true;
+    while (node->last_job != PARCEL_NONE && node->busy_us == SIM_NEVER) {
+        struct parcel *last = parcel_at(&w->sim->parcels, node->last_job);
+        uint32_t job = last->next;
+        if (job == node->last_job)
+            node->last_job = PARCEL_NONE;
+        else
+            last->next = parcel_at(&w->sim->parcels, job)->next;
+        run_job(w, job);
+        if (node->n_merged >= w->sim->gossip_config.n_slices) {
+            node->n_merged = 0;
+            begin_step(w);
+        }
+    }
+    w->in_jobs = false;
+}
+
+static void queue_job(struct worker *w, const struct gossip_action *action)
+{
+    uint32_t handle =
+        action->job.buffer != GOSSIP_NONE ? action->job.buffer : parcel_new(&w->shelf);
+    struct parcel *parcel = parcel_at(&w->sim->parcels, handle);
+    parcel->job.type = action->type;
+    parcel->job.exchange = action->job.exchange;
+    parcel->job.slice = action->job.slice;
+    parcel->job.base = action->job.base;
+    parcel->job.c = action->job.c;
+    parcel->next = handle;
+    if (w->node->last_job != PARCEL_NONE) {
+        struct parcel *last = parcel_at(&w->sim->parcels, w->node->last_job);
+        parcel->next = last->next;
+        last->next = handle;
+    }
+    w->node->last_job = handle;
+}
+
+/* ---- messages ------------------------------------------------------------------------------ */
+
+/* Puts the message into its parcel; returns the bytes of its frame. */
+static uint64_t pack(struct worker *w, struct parcel *parcel, const struct gossip_message *g)
+{
+    const struct sim *s = w->sim;
+    bool has_body = g->buffer != GOSSIP_NONE;
+    uint32_t count = slice_count(s, g->slice);
+    uint32_t body_bytes = has_body ? count * (uint32_t)sizeof(float) : 0;
+    if (!s->config.frames) {
+        parcel->message = *g;
+        parcel->head_bytes =
+            s->head_bytes[g->kind == GOSSIP_DECLINE ? s->gossip_config.n_slices : g->slice];
+        return parcel->head_bytes + body_bytes;
+    }
+    struct wire_message m;
+    m.id = g->id;
+    m.body_bytes = body_bytes;
+    m.kind = g->kind == GOSSIP_DECLINE   ? WIRE_DECLINE
+             : g->kind == GOSSIP_REQUEST ? WIRE_REQUEST
+                                         : WIRE_REPLY;
+    m.tensor = (struct wire_tensor){.offset = slice_offset(g->slice),
+                                    .count = count,
+                                    .codec = WIRE_F32,
+                                    .mode = (enum wire_mode)g->mode,
+                                    .weight = g->weight,
+                                    .mass = g->mass};
+    parcel->head_bytes = (uint32_t)wire_encode(&m, has_body ? parcel->slice : NULL, w->head);
+    CHECK(parcel->head_bytes <= PARCEL_HEAD_MAX);
+    memcpy(parcel->head, w->head, parcel->head_bytes);
+    return parcel->head_bytes + body_bytes;
+}
+
+/* The message as it came; its buffer is set where there is a slice. A frame of ours that does not
+ * decode is a bug of ours. */
+static struct gossip_message unpack(struct worker *w, uint32_t handle)
+{
+    const struct parcel *parcel = parcel_at(&w->sim->parcels, handle);
+    if (!w->sim->config.frames)
+        return parcel->message;
+    struct wire_header header;
+    struct wire_message m;
+    struct error err;
+    CHECK(wire_decode_header(parcel->head, WIRE_BODY_MAX, &header, &err) == 0);
+    CHECK(WIRE_HEADER_BYTES + header.map_bytes == parcel->head_bytes);
+    wire_sum_start(&w->sum, parcel->head);
+    wire_sum_add(&w->sum, parcel->head + WIRE_HEADER_BYTES, header.map_bytes);
+    wire_sum_add(&w->sum, parcel->slice, header.body_bytes);
+    CHECK(wire_sum_get(&w->sum) == header.checksum);
+    CHECK(wire_decode_map(&header, parcel->head + WIRE_HEADER_BYTES, &m, &err) == 0);
+    struct gossip_message g = {.kind = GOSSIP_DECLINE, .id = m.id, .buffer = GOSSIP_NONE};
+    if (m.kind == WIRE_DECLINE)
+        return g;
+    g.kind = m.kind == WIRE_REQUEST ? GOSSIP_REQUEST : GOSSIP_REPLY;
+    g.mode = (enum gossip_mode)m.tensor.mode;
+    g.slice = (uint32_t)(m.tensor.offset / GOSSIP_SLICE_FLOATS);
+    g.buffer = m.body_bytes > 0 ? handle : GOSSIP_NONE;
+    g.weight = m.tensor.weight;
+    g.mass = m.tensor.mass;
+    return g;
+}
+
+static void post(struct worker *w, const struct gossip_message *g)
+{
+    struct sim *s = w->sim;
+    uint32_t handle = g->buffer;
+    bool keeps = g->kind == GOSSIP_REQUEST && handle != GOSSIP_NONE;
+    if (handle == GOSSIP_NONE)
+        handle = parcel_new(&w->shelf);
+    struct parcel *parcel = parcel_at(&s->parcels, handle);
+    if (keeps)
+        parcel_ref(parcel);
+    uint64_t bytes = pack(w, parcel, g);
+    struct letter letter = {.sent_us = w->now_us,
+                            .dst = g->peer,
+                            .src = w->id,
+                            .number = w->node->outbox.n_sent,
+                            .parcel = handle};
+    struct delivery d =
+        network_send(&s->config.network, &w->flights, &w->node->outbox, w->id, g->peer, bytes,
+                     w->now_us, s->way_out_us != NULL ? &s->way_out_us[w->id] : NULL);
+    letter.arrival_us = d.arrival_us;
+    w->totals.messages++;
+    w->totals.bytes += bytes;
+    if (d.lost) { /* and the link with it, as both ends will learn */
+        w->totals.lost++;
+        parcel_unref(&w->shelf, handle);
+        letter.parcel = PARCEL_NONE;
+        struct letter mine = letter;
+        mine.dst = w->id;
+        mine.src = g->peer;
+        engine_post(w, &mine);
+    }
+    engine_post(w, &letter);
+    if (keeps && g->mode == GOSSIP_PUSH) {
+        struct gossip_event sent = {.type = GOSSIP_SENT, .sent = handle};
+        drive(w, &sent);
+    }
+}
+
+static void receive(struct worker *w, const struct letter *letter)
+{
+    struct sim *s = w->sim;
+    bool fragile = s->config.network.drop > 0 || s->config.network.split.n_groups > 0;
+    struct trace_item item = {.now_us = w->now_us, .what = BROKE, .peer = letter->src};
+    if (letter->parcel == PARCEL_NONE) {
+        trace(w, &item);
+        flights_break(&w->flights, w->id, letter->src, w->now_us);
+        struct gossip_event event = {
+            .type = GOSSIP_LINK,
+            .link = {.peer = letter->src, .n_peers = topology_degree(&s->topology, w->id)}};
+        drive(w, &event);
+        return;
+    }
+    if (fragile && flights_is_lost(&w->flights, w->id, letter->src, letter->sent_us)) {
+        parcel_unref(&w->shelf, letter->parcel);
+        w->totals.lost++;
+        return;
+    }
+    struct gossip_event event = {
+        .type = GOSSIP_RECEIVED,
+        .received = {.message = unpack(w, letter->parcel), .peer_is_smaller = letter->src < w->id}};
+    struct gossip_message *g = &event.received.message;
+    g->peer = letter->src;
+    item.what = CAME;
+    item.id = g->id;
+    if (g->kind != GOSSIP_DECLINE) {
+        item.kind = 1 + (uint32_t)g->kind;
+        item.mode = g->mode;
+        item.slice = g->slice;
+        item.weight = g->weight;
+        item.mass = g->mass;
+    }
+    trace(w, &item);
+    if (g->kind == GOSSIP_REQUEST) /* a pull's own parcel will take the reply */
+        g->buffer = letter->parcel;
+    else if (g->kind == GOSSIP_DECLINE || !gossip_expects(node_core(s, w->node), g->peer, g->id))
+        g->buffer = GOSSIP_NONE;
+    if (g->buffer == GOSSIP_NONE)
+        parcel_unref(&w->shelf, letter->parcel);
+    drive(w, &event);
+}
+
+/* ---- the core ------------------------------------------------------------------------------ */
+
+static void act(struct worker *w, const struct gossip_action *action)
+{
+    switch (action->type) {
+    case GOSSIP_TAKE:
+    case GOSSIP_SWAP:
+    case GOSSIP_MIX:
+        queue_job(w, action);
+        break;
+    case GOSSIP_SEND:
+        post(w, &action->send);
+        break;
+    case GOSSIP_FORGET:
+        parcel_unref(&w->shelf, action->buffer);
+        break;
+    case GOSSIP_PUNISH:
+        w->totals.punished++;
+        break;
+    case GOSSIP_ADOPTED:
+    case GOSSIP_ADOPT_FAILED:
+        CHECK(false && "nobody adopts here");
+    }
+}
+
+static void drive(struct worker *w, struct gossip_event *event)
+{
+    struct gossip_update update;
+    event->now_us = w->now_us;
+    gossip_step(node_core(w->sim, w->node), event, &update);
+    w->node->wake_us = update.wake_us;
+    for (uint32_t i = 0; i < update.n_actions; i++)
+        act(w, &update.actions[i]);
+    run_jobs(w);
+}
+
+/* ---- a node's time --------------------------------------------------------------------------- */
+
+static void start(struct worker *w)
+{
+    const struct sim *s = w->sim;
+    struct gossip *core = node_core(s, w->node);
+    struct gossip_event phase = {.type = GOSSIP_PHASE, .phase = GOSSIP_ACTIVE};
+    struct gossip_event link = {
+        .type = GOSSIP_LINK,
+        .link = {.peer = GOSSIP_NONE, .n_peers = topology_degree(&s->topology, w->id)}};
+    w->node->started = true;
+    if (s->config.train == SIM_CONTINUOUS)
+        begin_step(w);
+    if (!s->config.alone)
+        gossip_set_schedule(core, s->config.every_steps, s->config.every_us);
+    drive(w, &phase);
+    drive(w, &link);
+}
+
+static void wake(struct worker *w)
+{
+    if (!w->node->started) {
+        start(w);
+        return;
+    }
+    struct gossip_event event = {.type = GOSSIP_WAKE};
+    drive(w, &event);
+}
+
+void peer_init(struct sim *s, uint32_t id, uint64_t start_us)
+{
+    struct node *node = sim_node(s, id);
+    *node = (struct node){.wake_us = start_us,
+                          .timer_window = (uint32_t)(start_us / s->window_us),
+                          .busy_us = SIM_NEVER,
+                          .last_job = PARCEL_NONE,
+                          .mix_rate = 1};
+    gossip_init(node_core(s, node), &s->gossip_config, id);
+}
+
+static void pick_up(struct worker *w, uint32_t id)
+{
+    const struct sim *s = w->sim;
+    struct node *node = sim_node(s, id);
+    w->id = id;
+    w->node = node;
+    struct learner *l = &w->learner;
+    l->node = id;
+    learner_move(l, node_floats(s, node));
+    l->step = l->age = node->n_steps;
+    l->last_lr = node->n_steps > 0 ? lr_at(&s->config.optim, node->n_steps - 1) : 0.0f;
+    l->mixed = (double)node->mixed;
+    l->mix_rate = (double)node->mix_rate;
+}
+
+static void lay_down(struct worker *w)
+{
+    struct node *node = w->node;
+    const struct learner *l = &w->learner;
+    node->n_steps = (uint32_t)l->step;
+    node->mixed = (float)l->mixed;
+    node->mix_rate = (float)l->mix_rate;
+    uint64_t timer_us = node->wake_us < node->busy_us ? node->wake_us : node->busy_us;
+    if (timer_us == SIM_NEVER)
+        return;
+    uint64_t window = timer_us / w->sim->window_us;
+    if (window > SIM_WINDOWS_MAX)
+        window = SIM_WINDOWS_MAX; /* beyond the end of any run */
+    if (window == node->timer_window)
+        return;
+    engine_set_timer(w, w->id, window);
+    node->timer_window = (uint32_t)window;
+}
+
+/* At the same time a node's own deadlines come before what arrives, and the end of a step before
+ * the core's. */
+void peer_run(struct worker *w, uint32_t id, const struct letter *letters,
+              const struct visit *visits, size_t n, uint64_t end_us)
+{
+    pick_up(w, id);
+    struct node *node = w->node;
+    for (size_t i = 0;;) {
+        uint64_t arrival_us = i < n ? letters[visits[i].letter].arrival_us : SIM_NEVER;
+        uint64_t own_us = node->busy_us <= node->wake_us ? node->busy_us : node->wake_us;
+        w->now_us = own_us <= arrival_us ? own_us : arrival_us;
+        if (w->now_us >= end_us)
+            break;
+        if (own_us > arrival_us) {
+            receive(w, &letters[visits[i++].letter]);
+        } else if (own_us == node->busy_us) {
+            end_step(w);
+            if (w->sim->config.train == SIM_CONTINUOUS)
+                begin_step(w);
+        } else {
+            wake(w);
+        }
+    }
+    lay_down(w);
+}

@@ -1,0 +1,223 @@
+#include "sim/inner.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* A nominal core: what a step costs without --step-time or --calibrate. */
+#define FLOPS_A_US UINT64_C(10000)
+
+enum { NODES_MAX = 1 << 28, FLOPS_A_WEIGHT = 6 }; /* forward 2, backward 4, a sample */
+
+static size_t lines(size_t bytes)
+{
+    return (bytes + MEM_ALIGN - 1) / MEM_ALIGN * MEM_ALIGN;
+}
+
+static uint32_t neighbour(const void *ctx, uint32_t self, uint32_t k)
+{
+    return topology_neighbour(ctx, self, k);
+}
+
+static int check_schedule(const struct optim_config *c, struct error *err)
+{
+    if (c->schedule == LR_COSINE && c->warmup >= c->steps)
+        return error_set(err, ERR_USAGE, "--warmup: %" PRIu64 " steps of %" PRIu64 " (right: less)",
+                         c->warmup, c->steps);
+    if (c->schedule == LR_STEP && c->step_size == 0)
+        return error_set(err, ERR_USAGE,
+                         "--lr-schedule step needs --step-size, such as 30epochs or 1000");
+    return 0;
+}
+
+static int open_data(struct sim *s, struct error *err)
+{
+    struct sim_config *c = &s->config;
+    int rc = data_open(&s->data, c->data.spec, &c->data, err);
+    if (rc == 0)
+        rc = model_parse(&s->model, c->model_spec, s->data.train.shape, err);
+    if (rc == 0)
+        rc = split_init(&s->split, &s->data.train, &c->partition, c->n_nodes, c->seed, err);
+    if (rc == 0)
+        rc = topology_init(&s->topology, c->topology, c->n_nodes, c->seed, err);
+    if (rc == 0)
+        rc = model_blas_setup(1, c->n_threads > 1, err);
+    return rc;
+}
+
+/* Times follow from one another: a step from the model, a cycle from the step, the network's floor
+ * from the cycle, and no message is faster than the least that latency ever is. */
+static void set_times(struct sim *s)
+{
+    struct sim_config *c = &s->config;
+    if (c->speed.step_us == 0)
+        c->speed.step_us = FLOPS_A_WEIGHT * s->model.dim * c->batch / FLOPS_A_US;
+    uint64_t step_us = c->speed.step_us > 0 ? c->speed.step_us : 1;
+    s->cycle_us = c->every_steps > 0 ? c->every_steps * step_us : c->every_us;
+    c->optim.steps = c->train == SIM_ON_RECEIVE ? c->cycles : c->cycles * s->cycle_us / step_us;
+    uint32_t n = split_shard(&s->split, 0).n;
+    c->optim.warmup = step_span_steps(&c->warmup, n, c->batch);
+    c->optim.step_size = step_span_steps(&c->step_size, n, c->batch);
+    s->learner_config.optim = c->optim;
+    struct network *net = &c->network;
+    net->seed = c->seed;
+    if (net->floor_us == 0)
+        net->floor_us = s->cycle_us / 1000 > 0 ? s->cycle_us / 1000 : 1;
+    if (net->latency.kind != DIST_LOGNORMAL && net->latency.low_us > net->floor_us)
+        net->floor_us = net->latency.low_us;
+    s->window_us = net->floor_us;
+}
+
+static void set_gossip(struct sim *s)
+{
+    const struct sim_config *c = &s->config;
+    uint64_t n_slices = (s->model.dim + GOSSIP_SLICE_FLOATS - 1) / GOSSIP_SLICE_FLOATS;
+    uint64_t open = n_slices * c->open_per_slice, serve = n_slices * c->serve_per_slice;
+    s->gossip_config = (struct gossip_config){.mode = c->gossip,
+                                              .n_slices = (uint32_t)n_slices,
+                                              .open_max = (uint16_t)open,
+                                              .serve_max = (uint16_t)serve,
+                                              .open_per_slice = (uint16_t)c->open_per_slice,
+                                              .seed = c->seed,
+                                              .neighbour = neighbour,
+                                              .ctx = &s->topology};
+    s->head_bytes = MEM_NEW(uint32_t, n_slices + 1);
+    uint8_t *head = MEM_NEW(uint8_t, WIRE_HEAD_MAX);
+    struct wire_message m = {.kind = WIRE_REQUEST, .id = 1};
+    for (uint32_t i = 0; i < n_slices; i++) {
+        m.tensor = (struct wire_tensor){.offset = slice_offset(i),
+                                        .count = slice_count(s, i),
+                                        .mode = WIRE_PULL,
+                                        .weight = 1,
+                                        .mass = 1};
+        s->head_bytes[i] = (uint32_t)wire_encode(&m, NULL, head);
+    }
+    m.kind = WIRE_DECLINE;
+    s->head_bytes[n_slices] = (uint32_t)wire_encode(&m, NULL, head);
+    free(head);
+}
+
+/* Huge pages, where the system has them: a million nodes are visited in no order. */
+static int make_arena(struct sim *s, struct error *err)
+{
+    s->core_offset = sizeof(struct node);
+    s->floats_offset = lines(s->core_offset + gossip_size(&s->gossip_config));
+    s->stride = s->floats_offset + learner_floats(&s->learner_config) * sizeof(float);
+    s->arena_bytes = s->stride * s->config.n_nodes;
+    s->arena = mmap(NULL, s->arena_bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (s->arena == MAP_FAILED) {
+        s->arena = NULL;
+        return error_set(err, ERR_FAILURE, "no memory for %" PRIu32 " nodes of %zu bytes: %m",
+                         s->config.n_nodes, s->stride);
+    }
+    madvise(s->arena, s->arena_bytes, MADV_HUGEPAGE);
+    return 0;
+}
+
+/* All start from the same weights, each at a moment of its own within the first cycle. */
+static void make_nodes(struct sim *s)
+{
+    float *theta = MEM_NEW(float, s->model.dim);
+    model_init(&s->model, s->config.seed, theta);
+    for (uint32_t id = 0; id < s->config.n_nodes; id++) {
+        struct rng rng = rng_stream(s->config.seed, id, RNG_START);
+        peer_init(s, id, (uint64_t)(rng_uniform(&rng) * (double)s->cycle_us));
+        memcpy(node_floats(s, sim_node(s, id)), theta, s->model.dim * sizeof *theta);
+    }
+    free(theta);
+}
+
+int sim_open(struct sim **sim, const struct sim_config *config, struct error *err)
+{
+    CHECK(config->n_nodes >= 2 && config->n_nodes <= NODES_MAX && config->n_threads >= 1 &&
+          config->n_threads <= SIM_THREADS_MAX);
+    struct sim *s = *sim = MEM_NEW(struct sim, 1);
+    s->config = *config;
+    if (s->config.n_threads > s->config.n_nodes)
+        s->config.n_threads = s->config.n_nodes;
+    int rc = open_data(s, err);
+    s->learner_config = (struct learner_config){.model = &s->model,
+                                                .train = &s->data.train,
+                                                .batch = s->config.batch,
+                                                .seed = s->config.seed};
+    if (rc == 0) {
+        set_times(s);
+        rc = check_schedule(&s->config.optim, err);
+    }
+    if (rc == 0) {
+        set_gossip(s);
+        rc = make_arena(s, err);
+    }
+    if (rc != 0) {
+        sim_close(s);
+        *sim = NULL;
+        return rc;
+    }
+    if (s->config.network.bytes_per_s > 0)
+        s->way_out_us = MEM_NEW(uint64_t, s->config.n_nodes);
+    uint64_t floats = s->model.dim < GOSSIP_SLICE_FLOATS ? s->model.dim : GOSSIP_SLICE_FLOATS;
+    parcels_init(&s->parcels, floats);
+    evaluator_init(&s->evaluator, &s->model, &s->data.test);
+    make_nodes(s);
+    engine_init(s);
+    return 0;
+}
+
+void sim_close(struct sim *s)
+{
+    if (s->workers != NULL) {
+        engine_close(s);
+        parcels_close(&s->parcels);
+        evaluator_close(&s->evaluator);
+    }
+    if (s->arena != NULL)
+        munmap(s->arena, s->arena_bytes);
+    free(s->head_bytes);
+    free(s->way_out_us);
+    topology_close(&s->topology);
+    split_close(&s->split);
+    data_close(&s->data);
+    free(s);
+}
+
+uint64_t sim_cycle_us(const struct sim *s)
+{
+    return s->cycle_us;
+}
+
+uint64_t sim_end_us(const struct sim *s)
+{
+    return SIM_WINDOWS_MAX * s->window_us;
+}
+
+uint64_t sim_now_us(const struct sim *s)
+{
+    return s->now_us;
+}
+
+const struct model *sim_model(const struct sim *s)
+{
+    return &s->model;
+}
+
+const struct dataset *sim_train_set(const struct sim *s)
+{
+    return &s->data.train;
+}
+
+const float *sim_theta(const struct sim *s, uint32_t node)
+{
+    return node_floats(s, sim_node(s, node));
+}
+
+struct sim_memory sim_memory(const struct sim *s)
+{
+    return (struct sim_memory){.node_bytes = s->floats_offset,
+                               .parcels = parcels_count(&s->parcels),
+                               .parcel_bytes = s->parcels.stride};
+}

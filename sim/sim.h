@@ -1,0 +1,97 @@
+/* The simulator: many peers in one process under virtual time, running the code that is deployed.
+ *
+ * A discrete-event engine over the gossip core, frames, mixing kernels and learners of a real peer;
+ * sockets, clock and threads are what it replaces. The virtual result is a function of the
+ * configuration alone, bit for bit, whatever n_threads is (docs/SIMULATOR.md). Its functions are
+ * called from one thread.
+ */
+#ifndef HUBBUB_SIM_SIM_H
+#define HUBBUB_SIM_SIM_H
+
+#include "data/partition.h"
+#include "model/options.h"
+#include "model/learner.h"
+#include "net/gossip.h"
+#include "sim/network.h"
+#include "sim/speed.h"
+
+#include <stdbool.h>
+
+enum { SIM_THREADS_MAX = 64, SIM_HASH_TEXT = 65 };
+
+#define SIM_WINDOWS_MAX UINT32_MAX /* of a run */
+
+enum sim_train {
+    SIM_CONTINUOUS, /* step after step; exchanges in between */
+    SIM_ON_RECEIVE  /* a step for every model that was merged: gossip learning */
+};
+
+struct sim_config {
+    uint32_t n_nodes, n_threads;
+    const char *topology, *model_spec;
+    struct data_options data;
+    struct partition partition;
+    struct optim_config optim; /* the schedule's lengths are filled in: from cycles, and from */
+    struct step_span warmup, step_size; /* these, epochs being those of the first peer's shard */
+    uint32_t batch;
+    uint64_t seed, cycles;
+    enum gossip_mode gossip;
+    bool alone;           /* no gossip at all */
+    uint32_t every_steps; /* local steps between initiations; 0: by time */
+    uint64_t every_us;
+    uint32_t open_per_slice, serve_per_slice;
+    enum sim_train train;
+    struct network network; /* floor_us 0: a thousandth of a cycle */
+    struct speed speed;
+    bool frames; /* encode and decode every message */
+};
+
+struct sim_totals {
+    uint64_t events;       /* messages that arrived, steps, wakes */
+    uint64_t node_updates; /* local steps; on-receive: models merged and trained on */
+    uint64_t messages, bytes, lost;
+    uint64_t punished, diverged; /* neither must ever be above 0 */
+};
+
+struct sim_measure {
+    uint32_t n_evaluated; /* nodes, evenly spaced */
+    double acc_mean, acc_min, acc_max, loss;
+    double consensus; /* root of the mean squared distance to the mean theta */
+};
+
+struct sim;
+
+/* ERR_USAGE, ERR_DATA, ERR_FAILURE. */
+int sim_open(struct sim **sim, const struct sim_config *config, struct error *err) MUST_USE;
+void sim_close(struct sim *sim);
+
+/* A gossip period: every_us, or every_steps nominal steps. */
+uint64_t sim_cycle_us(const struct sim *sim);
+
+/* The latest time that sim_run_until may be given: SIM_WINDOWS_MAX windows. */
+uint64_t sim_end_us(const struct sim *sim);
+
+/* Runs all windows (of the network's floor) that start before time_us. */
+void sim_run_until(struct sim *sim, uint64_t time_us);
+uint64_t sim_now_us(const struct sim *sim);
+
+struct sim_totals sim_totals(const struct sim *sim);
+
+/* Accuracy on the test data of n_max nodes or all. Changes nothing. */
+struct sim_measure sim_measure(struct sim *sim, uint32_t n_max);
+
+/* SHA-256 in hexadecimal: of the nodes' trace hashes, and of all theta, in node order. */
+void sim_trace_sha256(const struct sim *sim, char text[SIM_HASH_TEXT]);
+void sim_weights_sha256(const struct sim *sim, char text[SIM_HASH_TEXT]);
+
+const struct model *sim_model(const struct sim *sim);
+const struct dataset *sim_train_set(const struct sim *sim);
+const float *sim_theta(const struct sim *sim, uint32_t node);
+
+/* Bytes of a node beyond weights and optimiser; parcels there are, and bytes of one. */
+struct sim_memory {
+    uint64_t node_bytes, parcels, parcel_bytes;
+};
+struct sim_memory sim_memory(const struct sim *sim);
+
+#endif

@@ -1,0 +1,56 @@
+#include "sim/speed.h"
+
+#include "base/parse.h"
+#include "base/rng.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+int speed_parse(const char *text, void *field, struct error *err)
+{
+    struct speed *s = field, read = {.step_us = s->step_us};
+    char copy[64];
+    snprintf(copy, sizeof copy, "%s", text);
+    char *rest = copy, *name = strsep(&rest, ":");
+    bool good = false;
+    if (strcmp(name, "const") == 0) {
+        good = rest == NULL;
+    } else if (strcmp(name, "lognormal") == 0 && rest != NULL) {
+        read.kind = SPEED_LOGNORMAL;
+        good = parse_f64(rest, &read.sigma) && read.sigma >= 0 && read.sigma <= 5;
+    } else if (strcmp(name, "stragglers") == 0 && rest != NULL) {
+        read.kind = SPEED_STRAGGLERS;
+        char *fraction = strsep(&rest, ",");
+        size_t n = rest != NULL ? strlen(rest) : 0;
+        if (n > 0 && rest[n - 1] == 'x')
+            rest[n - 1] = '\0';
+        good = n > 0 && parse_f64(fraction, &read.fraction) && read.fraction >= 0 &&
+               read.fraction <= 1 && parse_f64(rest, &read.factor) && read.factor >= 1 &&
+               read.factor <= 1e6;
+    }
+    if (!good)
+        return error_set(err, ERR_USAGE,
+                         "'%.60s' is not const, lognormal:SIGMA or stragglers:FRACTION,FACTORx, "
+                         "such as stragglers:0.1,4x",
+                         text);
+    *s = read;
+    return 0;
+}
+
+uint64_t speed_step_us(const struct speed *s, uint64_t seed, uint32_t node)
+{
+    double us = (double)s->step_us;
+    struct rng rng = rng_stream(seed, node, RNG_SPEED);
+    switch (s->kind) {
+    case SPEED_CONST:
+        return s->step_us;
+    case SPEED_LOGNORMAL:
+        us *= exp(s->sigma * rng_normal(&rng));
+        break;
+    case SPEED_STRAGGLERS:
+        us *= rng_uniform(&rng) < s->fraction ? s->factor : 1;
+        break;
+    }
+    return (uint64_t)llround(us);
+}

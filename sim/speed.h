@@ -1,0 +1,25 @@
+/* How long a step takes, in virtual time. Pure; any thread. */
+#ifndef HUBBUB_SIM_SPEED_H
+#define HUBBUB_SIM_SPEED_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+enum speed_kind { SPEED_CONST, SPEED_LOGNORMAL, SPEED_STRAGGLERS };
+
+struct speed {
+    enum speed_kind kind;
+    double sigma;            /* LOGNORMAL: of the logarithm of a node's factor, median 1 */
+    double fraction, factor; /* STRAGGLERS: so many nodes are so many times slower */
+    uint64_t step_us;        /* of a node whose factor is 1 */
+};
+
+/* "const", "lognormal:0.5" or "stragglers:0.1,4x". For OPT_CUSTOM: field is a struct speed *, whose
+ * step_us is left as it is. ERR_USAGE. */
+int speed_parse(const char *text, void *field, struct error *err) MUST_USE;
+
+/* Of a step of that node; drawn once for all its steps. */
+uint64_t speed_step_us(const struct speed *s, uint64_t seed, uint32_t node);
+
+#endif
