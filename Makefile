@@ -177,6 +177,7 @@ bench: all
 	taskset -c 1 ./$(BUILD)/hubbub bench train
 	taskset -c 1 ./$(BUILD)/hubbub bench train --optimizer qgm
 	./$(BUILD)/hubbub bench exchange --floor
+	./$(BUILD)/hubbub bench gossip
 	./$(BUILD)/hubbub bench straggler
 test-floors: $(OBJ)
 	@BUILD=$(BUILD) tests/floors
