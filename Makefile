@@ -184,6 +184,7 @@ bench: all
 	taskset -c 1 ./$(BUILD)/hubbub bench train
 	taskset -c 1 ./$(BUILD)/hubbub bench train --optimizer qgm
 	./$(BUILD)/hubbub bench exchange --floor
+	./$(BUILD)/hubbub bench gossip
 	./$(BUILD)/hubbub bench straggler
 	./$(BUILD)/hubbub bench sim
 bench-torch: deps-data deps-torch all

@@ -2,6 +2,7 @@
 #include "base/docs.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/opts.h"
 #include "base/parse.h"
 #include "bench/cmd_bench.h"
 #include "model/cmd_model.h"
@@ -46,10 +47,10 @@ static const struct opts docs_options = {
     .no_environment = true};
 
 static const struct opts *const all_options[] = {
-    &cmd_node_options,    &cmd_up_options,         &cmd_demo_options,        &cmd_eval_options,
-    &cmd_predict_options, &cmd_inspect_options,    &cmd_convert_options,     &cmd_sim_options,
-    &bench_train_options, &bench_exchange_options, &bench_straggler_options, &bench_sim_options,
-    &docs_options,
+    &cmd_node_options,    &cmd_up_options,         &cmd_demo_options,     &cmd_eval_options,
+    &cmd_predict_options, &cmd_inspect_options,    &cmd_convert_options,  &cmd_sim_options,
+    &bench_train_options, &bench_exchange_options, &bench_gossip_options, &bench_straggler_options,
+    &bench_sim_options,   &docs_options,
 };
 
 static const struct docs docs = {
@@ -99,6 +100,7 @@ static void help(FILE *out)
 int main(int argc, char **argv)
 {
     const char *names[N_COMMANDS];
+    opts_set_family(all_options, sizeof all_options / sizeof all_options[0]);
     if (argc < 2) {
         help(stderr);
         return 2;

@@ -84,4 +84,9 @@ int opts_parse(const struct opts *o, void *target, int argc, char **argv, int *n
 
 void opts_help(const struct opts *o, FILE *out);
 
+/* The commands of the program, which may share a config file: a name in it that only another one
+ * of them has is skipped, and --print-config tells. Before the first opts_parse; borrowed. Without
+ * this call every name must be the command's own. */
+void opts_set_family(const struct opts *const *commands, size_t n);
+
 #endif

@@ -121,11 +121,44 @@ static int read_value(char *p, struct error *err)
     return 0;
 }
 
+static const struct opts *const *family;
+static size_t n_family;
+
+void opts_set_family(const struct opts *const *commands, size_t n)
+{
+    family = commands;
+    n_family = n;
+}
+
+static bool is_of_table(const struct opts *o, const struct opt *opt)
+{
+    return opt != NULL && opt >= o->table && opt < o->table + o->n;
+}
+
+/* Whether another command that reads config files has an option of this name: then it is noted. */
+static bool skip_key(const struct reader *r, const char *key)
+{
+    const char *name = NULL;
+    struct givens *g = r->g;
+    for (size_t i = 0; i < n_family; i++) {
+        const struct opts *other = family[i];
+        if (other->no_environment || !is_of_table(other, opts_find(other, key, strlen(key), &name)))
+            continue;
+        if (g->n_skipped < OPTS_MAX)
+            g->skipped[g->n_skipped++] = (struct skipped){name, other->command, r->line};
+        return true;
+    }
+    return false;
+}
+
 static int unknown_key(const struct reader *r, const char *key, struct error *err)
 {
     if (strncmp(key, "--", 2) == 0)
         return error_set(err, ERR_DATA, "names stand here without dashes: %.60s", key + 2);
     const char *nearest = opts_nearest(r->o, key);
+    for (size_t i = 0; i < n_family && nearest == NULL; i++)
+        if (!family[i]->no_environment)
+            nearest = opts_nearest(family[i], key);
     return error_set(err, ERR_DATA, "no option '%.60s'%s%s%s; '%s --help' lists them all", key,
                      nearest ? " (did you mean '" : "", nearest ? nearest : "",
                      nearest ? "'?)" : "", r->o->command);
@@ -148,8 +181,8 @@ static int read_line(struct reader *r, char *line, struct error *err)
     if (!has_value)
         return error_set(err, ERR_DATA, "'%.60s' has no '=': a line is 'flag = value'", key);
     if (opt == NULL)
-        return unknown_key(r, key, err);
-    if (opt < r->o->table || opt >= r->o->table + r->o->n)
+        return skip_key(r, key) ? read_value(value, err) : unknown_key(r, key, err);
+    if (!is_of_table(r->o, opt))
         return error_set(err, ERR_DATA, "'%s' has no place in a config file: say --%s", key, key);
     unsigned *seen = &r->seen[opt - r->o->table];
     if (*seen > 0 && opt->type != OPT_LIST)
@@ -292,10 +325,17 @@ static void print_option(const struct opt *opt, const struct givens *g, FILE *ou
 
 void opts_print_config(const struct opts *o, const struct givens *g, FILE *out)
 {
+    char shown[SHOWN_MAX];
+    const char *path = opts_shown(g->config, shown);
     fprintf(out, "# The options of %s, each with where it came from.\n", o->command);
     for (size_t i = 0; i < o->n; i++) {
         if (o->table[i].group != NULL)
             fprintf(out, "\n# %s\n", o->table[i].group);
         print_option(&o->table[i], g, out);
     }
+    if (g->n_skipped > 0)
+        fprintf(out, "\n# of other commands, skipped\n");
+    for (size_t i = 0; i < g->n_skipped; i++)
+        fprintf(out, "# %s (config %s:%u) is an option of %s\n", g->skipped[i].name, path,
+                g->skipped[i].line, g->skipped[i].command);
 }

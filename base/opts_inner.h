@@ -15,11 +15,19 @@ struct given {
     unsigned line; /* of the config file */
 };
 
+/* A name in the config file that is another command's. */
+struct skipped {
+    const char *name, *command;
+    unsigned line;
+};
+
 /* All that was said, in any order of origins, each in the order it was said. */
 struct givens {
     struct given *items;
     size_t n, capacity;
-    const char *config; /* path; "" for none */
+    const char *config;               /* path; "" for none */
+    struct skipped skipped[OPTS_MAX]; /* the first of them */
+    size_t n_skipped;
 };
 
 void givens_add(struct givens *g, struct given item);

@@ -2,16 +2,18 @@
  * libuv stream. */
 #include "bench/bench.h"
 
+#include "base/log.h"
 #include "base/opts.h"
 #include "bench/cmd_bench.h"
 #include "bench/figures.h"
 #include "bench/stream.h"
+#include "model/model.h"
+#include "node/node.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct options {
     uint64_t slice, flight;
@@ -35,14 +37,14 @@ static const struct opt table[] = {
      .type = OPT_U64,
      .offset = FIELD(flight),
      .arg = "N",
-     .fallback = "4",
-     .help = "exchanges each peer has open, of a slice each",
+     .fallback = "2",
+     .help = "exchanges open for each peer, of a slice each",
      .min = 1,
-     .max = 64},
+     .max = 32},
     {.name = "floor",
      .type = OPT_SWITCH,
      .offset = FIELD(floor),
-     .help = "also blocking sockets, four threads"},
+     .help = "also bare sockets: blocking, a thread for each direction and side"},
     {.name = "seconds",
      .type = OPT_F64,
      .offset = FIELD(seconds),
@@ -66,136 +68,139 @@ const struct opts bench_exchange_options = {
     .n = sizeof table / sizeof table[0],
 };
 
-enum { ROUNDS = 15, WARM_MS = 20, FLOATS_MAX = 1 << 22 };
+enum { WINDOW_US = 20000, ROUNDS_MAX = 10000, WARM_ROUNDS = 3, FLOATS_MAX = 1 << 22 };
 
-enum subject { EXCHANGE, BARE, BARE_CHUNKS, BARE_64K, BARE_1M, FLOOR, N_SUBJECTS };
+enum subject { NODES, FRAMES, BARE, BARE_CHUNKS, BLOCKING, N_SUBJECTS };
+
+static const struct stream_kind *const kinds[N_SUBJECTS] = {
+    &stream_nodes, &stream_exchange, &stream_bare, &stream_bare, &stream_blocking};
 
 struct bench {
     struct stream_plan plans[N_SUBJECTS];
-    struct stream_outcome outcomes[N_SUBJECTS][ROUNDS];
-    double bytes_per_s[N_SUBJECTS][ROUNDS];
-    int n_subjects; /* FLOOR, the last, only when asked for */
+    struct stream streams[N_SUBJECTS];
+    bool measured[N_SUBJECTS];
+    size_t n_rounds;
+    double bytes_per_s[N_SUBJECTS][ROUNDS_MAX];
 };
 
 static void plan(struct bench *b, const struct options *o)
 {
-    uint32_t slice = (uint32_t)o->slice * (uint32_t)sizeof(float), flight = (uint32_t)o->flight;
-    uint32_t small = 64 << 10, n_small = (uint32_t)(o->slice * sizeof(float) * o->flight / small);
-    b->n_subjects = o->floor ? N_SUBJECTS : FLOOR;
+    uint32_t slice = (uint32_t)o->slice * (uint32_t)sizeof(float), n = 0;
+    for (int s = 0; s < N_SUBJECTS; s++) {
+        b->plans[s] = (struct stream_plan){.bytes = slice, .flight = (uint32_t)o->flight};
+        b->measured[s] = true;
+    }
+    b->plans[BARE_CHUNKS].chunk = 64 << 10;
+    b->measured[BLOCKING] = o->floor;
+    b->measured[NODES] = o->slice == GOSSIP_SLICE_FLOATS;
     for (int s = 0; s < N_SUBJECTS; s++)
-        b->plans[s] = (struct stream_plan){
-            .bytes = slice,
-            .flight = flight,
-            .warm_us = WARM_MS * 1000,
-            .window_us = (uint64_t)(o->seconds * 1e6 / ROUNDS / b->n_subjects)};
-    b->plans[BARE_CHUNKS].chunk = small;
-    b->plans[BARE_64K].bytes = small; /* as many bytes under way */
-    b->plans[BARE_64K].flight = n_small > flight ? n_small : flight;
-    b->plans[BARE_1M].bytes = 1 << 20; /* as many messages */
-}
-
-static int measure(struct bench *b, enum subject s, int round, struct error *err)
-{
-    const struct stream_plan *p = &b->plans[s];
-    struct stream_outcome *out = &b->outcomes[s][round];
-    int rc = s == EXCHANGE ? stream_exchange(p, out, err)
-             : s == FLOOR  ? stream_blocking(p, out, err)
-                           : stream_bare(p, out, err);
-    b->bytes_per_s[s][round] = out->messages_per_s * p->bytes;
-    return rc;
-}
-
-static double median(const double *values)
-{
-    return figures_median(values, ROUNDS);
+        n += b->measured[s];
+    double rounds = o->seconds * 1e6 / (1.25 * WINDOW_US * n);
+    b->n_rounds = rounds < 5 ? 5 : rounds > ROUNDS_MAX ? ROUNDS_MAX : (size_t)rounds;
 }
 
 /* Subjects take turns within a round, forwards and backwards, so that a change of the machine's
  * speed meets all of them. */
+static void measure_round(struct bench *b, size_t round)
+{
+    for (int i = 0; i < N_SUBJECTS; i++) {
+        int s = round % 2 == 0 ? i : N_SUBJECTS - 1 - i;
+        if (b->measured[s])
+            b->bytes_per_s[s][round] = stream_window(&b->streams[s], WINDOW_US) * b->plans[s].bytes;
+    }
+}
+
 static int measure_all(struct bench *b, struct error *err)
 {
-    int rc = 0;
-    for (int round = 0; rc == 0 && round < ROUNDS; round++)
-        for (int i = 0; rc == 0 && i < b->n_subjects; i++)
-            rc = measure(b, (enum subject)(round % 2 == 0 ? i : b->n_subjects - 1 - i), round, err);
-    for (int s = 0; rc == 0 && s < b->n_subjects; s++)
-        if (median(b->bytes_per_s[s]) == 0)
-            rc = error_set(err, ERR_FAILURE, "hardly a message came: it takes more --seconds");
+    int rc = 0, n_open = 0;
+    for (; rc == 0 && n_open < N_SUBJECTS; n_open++)
+        if (b->measured[n_open])
+            rc = kinds[n_open]->open(&b->streams[n_open], &b->plans[n_open], err);
+    if (rc != 0)
+        return rc;
+    for (size_t round = 0; round < WARM_ROUNDS; round++)
+        measure_round(b, round);
+    for (size_t round = 0; round < b->n_rounds; round++)
+        measure_round(b, round);
+    for (int s = 0; rc == 0 && s < N_SUBJECTS; s++)
+        if (b->measured[s])
+            rc = kinds[s]->close(&b->streams[s], err);
+    for (int s = 0; rc == 0 && s < N_SUBJECTS; s++)
+        if (b->measured[s] && figures_quantile(b->bytes_per_s[s], b->n_rounds, 0.25) == 0)
+            rc = error_set(err, ERR_FAILURE,
+                           "hardly a message came within %d ms: these slices are "
+                           "too large for it",
+                           WINDOW_US / 1000);
     return rc;
 }
 
-static double gbytes(const struct bench *b, enum subject s)
+/* ---- report -------------------------------------------------------------------------------- */
+
+static struct figure gbytes(const struct bench *b, enum subject s, const char *name,
+                            const char *what)
 {
-    return median(b->bytes_per_s[s]) * 1e-9;
+    double scaled[ROUNDS_MAX];
+    for (size_t i = 0; i < b->n_rounds; i++)
+        scaled[i] = b->bytes_per_s[s][i] * 1e-9;
+    return figures_of(scaled, b->n_rounds, name, "GB/s", what);
 }
 
-static double ratio(const struct bench *b, enum subject under)
+/* Of two windows of one round. */
+static struct figure ratio(const struct bench *b, enum subject over, enum subject under,
+                           const char *name, const char *what)
 {
-    double ratios[ROUNDS];
-    for (int i = 0; i < ROUNDS; i++)
-        ratios[i] = b->bytes_per_s[EXCHANGE][i] / fmax(b->bytes_per_s[under][i], 1);
-    return median(ratios);
+    double ratios[ROUNDS_MAX];
+    for (size_t i = 0; i < b->n_rounds; i++)
+        ratios[i] = b->bytes_per_s[over][i] / fmax(b->bytes_per_s[under][i], 1);
+    return figures_of(ratios, b->n_rounds, name, "", what);
 }
 
-/* Against whichever of the bare streams is the fastest here. */
-static double ratio_to_best(const struct bench *b)
+static double median(const struct bench *b, enum subject s)
 {
-    double least = ratio(b, BARE);
-    for (int s = BARE_CHUNKS; s < FLOOR; s++)
-        least = fmin(least, ratio(b, (enum subject)s));
-    return least;
+    return figures_median(b->bytes_per_s[s], b->n_rounds);
 }
 
-static double cpu_us_per_mbyte(const struct bench *b, enum subject s)
+static size_t list(const struct bench *b, struct figure *f)
 {
-    double us[ROUNDS];
-    for (int i = 0; i < ROUNDS; i++)
-        us[i] = b->outcomes[s][i].cpu_us * 1e6 / b->plans[s].bytes;
-    return median(us);
-}
-
-static void print_figures(const struct options *o, const struct figure *figures, size_t n)
-{
-    json_t *json = NULL;
-    if (o->json)
-        json = json_pack("{s:I, s:I, s:f}", "slice_floats", (json_int_t)o->slice, "open",
-                         (json_int_t)o->flight, "seconds", o->seconds);
-    else
-        printf("slices of %d floats, %d exchanges open on each side, two threads; medians of %d "
-               "alternating rounds\n\n",
-               (int)o->slice, (int)o->flight, ROUNDS);
-    figures_print(figures, n, 100, json);
+    bool nodes = b->measured[NODES];
+    /* The faster of the two ways to write to a bare stream is what counts. */
+    enum subject best = median(b, BARE) > median(b, BARE_CHUNKS) ? BARE : BARE_CHUNKS;
+    enum subject ours = nodes ? NODES : FRAMES;
+    double slices = median(b, ours) / b->plans[ours].bytes;
+    size_t n = 0;
+    f[n++] = (struct figure){"slices_per_s", "slices/s", "slices mixed, by both peers", slices};
+    f[n++] = (struct figure){"exchanges_per_s", "exchanges/s", "two slices each", slices / 2};
+    if (nodes)
+        f[n++] = gbytes(b, NODES, "nodes_gbytes_per_s", "two nodes: gossip core, jobs, momentum");
+    f[n++] = gbytes(b, FRAMES, "frames_gbytes_per_s", "frames, checksums and mixing alone");
+    f[n++] = gbytes(b, BARE, "bare_gbytes_per_s", "bare libuv stream, each message at once");
+    f[n++] = gbytes(b, BARE_CHUNKS, "bare_chunks_gbytes_per_s", "the same, in chunks of 64 KiB");
+    if (b->measured[BLOCKING])
+        f[n++] = gbytes(b, BLOCKING, "blocking_gbytes_per_s", "blocking sockets, four threads");
+    if (nodes)
+        f[n++] = ratio(b, NODES, best, "nodes_over_bare", "nodes over the faster bare stream");
+    f[n++] = ratio(b, FRAMES, best, "frames_over_bare", "frames over the faster bare stream");
+    if (b->measured[BLOCKING])
+        f[n++] = ratio(b, ours, BLOCKING, "exchange_over_blocking",
+                       nodes ? "nodes over blocking sockets" : "frames over blocking sockets");
+    return n;
 }
 
 static void report(const struct bench *b, const struct options *o)
 {
-    double slices = median(b->bytes_per_s[EXCHANGE]) / b->plans[EXCHANGE].bytes;
-    struct figure figures[] = {
-        {"slices_per_s", "slices/s", "slices mixed, by both peers", slices},
-        {"exchanges_per_s", "exchanges/s", "two slices each", slices / 2},
-        {"exchange_gbytes_per_s", "GB/s", "of slices, both directions", gbytes(b, EXCHANGE)},
-        {"bare_gbytes_per_s", "GB/s", "bare libuv, messages of a slice's size", gbytes(b, BARE)},
-        {"bare_chunks_gbytes_per_s", "GB/s", "the same, in chunks of 64 KiB",
-         gbytes(b, BARE_CHUNKS)},
-        {"bare_64k_gbytes_per_s", "GB/s", "bare libuv, messages of 64 KiB", gbytes(b, BARE_64K)},
-        {"bare_1m_gbytes_per_s", "GB/s", "bare libuv, messages of 1 MiB", gbytes(b, BARE_1M)},
-        {"exchange_over_best_bare", "", "exchange over the fastest of these", ratio_to_best(b)},
-        {"exchange_over_bare", "", "exchange over bare, same size", ratio(b, BARE)},
-        {"exchange_over_bare_chunks", "", "exchange over bare, in chunks", ratio(b, BARE_CHUNKS)},
-        {"exchange_over_bare_64k", "", "exchange over bare, 64 KiB", ratio(b, BARE_64K)},
-        {"exchange_over_bare_1m", "", "exchange over bare, 1 MiB", ratio(b, BARE_1M)},
-        {"exchange_cpu_us_per_mbyte", "us/MB", "processor time, exchange",
-         cpu_us_per_mbyte(b, EXCHANGE)},
-        {"bare_cpu_us_per_mbyte", "us/MB", "processor time, bare, same size",
-         cpu_us_per_mbyte(b, BARE)},
-        {"bare_chunks_cpu_us_per_mbyte", "us/MB", "processor time, bare, in chunks",
-         cpu_us_per_mbyte(b, BARE_CHUNKS)},
-        /* The last two only with --floor. */
-        {"floor_gbytes_per_s", "GB/s", "blocking sockets", o->floor ? gbytes(b, FLOOR) : 0},
-        {"exchange_over_floor", "", "exchange over blocking", o->floor ? ratio(b, FLOOR) : 0},
-    };
-    size_t n = sizeof figures / sizeof figures[0];
-    print_figures(o, figures, o->floor ? n : n - 2);
+    struct figure figures[16];
+    size_t n = list(b, figures);
+    json_t *json = NULL;
+    if (o->json)
+        json = json_pack("{s:I, s:I, s:f, s:I}", "slice_floats", (json_int_t)o->slice, "open",
+                         (json_int_t)o->flight, "seconds", o->seconds, "rounds",
+                         (json_int_t)b->n_rounds);
+    else
+        printf("slices of %d floats, %d exchanges open on each side, each side on a processor;\n"
+               "GB/s of slices in both directions; medians (and quartiles) of %zu rounds of %d ms "
+               "each\n\n",
+               (int)o->slice, (int)o->flight, b->n_rounds, WINDOW_US / 1000);
+    figures_print(figures, n, 100, json);
 }
 
 int bench_exchange(int argc, char **argv)
@@ -212,7 +217,10 @@ int bench_exchange(int argc, char **argv)
     if (rc == 0 && o.slice * o.flight > FLOATS_MAX)
         rc = error_set(&err, ERR_USAGE, "--slice-floats times --open is at most %d floats",
                        FLOATS_MAX);
+    if (rc == 0)
+        rc = model_blas_setup(1, 1, &err);
     if (rc == 0) {
+        log_set_level(LOG_WARN);
         plan(&b, &o);
         rc = measure_all(&b, &err);
     }

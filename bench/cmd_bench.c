@@ -13,6 +13,7 @@ static const struct {
 } benches[] = {
     {"train", "training steps against their bare matrix products; the mixing kernel", bench_train},
     {"exchange", "slices between two peers, against a bare libuv stream", bench_exchange},
+    {"gossip", "what gossip costs two training peers, against a bare socket loop", bench_gossip},
     {"straggler", "what one slow peer costs the others, as real processes", bench_straggler},
     {"sim", "node-updates of the simulator, by one thread and by two", bench_sim},
 };

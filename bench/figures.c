@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,24 +13,58 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-double figures_median(const double *x, size_t n)
+double figures_quantile(const double *x, size_t n, double q)
 {
     double *sorted = MEM_NEW(double, n);
     memcpy(sorted, x, n * sizeof *sorted);
     qsort(sorted, n, sizeof *sorted, compare);
-    double median = n % 2 == 1 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+    double at = q * (double)(n - 1);
+    size_t i = (size_t)at, next = i + 1 < n ? i + 1 : i;
+    double value = sorted[i] + (at - (double)i) * (sorted[next] - sorted[i]);
     free(sorted);
-    return median;
+    return value;
+}
+
+double figures_median(const double *x, size_t n)
+{
+    return figures_quantile(x, n, 0.5);
+}
+
+struct figure figures_of(const double *x, size_t n, const char *name, const char *unit,
+                         const char *what)
+{
+    return (struct figure){.name = name,
+                           .unit = unit,
+                           .what = what,
+                           .value = figures_median(x, n),
+                           .low = figures_quantile(x, n, 0.25),
+                           .high = figures_quantile(x, n, 0.75)};
+}
+
+static void set(json_t *json, const char *name, const char *suffix, double value)
+{
+    char key[96];
+    snprintf(key, sizeof key, "%s%s", name, suffix);
+    json_object_set_new(json, key, json_real(value));
 }
 
 void figures_print(const struct figure *figures, size_t n, double coarse_from, json_t *json)
 {
-    for (size_t i = 0; i < n; i++)
-        if (json != NULL)
-            json_object_set_new(json, figures[i].name, json_real(figures[i].value));
-        else
-            printf("  %14.*f %-11s %s\n", figures[i].value < coarse_from ? 3 : 0, figures[i].value,
-                   figures[i].unit, figures[i].what);
+    for (const struct figure *f = figures; f < figures + n; f++) {
+        bool has_quartiles = f->low != 0 || f->high != 0;
+        if (json != NULL) {
+            set(json, f->name, "", f->value);
+            if (has_quartiles) {
+                set(json, f->name, "_q1", f->low);
+                set(json, f->name, "_q3", f->high);
+            }
+            continue;
+        }
+        printf("  %14.*f %-11s %s", f->value < coarse_from ? 3 : 0, f->value, f->unit, f->what);
+        if (has_quartiles)
+            printf(" (%.3f to %.3f)", f->low, f->high);
+        putchar('\n');
+    }
     if (json == NULL)
         return;
     json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));

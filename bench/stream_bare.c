@@ -1,102 +1,21 @@
 #include "bench/stream.h"
 
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/mem.h"
 #include "node/pool.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
-
-void stream_pin(int side)
-{
-    cpu_set_t allowed, one;
-    CPU_ZERO(&one);
-    if (pthread_getaffinity_np(pthread_self(), sizeof allowed, &allowed) != 0)
-        return;
-    int n = 0;
-    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, &allowed) && n++ == side) {
-            CPU_SET(cpu, &one);
-            pthread_setaffinity_np(pthread_self(), sizeof one, &one);
-        }
-}
-
-bool stream_meter_count(struct stream_meter *m)
-{
-    uint64_t now = clock_us();
-    m->n_all++;
-    if (now < m->start_us)
-        return false;
-    if (now >= m->stop_us)
-        return true;
-    if (m->first_us == 0)
-        m->first_us = now;
-    else
-        m->n++;
-    m->last_us = now;
-    return false;
-}
-
-struct stream_outcome stream_sum(const struct stream_meter meters[2], uint64_t cpu_us)
-{
-    struct stream_outcome out = {0};
-    for (int i = 0; i < 2; i++)
-        if (meters[i].n > 0)
-            out.messages_per_s +=
-                (double)meters[i].n * 1e6 / (double)(meters[i].last_us - meters[i].first_us + 1);
-    uint64_t n = meters[0].n_all + meters[1].n_all;
-    out.cpu_us = (double)cpu_us / (double)(n > 0 ? n : 1);
-    return out;
-}
-
-/* A connection within this process: both its ends. */
-static int connect_pair(int fd[2], struct error *err)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    fd[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    fd[1] = -1;
-    if (listener >= 0 && fd[0] >= 0 &&
-        bind(listener, (struct sockaddr *)&address, sizeof address) == 0 &&
-        listen(listener, 1) == 0 &&
-        getsockname(listener, (struct sockaddr *)&address, &length) == 0 &&
-        connect(fd[0], (struct sockaddr *)&address, sizeof address) == 0)
-        fd[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    int rc = 0;
-    if (fd[1] < 0) {
-        rc = error_set(err, ERR_FAILURE, "no connection over loopback: %s", strerror(errno));
-        if (fd[0] >= 0)
-            close(fd[0]);
-    }
-    for (int i = 0; rc == 0 && i < 2; i++)
-        CHECK(setsockopt(fd[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0);
-    if (listener >= 0)
-        close(listener);
-    return rc;
-}
-
-static struct stream_meter meter_from_now(const struct stream_plan *plan)
-{
-    uint64_t start = clock_us() + plan->warm_us;
-    return (struct stream_meter){.start_us = start, .stop_us = start + plan->window_us};
-}
 
 /* ---- libuv -------------------------------------------------------------------------------- */
 
 struct end {
     uv_loop_t loop;
-    uv_tcp_t stream;
+    uv_tcp_t tcp;
     uv_write_t *writes; /* [pool.n], by buffer */
     struct pool pool;
     int side;
@@ -104,14 +23,14 @@ struct end {
     uint32_t reading, got; /* the message coming in: its buffer, or POOL_NONE */
     uint32_t *waiting;     /* with chunks: ring of pool.n buffers to send */
     uint32_t first_waiting, n_waiting, sent, sending;
-    struct stream_meter meter;
-    uint64_t cpu_us;
+    struct stream *stream;
+    pthread_t thread;
 };
 
 static void end_close(struct end *e)
 {
-    if (!uv_is_closing((uv_handle_t *)&e->stream))
-        uv_close((uv_handle_t *)&e->stream, NULL);
+    if (!uv_is_closing((uv_handle_t *)&e->tcp))
+        uv_close((uv_handle_t *)&e->tcp, NULL);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -139,7 +58,7 @@ static void write_part(struct end *e, uint32_t buffer, uint32_t at, uint32_t n, 
 {
     uv_buf_t buf = uv_buf_init((char *)pool_data(&e->pool, buffer) + at, n);
     e->writes[buffer].data = e;
-    CHECK(uv_write(&e->writes[buffer], (uv_stream_t *)&e->stream, &buf, 1, done) == 0);
+    CHECK(uv_write(&e->writes[buffer], (uv_stream_t *)&e->tcp, &buf, 1, done) == 0);
 }
 
 static void write_chunk(struct end *e)
@@ -159,7 +78,7 @@ static void on_chunk_written(uv_write_t *req, int status)
         e->n_waiting--;
         e->sent = 0;
     }
-    if (e->n_waiting > 0 && status == 0 && !uv_is_closing((uv_handle_t *)&e->stream))
+    if (e->n_waiting > 0 && status == 0 && !uv_is_closing((uv_handle_t *)&e->tcp))
         write_chunk(e);
 }
 
@@ -187,7 +106,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         return;
     uint32_t buffer = e->reading;
     e->reading = POOL_NONE;
-    if (stream_meter_count(&e->meter)) {
+    if (stream_pass(e->stream, 1)) {
         pool_unref(&e->pool, buffer);
         end_close(e);
     } else {
@@ -199,45 +118,48 @@ static void *run_end(void *arg)
 {
     struct end *e = arg;
     stream_pin(e->side);
-    uint64_t before_us = clock_thread_us();
     for (uint32_t i = 0; i < e->flight; i++)
         send_buffer(e, pool_take(&e->pool));
-    CHECK(uv_read_start((uv_stream_t *)&e->stream, on_alloc, on_read) == 0);
+    CHECK(uv_read_start((uv_stream_t *)&e->tcp, on_alloc, on_read) == 0);
     uv_run(&e->loop, UV_RUN_DEFAULT);
-    e->cpu_us = clock_thread_us() - before_us;
     return NULL;
 }
 
-int stream_bare(const struct stream_plan *plan, struct stream_outcome *out, struct error *err)
+static int bare_open(struct stream *s, const struct stream_plan *plan, struct error *err)
 {
-    int fd[2], rc = connect_pair(fd, err);
+    int fd[2], rc = stream_connect(fd, err);
     if (rc != 0)
         return rc;
     CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
     struct end *e = MEM_NEW(struct end, 2);
-    pthread_t threads[2];
+    stream_init(s, e);
     for (int i = 0; i < 2; i++) {
         e[i] = (struct end){.side = i,
                             .bytes = plan->bytes,
                             .flight = plan->flight,
                             .chunk = plan->chunk,
-                            .reading = POOL_NONE};
+                            .reading = POOL_NONE,
+                            .stream = s};
         /* All messages may be here, and libuv reads up to 32 times before it confirms writes. */
         pool_init(&e[i].pool, 2 * plan->flight + 40, plan->bytes / sizeof(float), 0);
         e[i].writes = MEM_NEW(uv_write_t, e[i].pool.n);
         e[i].waiting = MEM_NEW(uint32_t, e[i].pool.n);
-        CHECK(uv_loop_init(&e[i].loop) == 0 && uv_tcp_init(&e[i].loop, &e[i].stream) == 0 &&
-              uv_tcp_open(&e[i].stream, fd[i]) == 0);
-        e[i].stream.data = &e[i];
-    }
-    for (int i = 0; i < 2; i++) {
-        e[i].meter = meter_from_now(plan);
-        CHECK(pthread_create(&threads[i], NULL, run_end, &e[i]) == 0);
+        CHECK(uv_loop_init(&e[i].loop) == 0 && uv_tcp_init(&e[i].loop, &e[i].tcp) == 0 &&
+              uv_tcp_open(&e[i].tcp, fd[i]) == 0);
+        e[i].tcp.data = &e[i];
     }
     for (int i = 0; i < 2; i++)
-        CHECK(pthread_join(threads[i], NULL) == 0);
-    struct stream_meter meters[2] = {e[0].meter, e[1].meter};
-    *out = stream_sum(meters, e[0].cpu_us + e[1].cpu_us);
+        CHECK(pthread_create(&e[i].thread, NULL, run_end, &e[i]) == 0);
+    return 0;
+}
+
+static int bare_close(struct stream *s, struct error *err)
+{
+    struct end *e = s->sides;
+    (void)err;
+    stream_end(s);
+    for (int i = 0; i < 2; i++)
+        CHECK(pthread_join(e[i].thread, NULL) == 0);
     for (int i = 0; i < 2; i++) {
         CHECK(uv_loop_close(&e[i].loop) == 0);
         pool_close(&e[i].pool);
@@ -248,24 +170,30 @@ int stream_bare(const struct stream_plan *plan, struct stream_outcome *out, stru
     return 0;
 }
 
+const struct stream_kind stream_bare = {bare_open, bare_close};
+
 /* ---- blocking sockets --------------------------------------------------------------------- */
 
 struct half {
     int fd, side;
     uint32_t bytes;
     float *memory;
-    struct stream_meter meter; /* of the receiving half */
-    uint64_t cpu_us;
+    struct stream *stream;
+    pthread_t thread;
+};
+
+struct halves {
+    struct half half[4]; /* two that send, two that receive */
+    struct pool pool;
 };
 
 static void *run_sender(void *arg)
 {
     struct half *h = arg;
     stream_pin(h->side);
-    uint64_t before_us = clock_thread_us();
-    while (send(h->fd, h->memory, h->bytes, MSG_NOSIGNAL) > 0) {
+    while (!stream_pass(h->stream, 0) && send(h->fd, h->memory, h->bytes, MSG_NOSIGNAL) > 0) {
     }
-    h->cpu_us = clock_thread_us() - before_us;
+    shutdown(h->fd, SHUT_RDWR);
     return NULL;
 }
 
@@ -273,42 +201,45 @@ static void *run_receiver(void *arg)
 {
     struct half *h = arg;
     stream_pin(h->side);
-    uint64_t before_us = clock_thread_us();
     while (recv(h->fd, h->memory, h->bytes, MSG_WAITALL) == (ssize_t)h->bytes &&
-           !stream_meter_count(&h->meter)) {
+           !stream_pass(h->stream, 1)) {
     }
     shutdown(h->fd, SHUT_RDWR);
-    h->cpu_us = clock_thread_us() - before_us;
     return NULL;
 }
 
-int stream_blocking(const struct stream_plan *plan, struct stream_outcome *out, struct error *err)
+static int blocking_open(struct stream *s, const struct stream_plan *plan, struct error *err)
 {
-    int fd[2], rc = connect_pair(fd, err);
+    int fd[2], rc = stream_connect(fd, err);
     if (rc != 0)
         return rc;
-    struct half halves[4];
-    struct pool pool;
-    pthread_t threads[4];
-    pool_init(&pool, 4, plan->bytes / sizeof(float), 0);
+    struct halves *h = MEM_NEW(struct halves, 1);
+    stream_init(s, h);
+    pool_init(&h->pool, 4, plan->bytes / sizeof(float), 0);
     for (uint32_t i = 0; i < 4; i++) {
-        halves[i] = (struct half){.fd = fd[i % 2],
-                                  .side = (int)i % 2,
-                                  .bytes = plan->bytes,
-                                  .memory = pool_data(&pool, i),
-                                  .meter = meter_from_now(plan)};
-        CHECK(pthread_create(&threads[i], NULL, i < 2 ? run_sender : run_receiver, &halves[i]) ==
-              0);
+        h->half[i] = (struct half){.fd = fd[i % 2],
+                                   .side = (int)i % 2,
+                                   .bytes = plan->bytes,
+                                   .memory = pool_data(&h->pool, i),
+                                   .stream = s};
+        CHECK(pthread_create(&h->half[i].thread, NULL, i < 2 ? run_sender : run_receiver,
+                             &h->half[i]) == 0);
     }
-    uint64_t cpu_us = 0;
-    for (int i = 0; i < 4; i++) {
-        CHECK(pthread_join(threads[i], NULL) == 0);
-        cpu_us += halves[i].cpu_us;
-    }
-    struct stream_meter meters[2] = {halves[2].meter, halves[3].meter};
-    *out = stream_sum(meters, cpu_us);
-    close(fd[0]);
-    close(fd[1]);
-    pool_close(&pool);
     return 0;
 }
+
+static int blocking_close(struct stream *s, struct error *err)
+{
+    struct halves *h = s->sides;
+    (void)err;
+    stream_end(s);
+    for (int i = 0; i < 4; i++)
+        CHECK(pthread_join(h->half[i].thread, NULL) == 0);
+    close(h->half[0].fd);
+    close(h->half[1].fd);
+    pool_close(&h->pool);
+    free(h);
+    return 0;
+}
+
+const struct stream_kind stream_blocking = {blocking_open, blocking_close};

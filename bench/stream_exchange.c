@@ -1,7 +1,6 @@
 #include "bench/stream.h"
 
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/vec.h"
@@ -30,9 +29,14 @@ struct peer {
     uint32_t *sent; /* [n_slices]: what I sent of it, until the reply */
     uint32_t n_open;
     bool stopping, said_bye, got_bye, freed;
-    struct stream_meter meter;
-    uint64_t cpu_us;
+    struct stream *stream;
+    pthread_t thread;
     char failure[160];
+};
+
+struct both {
+    struct peer peers[2];
+    double mean, distance; /* of their weights, at the start */
 };
 
 static void send_slice(struct peer *p, enum wire_kind kind, uint32_t slice, uint32_t buffer)
@@ -107,7 +111,7 @@ static void received(void *ctx, struct tcp_link *link, const struct wire_message
     }
     float *theta = p->theta + m->tensor.offset;
     uint32_t buffer = pool_handle(&p->pool, bytes);
-    p->stopping |= stream_meter_count(&p->meter);
+    p->stopping |= stream_pass(p->stream, 1);
     if (m->kind == WIRE_REQUEST) {
         vec_swap_mix(theta, m->tensor.weight, bytes, p->count);
         send_slice(p, WIRE_REPLY, slice, buffer);
@@ -148,12 +152,14 @@ static void closed(void *ctx, struct tcp_link *link, const char *reason)
 
 static const struct tcp_ops ops = {opened, body, received, dropped, released, closed};
 
-static void peer_init(struct peer *p, const struct stream_plan *plan, uint32_t number)
+static void peer_init(struct peer *p, const struct stream_plan *plan, uint32_t number,
+                      struct stream *stream)
 {
     struct rng rng = rng_stream(1, number, RNG_TEST);
     *p = (struct peer){.side = (int)number,
                        .count = plan->bytes / (uint32_t)sizeof(float),
-                       .n_slices = plan->flight};
+                       .n_slices = plan->flight,
+                       .stream = stream};
     CHECK(uv_loop_init(&p->loop) == 0);
     p->tcp = tcp_new(&p->loop, &ops, p, plan->bytes);
     /* Two for each of mine, one for each of theirs, as many again for writes not yet confirmed. */
@@ -177,9 +183,7 @@ static void *run(void *arg)
 {
     struct peer *p = arg;
     stream_pin(p->side);
-    uint64_t before_us = clock_thread_us();
     uv_run(&p->loop, UV_RUN_DEFAULT);
-    p->cpu_us = clock_thread_us() - before_us;
     return NULL;
 }
 
@@ -198,48 +202,51 @@ static double distance_of_both(const struct peer p[2])
 }
 
 /* That it was averaging: the mean stays, the two come together, nothing is left in the pools. */
-static int verify(const struct peer p[2], double mean, double distance, struct error *err)
+static int verify(const struct both *b, struct error *err)
 {
+    const struct peer *p = b->peers;
     for (int i = 0; i < 2; i++)
         if (p[i].failure[0] != '\0')
             return error_set(err, ERR_FAILURE, "%s", p[i].failure);
     CHECK(p[0].pool.n_free == p[0].pool.n && p[1].pool.n_free == p[1].pool.n);
     double mean_after = mean_of_both(p), distance_after = distance_of_both(p);
-    if (!(fabs(mean_after - mean) < 1e-5) || !(distance_after < 0.1 * distance))
+    if (!(fabs(mean_after - b->mean) < 1e-5) || !(distance_after < 0.1 * b->distance))
         return error_set(err, ERR_FAILURE,
                          "the exchanges did not average: mean %.9g before and %.9g after, distance "
                          "%.3g and %.3g",
-                         mean, mean_after, distance, distance_after);
+                         b->mean, mean_after, b->distance, distance_after);
     return 0;
 }
 
-int stream_exchange(const struct stream_plan *plan, struct stream_outcome *out, struct error *err)
+static int exchange_open(struct stream *s, const struct stream_plan *plan, struct error *err)
 {
-    struct peer *p = MEM_NEW(struct peer, 2);
+    struct both *b = MEM_NEW(struct both, 1);
     struct host_port address = {.host = "127.0.0.1"};
-    pthread_t threads[2];
+    stream_init(s, b);
     for (uint32_t i = 0; i < 2; i++)
-        peer_init(&p[i], plan, i);
-    double mean = mean_of_both(p), distance = distance_of_both(p);
-    int rc = tcp_listen(p[0].tcp, &address, &address.port, err);
-    uint64_t now = clock_us();
-    if (rc == 0)
-        tcp_dial(p[1].tcp, &address);
-    for (int i = 0; i < 2; i++) {
-        p[i].meter.start_us = now + plan->warm_us;
-        p[i].meter.stop_us = now + plan->warm_us + plan->window_us;
-        if (rc != 0)
-            tcp_free(p[i].tcp, NULL);
-        CHECK(pthread_create(&threads[i], NULL, run, &p[i]) == 0);
-    }
+        peer_init(&b->peers[i], plan, i, s);
+    b->mean = mean_of_both(b->peers);
+    b->distance = distance_of_both(b->peers);
+    int rc = tcp_listen(b->peers[0].tcp, &address, &address.port, err);
+    if (rc != 0)
+        return rc;
+    tcp_dial(b->peers[1].tcp, &address);
     for (int i = 0; i < 2; i++)
-        CHECK(pthread_join(threads[i], NULL) == 0);
-    if (rc == 0)
-        rc = verify(p, mean, distance, err);
-    struct stream_meter meters[2] = {p[0].meter, p[1].meter};
-    *out = stream_sum(meters, p[0].cpu_us + p[1].cpu_us);
+        CHECK(pthread_create(&b->peers[i].thread, NULL, run, &b->peers[i]) == 0);
+    return 0;
+}
+
+static int exchange_close(struct stream *s, struct error *err)
+{
+    struct both *b = s->sides;
+    stream_end(s);
     for (int i = 0; i < 2; i++)
-        peer_close(&p[i]);
-    free(p);
+        CHECK(pthread_join(b->peers[i].thread, NULL) == 0);
+    int rc = verify(b, err);
+    for (int i = 0; i < 2; i++)
+        peer_close(&b->peers[i]);
+    free(b);
     return rc;
 }
+
+const struct stream_kind stream_exchange = {exchange_open, exchange_close};

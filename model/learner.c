@@ -237,6 +237,15 @@ void learner_take(const struct learner *l, uint64_t offset, uint64_t n, float *o
     memcpy(out, l->theta + offset, n * sizeof *out);
 }
 
+/* Momentum and theta are mixed in turns of so many floats, so that what came is read from memory
+ * once and from the cache the second time. */
+enum { MIX_BLOCK = 1024 };
+
+static size_t block_at(uint64_t i, uint64_t n)
+{
+    return (size_t)(n - i < MIX_BLOCK ? n - i : MIX_BLOCK);
+}
+
 void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const float *theirs,
                  const float *base)
 {
@@ -248,12 +257,16 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
         return;
     }
     float factor = note_mixing(l, n);
-    if (factor != 0.0f)
-        vec_mix(l->momentum + offset, factor * c, theirs, base != NULL ? base : theta, n);
-    if (base != NULL)
-        vec_mix(theta, c, theirs, base, n);
-    else
-        vec_mix_current(theta, c, theirs, n);
+    for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
+        size_t k = block_at(i, n);
+        const float *from = base != NULL ? base + i : theta + i;
+        if (factor != 0.0f)
+            vec_mix(l->momentum + offset + i, factor * c, theirs + i, from, k);
+        if (base != NULL)
+            vec_mix(theta + i, c, theirs + i, from, k);
+        else
+            vec_mix_current(theta + i, c, theirs + i, k);
+    }
 }
 
 void learner_swap_mix(struct learner *l, uint64_t offset, uint64_t n, float c, float *buffer)
@@ -261,9 +274,12 @@ void learner_swap_mix(struct learner *l, uint64_t offset, uint64_t n, float c, f
     check_range(l, offset, n);
     float *theta = l->theta + offset;
     float factor = note_mixing(l, n);
-    if (factor != 0.0f)
-        vec_mix(l->momentum + offset, factor * c, buffer, theta, n);
-    vec_swap_mix(theta, c, buffer, n);
+    for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
+        size_t k = block_at(i, n);
+        if (factor != 0.0f)
+            vec_mix(l->momentum + offset + i, factor * c, buffer + i, theta + i, k);
+        vec_swap_mix(theta + i, c, buffer + i, k);
+    }
 }
 
 /* ---- evaluation ---------------------------------------------------------------------------- */

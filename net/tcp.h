@@ -18,7 +18,7 @@
 #include <stdbool.h>
 
 enum {
-    TCP_CHUNK_BYTES = 64 * 1024,
+    TCP_CHUNK_BYTES = 256 * 1024,
     TCP_LINKS_MAX = 1024,          /* one more takes the place of a stranger, or is told BUSY */
     TCP_STRANGERS_MAX = 512,       /* of them: accepted, and nothing whole has come yet */
     TCP_ACCEPTS_MAX = 16,          /* in one turn of the loop, so that a flood starves no link */

@@ -166,7 +166,7 @@ void tcp_read_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     if (fills_body(link)) { /* never beyond the body: what follows is a header */
         uint32_t left = frame->header.body_bytes - frame->body_got;
         buf->base = (char *)frame->body + frame->body_got;
-        buf->len = left < 2 * TCP_CHUNK_BYTES ? left : 2 * TCP_CHUNK_BYTES;
+        buf->len = left < TCP_CHUNK_BYTES ? left : TCP_CHUNK_BYTES;
         return;
     }
     bool skips = link->state != LINK_OPEN || (frame != NULL && frame->in_body);

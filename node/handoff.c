@@ -49,10 +49,12 @@ void handoff_give_job(struct handoff *h, const struct job *job)
     /* Sequentially consistent with `sleeping`: either we see that the trainer sleeps, or it sees
      * the job before it does. */
     atomic_store(&h->job_tail, tail + 1);
-    if (atomic_load(&h->sleeping)) {
+    if (atomic_exchange(&h->sleeping, false)) {
+        /* Once the lock was ours, the trainer is waiting or will see the job. It wakes up where
+         * this thread runs, so it must not find the lock taken. */
         pthread_mutex_lock(&h->lock);
-        pthread_cond_signal(&h->wake);
         pthread_mutex_unlock(&h->lock);
+        pthread_cond_signal(&h->wake);
     }
 }
 
@@ -136,8 +138,10 @@ void handoff_wait(struct handoff *h, uint64_t deadline_us)
                          .tv_nsec = (long)(deadline_us % SECOND_US) * 1000};
     pthread_mutex_lock(&h->lock);
     atomic_store(&h->sleeping, true);
-    while (!has_job(h) && clock_us() < deadline_us)
+    while (!has_job(h) && clock_us() < deadline_us) {
         pthread_cond_timedwait(&h->wake, &h->lock, &t);
+        atomic_store(&h->sleeping, true); /* until a job is seen */
+    }
     atomic_store(&h->sleeping, false);
     pthread_mutex_unlock(&h->lock);
 }

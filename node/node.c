@@ -455,18 +455,17 @@ static int verdict(const struct node *n, struct error *err)
     return 0;
 }
 
-static void close_all(struct node *n)
-{
-    trainer_close(&n->trainer);
-    handoff_close(&n->handoff);
-    exchange_close(n);
-    save_close(n);
-    uv_loop_close(&n->loop);
-}
-
-static int run(struct node *n, struct error *err)
+int node_open(struct node *n, const struct node_config *config, struct error *err)
 {
     uint8_t id[WIRE_PEER_ID_BYTES];
+    n->config = *config;
+    int rc = open_inputs(n, err);
+    if (rc == 0)
+        rc = save_open(n, err);
+    if (rc == 0)
+        rc = metrics_open(&n->metrics, config->metrics, err);
+    if (rc != 0)
+        return rc;
     n->started_us = n->reported_us = n->shown.us = clock_us();
     n->adopt_slot = PEERS_MAX;
     n->budget.adjusted_us = n->started_us;
@@ -475,7 +474,7 @@ static int run(struct node *n, struct error *err)
     CHECK(getrandom(id, sizeof id, 0) == (ssize_t)sizeof id);
     peers_init(&n->peers, id);
     open_loop(n);
-    int rc = open_network(n, err);
+    rc = open_network(n, err);
     if (rc != 0)
         return rc;
     exchange_init(n);
@@ -483,34 +482,41 @@ static int run(struct node *n, struct error *err)
     peering_init(n);
     log_start(n);
     result_start(n);
-    uv_signal_start(&n->sigint, on_signal, SIGINT);
-    uv_signal_start(&n->sigterm, on_signal, SIGTERM);
-    uv_signal_start(&n->sigusr1, on_usr1, SIGUSR1);
-    uv_signal_start(&n->sighup, on_hup, SIGHUP);
     uv_timer_start(&n->tick, on_tick, 0, TICK_MS);
-    uv_run(&n->loop, UV_RUN_DEFAULT);
-    if (n->trains && n->error.code == 0)
-        result_print(n);
-    rc = verdict(n, err);
-    close_all(n);
-    return rc;
+    n->opened = true;
+    return 0;
+}
+
+void node_close(struct node *n)
+{
+    if (n->opened) {
+        trainer_close(&n->trainer);
+        handoff_close(&n->handoff);
+        exchange_close(n);
+        save_close(n);
+        uv_loop_close(&n->loop);
+    }
+    metrics_close(&n->metrics);
+    free(n->first);
+    shard_close(&n->part);
+    data_close(&n->data);
 }
 
 int node_run(const struct node_config *config, struct error *err)
 {
     struct node *n = MEM_NEW(struct node, 1);
-    n->config = *config;
-    int rc = open_inputs(n, err);
-    if (rc == 0)
-        rc = save_open(n, err);
-    if (rc == 0)
-        rc = metrics_open(&n->metrics, config->metrics, err);
-    if (rc == 0)
-        rc = run(n, err);
-    metrics_close(&n->metrics);
-    free(n->first);
-    shard_close(&n->part);
-    data_close(&n->data);
+    int rc = node_open(n, config, err);
+    if (rc == 0) {
+        uv_signal_start(&n->sigint, on_signal, SIGINT);
+        uv_signal_start(&n->sigterm, on_signal, SIGTERM);
+        uv_signal_start(&n->sigusr1, on_usr1, SIGUSR1);
+        uv_signal_start(&n->sighup, on_hup, SIGHUP);
+        uv_run(&n->loop, UV_RUN_DEFAULT);
+        if (n->trains && n->error.code == 0)
+            result_print(n);
+        rc = verdict(n, err);
+    }
+    node_close(n);
     free(n);
     return rc;
 }

@@ -162,12 +162,18 @@ struct node {
     } save;
     uint64_t bytes_in, bytes_out;
     struct gossip_counts counts;
-    bool tcp_closed;
+    bool opened, tcp_closed;
     struct error error; /* why the node ends early, code 0: it does not */
 };
 
 /* Runs a peer to its end. Returns 0 or an ERR_* with err filled; the result is on stdout. */
 int node_run(const struct node_config *config, struct error *err) MUST_USE;
+
+/* The same in parts, for a benchmark that runs peers inside itself: no signals, nothing on stdout.
+ * *n is zeroed. uv_run(&n->loop), on the thread that opened it, ends once the node has left:
+ * node_set_state(n, PEER_LEAVING). node_close also after a node_open that failed. */
+int node_open(struct node *n, const struct node_config *config, struct error *err) MUST_USE;
+void node_close(struct node *n);
 
 /* ---- between the parts (not for other rooms) ------------------------------------------------ */
 

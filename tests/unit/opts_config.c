@@ -422,3 +422,28 @@ Test(opts_config, printed_origins)
     free(printed);
     files_end(dir);
 }
+
+static const struct opt sister_table[] = {
+    {"depth", OPT_U64, 0, "N", "3", "how deep", .min = 1, .max = 10},
+};
+static const struct opts sister = {.command = "hubbub sister",
+                                   .summary = "another table",
+                                   .usage = "",
+                                   .table = sister_table,
+                                   .n = sizeof sister_table / sizeof sister_table[0]};
+
+Test(opts_config, names_of_other_commands)
+{
+    static const char shared[] = "depth = 99\ncount = 7\n", wrong[] = "depht = 1\n",
+                      unquoted[] = "depth = \"x\n";
+    const struct opts *const family[] = {&options, &sister};
+    struct target t;
+    struct error err;
+    cr_assert_eq(run_file(&t, shared, sizeof shared - 1, &err), ERR_DATA);
+    opts_set_family(family, 2);
+    cr_assert_eq(run_file(&t, shared, sizeof shared - 1, &err), 0, "%s", err.text);
+    cr_assert_eq(t.count, 7);
+    cr_assert_eq(run_file(&t, wrong, sizeof wrong - 1, &err), ERR_DATA);
+    cr_assert(strstr(err.text, "no option 'depht'"), "%s", err.text);
+    cr_assert_eq(run_file(&t, unquoted, sizeof unquoted - 1, &err), ERR_DATA);
+}
