@@ -24,6 +24,7 @@ enum { LANES = 4 };
 
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 typedef int lanes_mask __attribute__((vector_size(LANES * sizeof(int)))); /* of a comparison */
+typedef unsigned lanes_bits __attribute__((vector_size(LANES * sizeof(unsigned))));
 
 LANES_INLINE lanes lanes_load(const float *p)
 {
@@ -83,7 +84,7 @@ LANES_INLINE lanes lanes_exp(lanes x)
     y = lanes_fma(y, r, lanes_all(1.6666665459e-1f));
     y = lanes_fma(y, r, lanes_all(5.0000001201e-1f));
     y = lanes_fma(y, r * r, r) + lanes_all(1.0f);
-    lanes_mask power = ((lanes_mask)shifted << 23) + (127 << 23);
+    lanes_bits power = ((lanes_bits)shifted << 23) + (127u << 23); /* wraps far below -87 */
     return lanes_where(x < lanes_all(-87.0f), lanes_all(0.0f), y * (lanes)power);
 }
 
