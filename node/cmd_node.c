@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/opts.h"
+#include "base/team.h"
 #include "node/addresses.h"
 #include "node/node.h"
 
@@ -21,8 +22,8 @@ struct flags {
     struct gossip_every every;
     double lr, momentum, beta2, epsilon, weight_decay, clip, gamma, eval_every, slow;
     struct step_span warmup, step_size;
-    uint64_t batch, seed, open, settle, join_timeout, report_every, min_peers, pace, snapshot_every,
-        save_every;
+    uint64_t batch, seed, threads, open, settle, join_timeout, report_every, min_peers, pace,
+        snapshot_every, save_every;
     struct partition partition;
     int init_normalize, schedule, optimizer, gossip, end;
     bool json, insecure, verbose, quiet, die_with_parent;
@@ -210,6 +211,8 @@ static const struct opt table[] = {
      100},
     {"clip", OPT_F64, F(clip), "X", "0", "largest norm of the gradient; 0: any", 0, 0, 1e9,
      .alias = "clip-grad-norm"},
+    {"threads", OPT_U64, F(threads), "N", "1", "cores that share the work of a step", 0, 1,
+     TEAM_MAX},
     {"seed", OPT_U64, F(seed), "N", "1", "of first weights, split and order; one for all peers"},
 
     {"gossip", OPT_CHOICE, F(gossip), "MODE", "pairwise",
@@ -294,6 +297,7 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
                               .schedule_is_given = f->schedule != 0,
                               .batch = (uint32_t)f->batch,
                               .seed = f->seed,
+                              .n_threads = (uint32_t)f->threads,
                               .gossip = (enum gossip_choice)f->gossip,
                               .every = f->every,
                               .open_per_slice = (uint32_t)f->open,
