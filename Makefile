@@ -23,7 +23,7 @@ APT_BUILD := gcc pkg-config libuv1-dev libmsgpack-dev libopenblas-dev zlib1g-dev
              libjansson-dev libssl-dev
 APT_DATA  := dataset-fashion-mnist
 APT_TEST  := libcriterion-dev clang libclang-rt-14-dev python3-numpy python3-xxhash \
-             python3-sklearn iproute2
+             python3-sklearn iproute2 bible-kjv
 APT_TORCH := python3-torch
 
 have_torch = /usr/bin/python3 -c 'import torch' 2>/dev/null
@@ -31,6 +31,7 @@ have_build = command -v $(CC) >/dev/null && command -v pkg-config >/dev/null && 
              pkg-config --exists $(LIBS)
 have_data  = test -r /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 have_test  = pkg-config --exists criterion && command -v clang >/dev/null && command -v ip >/dev/null && \
+             command -v bible >/dev/null && \
              test -e "$$(clang -print-runtime-dir)/libclang_rt.fuzzer-$$(uname -m).a" && \
              /usr/bin/python3 -c 'import numpy, xxhash, sklearn' 2>/dev/null
 

@@ -265,7 +265,7 @@ int bench_train(int argc, char **argv)
     if (rc == 0)
         rc = model_parse(&m, o.model, data.train.shape, &err);
     if (rc == 0)
-        rc = model_blas_setup(1, 0, &err);
+        rc = model_blas_setup(1, o.threads > 1, &err);
     if (rc == 0)
         rc = shard_make(&shard, &data.train, &partition_iid, 0, 1, 1, &err);
     if (rc == 0)

@@ -61,6 +61,8 @@ struct data_pair {
                        path */
     const int64_t *class_values; /* [n_classes], ascending: what the file calls a class, where that
                                     is a whole number; else NULL */
+    const char *const *class_names; /* [n_classes]: the same as text, also categories and characters
+                                       (UTF-8); NULL where they are called 0, 1, 2, ... */
     struct memory *memory;       /* all that the sets point into */
 };
 

@@ -4,6 +4,7 @@
 #include "base/parse.h"
 #include "data/blobs.h"
 #include "data/cifar.h"
+#include "data/class_names.h"
 #include "data/holdout.h"
 #include "data/idx.h"
 #include "data/labels.h"
@@ -359,6 +360,8 @@ int data_open(struct data_pair *data, const char *spec, const struct data_option
         rc = make_set(&o, &data->test, &o.test, err);
     if (rc == 0)
         rc = make_targets(&o, err);
+    if (rc == 0)
+        rc = class_names_set(data, o.table, err);
     if (rc == 0)
         name_data(&o);
     else

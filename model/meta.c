@@ -113,13 +113,24 @@ static json_t *preprocessing_of(const struct dataset *set)
                      list_of(set->scale, n));
 }
 
-json_t *meta_new(const struct model *m, const struct dataset *set)
+static json_t *labels_of(const struct data_pair *data)
 {
+    json_t *list = json_array();
+    for (uint32_t c = 0; c < data->train.shape.n_classes; c++)
+        json_array_append_new(list, json_string(data->class_names[c]));
+    return list;
+}
+
+json_t *meta_new(const struct model *m, const struct data_pair *data)
+{
+    const struct dataset *set = &data->train;
     char fingerprint[META_HASH_MAX];
     json_t *meta = json_pack("{s:i, s:s, s:o, s:{s:i}, s:o}", "format", 1, "model", m->spec,
                              "input", input_of(&set->shape), "output", "classes",
                              (int)set->shape.n_classes, "preprocessing", preprocessing_of(set));
     CHECK(meta != NULL);
+    if (data->class_names != NULL)
+        json_object_set_new(meta, "labels", labels_of(data));
     meta_fingerprint(meta, fingerprint);
     json_object_set_new(meta, "fingerprint", json_string(fingerprint));
     return meta;
@@ -222,6 +233,20 @@ int meta_model(const struct model_file *f, const char *spec, const struct data_s
 const char *meta_label(const json_t *meta, uint32_t class)
 {
     return json_string_value(json_array_get(json_object_get(meta, "labels"), class));
+}
+
+int meta_check_labels(const struct model_file *f, const struct data_pair *data, struct error *err)
+{
+    uint32_t n = data->train.shape.n_classes;
+    for (uint32_t c = 0; data->class_names != NULL && c < n; c++) {
+        const char *label = meta_label(f->meta, c);
+        if (label != NULL && strcmp(label, data->class_names[c]) != 0)
+            return error_set(err, ERR_DATA,
+                             "%s: its class %" PRIu32 " is '%.60s', that of this data '%.60s' "
+                             "(right: data with the classes that it was trained on)",
+                             f->path, c, label, data->class_names[c]);
+    }
+    return 0;
 }
 
 /* The n numbers of a list, in memory of the data; NULL where it is not such a list. */

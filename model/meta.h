@@ -14,9 +14,9 @@
 
 enum { META_HASH_MAX = 17 }; /* 16 hex digits and a NUL */
 
-/* model, input, output, preprocessing, labels and fingerprint of a model on a data set. Never NULL;
+/* model, input, output, preprocessing, labels and fingerprint of a model on data. Never NULL;
  * the caller adds run, step and the like, and json_decrefs. */
-json_t *meta_new(const struct model *m, const struct dataset *set);
+json_t *meta_new(const struct model *m, const struct data_pair *data);
 
 /* The model that a file holds. spec and shape, when not NULL, are what the user and the data say,
  * and must agree with the metadata where there is some. ERR_DATA where a needed part is missing or
@@ -28,6 +28,11 @@ int meta_model(const struct model_file *f, const char *spec, const struct data_s
  * file says. ERR_DATA where that is not said as it should be. */
 int meta_apply(const struct model_file *f, struct data_pair *data, struct dataset *set,
                struct error *err) MUST_USE;
+
+/* ERR_DATA where file and data both name their classes and not alike: the same number would mean
+ * another class. */
+int meta_check_labels(const struct model_file *f, const struct data_pair *data,
+                      struct error *err) MUST_USE;
 
 /* Name of a class, NULL where the file has none. */
 const char *meta_label(const json_t *meta, uint32_t class);

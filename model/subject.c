@@ -22,6 +22,8 @@ int subject_open(struct subject *s, const struct subject_flags *flags, const cha
     s->set = flags->split == 0 ? s->data.test : s->data.train;
     rc = meta_model(&s->file, spec, &s->set.shape, s->model, err);
     if (rc == 0)
+        rc = meta_check_labels(&s->file, &s->data, err);
+    if (rc == 0)
         rc = meta_apply(&s->file, &s->data, &s->set, err);
     if (rc == 0)
         rc = model_blas_setup(1, 0, err);

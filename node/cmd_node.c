@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/opts.h"
+#include "base/team.h"
 #include "model/options.h"
 #include "node/addresses.h"
 #include "node/node.h"
@@ -21,7 +22,8 @@ struct flags {
     struct gossip_every every;
     struct training_options training;
     double eval_every, slow;
-    uint64_t open, settle, join_timeout, report_every, min_peers, pace, snapshot_every, save_every;
+    uint64_t threads, open, settle, join_timeout, report_every, min_peers, pace, snapshot_every,
+        save_every;
     int init_normalize, gossip, end;
     bool json, insecure, verbose, quiet, die_with_parent;
 };
@@ -135,6 +137,8 @@ static const struct opt table[] = {
     {"shard", OPT_CUSTOM, F(shard), "i/n", "1/1",
      "my part of the data, 1/n to n/n; auto: by my place in the list of peers", "peer",
      .parse = parse_shard},
+    {"threads", OPT_U64, F(threads), "N", "1", "cores that share the work of a step", 0, 1,
+     TEAM_MAX},
 
     {"gossip", OPT_CHOICE, F(gossip), "MODE", "pairwise",
      "pairwise (keeps the mean), pull (nobody can force a model on me), push (one way, merged "
@@ -205,6 +209,7 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
                               .schedule_is_given = t->schedule != 0,
                               .batch = (uint32_t)t->batch,
                               .seed = t->seed,
+                              .n_threads = (uint32_t)f->threads,
                               .gossip = (enum gossip_choice)f->gossip,
                               .every = f->every,
                               .open_per_slice = (uint32_t)f->open,

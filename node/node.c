@@ -8,6 +8,7 @@
 #include "node/addresses.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,9 @@ enum {
     ADOPT_LEAD_STEPS = 20, /* a peer this little ahead is where we start: nothing to take over */
     REFUSED_US = 10000000, /* when everybody who answered by then refused: give up */
     FINISH_US = 2000000,   /* what is open when leaving may take so long */
-    ORDERS_MAX = 8         /* JOB_TRAIN and the like, beside the exchanges' jobs */
+    ORDERS_MAX = 8,        /* JOB_TRAIN and the like, beside the exchanges' jobs */
+    SPEC_SHOWN = 120,      /* characters of a model in the log */
+    EXTRAS_MAX = 160
 };
 
 static bool gossips(const struct node *n)
@@ -316,7 +319,7 @@ static int open_first(struct node *n, struct error *err)
 {
     const struct node_config *c = &n->config;
     char hash[META_HASH_MAX];
-    json_t *meta = meta_new(&n->model, &n->data.train);
+    json_t *meta = meta_new(&n->model, &n->data);
     meta_fingerprint(meta, n->fingerprint);
     json_decref(meta);
     snprintf(n->init, sizeof n->init, "seed");
@@ -341,7 +344,7 @@ static int open_inputs(struct node *n, struct error *err)
     if (rc == 0)
         rc = model_parse(&n->model, c->model_spec, n->data.train.shape, err);
     if (rc == 0)
-        rc = model_blas_setup(1, 0, err);
+        rc = model_blas_setup(1, c->n_threads > 1, err);
     if (rc == 0)
         rc = open_first(n, err);
     if (rc != 0)
@@ -404,10 +407,12 @@ static void start_trainer(struct node *n)
                                            .optim = c->optim,
                                            .batch = c->batch,
                                            .seed = c->seed,
+                                           .n_threads = c->n_threads,
                                            .first = n->first},
                                .part = &n->part,
                                .test = &n->data.test,
                                .until = c->until,
+                               .alone = c->gossip == GOSSIP_CHOICE_OFF,
                                .eval_epochs = c->eval_epochs,
                                .pace_us = c->pace_us,
                                .slow = c->slow,
@@ -423,15 +428,47 @@ static void start_trainer(struct node *n)
     trainer_start(&n->trainer);
 }
 
+/* ", clip 1, weight decay 0.01": what is not always there. */
+static void append(char text[EXTRAS_MAX], const char *format, ...) PRINTF(2, 3);
+static void append(char text[EXTRAS_MAX], const char *format, ...)
+{
+    size_t used = strlen(text);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text + used, EXTRAS_MAX - used, format, args);
+    va_end(args);
+}
+
+static void name_extras(const struct node_config *c, char text[EXTRAS_MAX])
+{
+    const struct optim_config *o = &c->optim;
+    text[0] = '\0';
+    if (o->weight_decay > 0)
+        append(text, ", weight decay %g", (double)o->weight_decay);
+    if (o->clip > 0)
+        append(text, ", clip %g", (double)o->clip);
+    if (o->warmup > 0)
+        append(text, ", warm-up %llu steps", (unsigned long long)o->warmup);
+    if (o->schedule == LR_STEP)
+        append(text, ", times %g every %llu steps", (double)o->gamma,
+               (unsigned long long)o->step_size);
+    if (c->n_threads > 1)
+        append(text, ", %u threads", c->n_threads);
+}
+
 static void log_start(const struct node *n)
 {
     const struct node_config *c = &n->config;
-    log_info("run '%s': %s, %llu weights; %s, shard %u/%u (%s), %u samples; batch %u, %s, lr %g "
-             "%s, momentum %g, seed %llu",
-             c->run, n->model.spec, (unsigned long long)n->model.dim, n->data.name, c->shard + 1,
-             c->n_shards, c->partition.text, n->part.n, c->batch, optimizer_names[c->optim.kind],
-             (double)c->optim.lr, lr_schedule_names[c->optim.schedule], (double)c->optim.momentum,
-             (unsigned long long)c->seed);
+    char extras[EXTRAS_MAX];
+    bool is_long = strlen(n->model.spec) > SPEC_SHOWN;
+    name_extras(c, extras);
+    log_info(
+        "run '%s': %.*s%s, %llu weights; %s, shard %u/%u (%s), %u samples; batch %u, %s, lr %g "
+        "%s, momentum %g%s, seed %llu",
+        c->run, SPEC_SHOWN, n->model.spec, is_long ? "..." : "", (unsigned long long)n->model.dim,
+        n->data.name, c->shard + 1, c->n_shards, c->partition.text, n->part.n, c->batch,
+        optimizer_names[c->optim.kind], (double)c->optim.lr, lr_schedule_names[c->optim.schedule],
+        (double)c->optim.momentum, extras, (unsigned long long)c->seed);
     if (gossips(n) && n->listen_name[0] != '\0')
         log_info("listening on %s", n->listen_name);
 }

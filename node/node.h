@@ -59,6 +59,7 @@ struct node_config {
     struct step_span warmup, step_size; /* become steps of optim when the data is known */
     uint32_t batch;
     uint64_t seed;
+    uint32_t n_threads; /* of a step */
     enum gossip_choice gossip;
     struct gossip_every every;
     uint32_t open_per_slice;
@@ -225,6 +226,9 @@ void save_final(struct node *n);                 /* after the trainer's end */
 void progress_tick(struct node *n, uint64_t now_us);
 
 /* result.c */
+/* "accuracy 87.12 %", or "R^2 0.9876" for real targets: of the last evaluation. */
+enum { RESULT_SCORE_MAX = 40 };
+void result_score(const struct node *n, char text[RESULT_SCORE_MAX]);
 void result_print(const struct node *n);
 /* The events "start" and "report" of --metrics. */
 void result_start(struct node *n);

@@ -71,8 +71,11 @@ static void draw(struct node *n, uint64_t now_us)
     add_left(&line, n, s);
     add(&line, "%s: step %llu, epoch %.2f, loss %.4f", peer_state_names[n->state],
         (unsigned long long)r->step, r->epochs, r->loss);
-    if (r->n_evaluations > 0)
-        add(&line, ", accuracy %.2f %%", 100 * r->accuracy);
+    if (r->n_evaluations > 0) {
+        char score[RESULT_SCORE_MAX];
+        result_score(n, score);
+        add(&line, ", %s", score);
+    }
     add(&line, ", %.0f steps/s", s > 0 ? (double)r->steps_done / s : 0);
     if (n->config.gossip != GOSSIP_CHOICE_OFF && lately > 0)
         add(&line,

@@ -114,6 +114,15 @@ static json_t *build(const struct node *n)
     return o;
 }
 
+void result_score(const struct node *n, char text[RESULT_SCORE_MAX])
+{
+    double score = n->report.accuracy;
+    if (n->data.train.shape.n_classes > 0)
+        snprintf(text, RESULT_SCORE_MAX, "accuracy %.2f %%", 100 * score);
+    else
+        snprintf(text, RESULT_SCORE_MAX, "R^2 %.4f", score);
+}
+
 void result_print(const struct node *n)
 {
     const struct trainer_report *r = &n->report;
@@ -125,9 +134,11 @@ void result_print(const struct node *n)
         json_decref(o);
         return;
     }
-    printf("shard %u/%u: test accuracy %.2f %%, loss %.4f after %.2f epochs (%llu steps in %.1f s, "
+    char score[RESULT_SCORE_MAX];
+    result_score(n, score);
+    printf("shard %u/%u: test %s, loss %.4f after %.2f epochs (%llu steps in %.1f s, "
            "%.1f steps/s)\n",
-           n->config.shard + 1, n->config.n_shards, 100 * r->accuracy, r->test_loss, r->epochs,
+           n->config.shard + 1, n->config.n_shards, score, r->test_loss, r->epochs,
            (unsigned long long)r->steps_done, (double)n->training_us / 1e6, steps_per_s(n));
     if (n->config.gossip != GOSSIP_CHOICE_OFF)
         printf("  %llu slices exchanged (%u asked, %u answered; %u declined, %u lost), "
@@ -138,7 +149,7 @@ void result_print(const struct node *n)
 
 json_t *result_metadata(const struct node *n)
 {
-    json_t *o = meta_new(&n->model, &n->data.train);
+    json_t *o = meta_new(&n->model, &n->data);
     json_object_set_new(o, "data", json_string(n->data_name));
     json_object_set_new(o, "run", json_string(n->config.run));
     json_object_set_new(o, "seed", json_integer((json_int_t)n->config.seed));

@@ -239,10 +239,14 @@ static void *run(void *arg)
         run_jobs(t);
         if (t->stop_us > 0)
             break;
-        if (t->stepping)
+        bool rests = t->config.alone && t->report.until_met;
+        if (t->stepping && !rests) {
             step(t);
-        else
-            handoff_wait(t->handoff, clock_us() + SECOND_US);
+            continue;
+        }
+        handoff_wait(t->handoff, clock_us() + SECOND_US);
+        if (t->stepping) /* the loop may have missed that --until is met */
+            report(t, true);
     }
     start_evaluation(t);
     while (t->evaluating)

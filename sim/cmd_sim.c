@@ -258,7 +258,7 @@ static int save(const struct progress *p, struct error *err)
     for (uint32_t i = 0; rc == 0 && i < p->flags->nodes; i++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%" PRIu32 ".npz", dir, i);
-        json_t *meta = meta_new(sim_model(p->sim), sim_train_set(p->sim));
+        json_t *meta = meta_new(sim_model(p->sim), sim_data(p->sim));
         json_object_set_new(meta, "node", json_integer(i));
         json_object_set_new(meta, "cycles", json_integer((json_int_t)p->flags->cycles));
         rc = model_file_write(path, sim_model(p->sim), sim_theta(p->sim, i), meta, err);

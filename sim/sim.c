@@ -205,9 +205,9 @@ const struct model *sim_model(const struct sim *s)
     return &s->model;
 }
 
-const struct dataset *sim_train_set(const struct sim *s)
+const struct data_pair *sim_data(const struct sim *s)
 {
-    return &s->data.train;
+    return &s->data;
 }
 
 const float *sim_theta(const struct sim *s, uint32_t node)

@@ -85,7 +85,7 @@ void sim_trace_sha256(const struct sim *sim, char text[SIM_HASH_TEXT]);
 void sim_weights_sha256(const struct sim *sim, char text[SIM_HASH_TEXT]);
 
 const struct model *sim_model(const struct sim *sim);
-const struct dataset *sim_train_set(const struct sim *sim);
+const struct data_pair *sim_data(const struct sim *sim);
 const float *sim_theta(const struct sim *sim, uint32_t node);
 
 /* Bytes of a node beyond weights and optimiser; parcels there are, and bytes of one. */

@@ -11,10 +11,12 @@ Test(meta, fingerprint)
 {
     struct error err;
     struct model m;
-    struct dataset set = {.shape = data_flat(4, 3), .scale_all = 1.0f / 255};
+    static const char *const names[] = {"ant", "bee", "cat"};
+    struct data_pair data = {.train = {.shape = data_flat(4, 3), .scale_all = 1.0f / 255},
+                             .class_names = names};
     char first[META_HASH_MAX], other[META_HASH_MAX];
-    cr_assert_eq(model_parse(&m, "softmax", set.shape, &err), 0);
-    json_t *meta = meta_new(&m, &set);
+    cr_assert_eq(model_parse(&m, "softmax", data.train.shape, &err), 0);
+    json_t *meta = meta_new(&m, &data);
     meta_fingerprint(meta, first);
     cr_expect_eq(strlen(first), 16);
     cr_expect_str_eq(json_string_value(json_object_get(meta, "fingerprint")), first);

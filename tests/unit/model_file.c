@@ -24,13 +24,13 @@ static char paths[2][FILES_PATH_MAX]; /* the same model in both formats */
 
 static void setup(void)
 {
-    const struct dataset set = {.shape = data_flat(7, 3), .scale_all = 1.0f / 255};
+    const struct data_pair data = {.train = {.shape = data_flat(7, 3), .scale_all = 1.0f / 255}};
     files_begin(dir);
-    cr_assert_eq(model_parse(&m, "mlp:7-5-3", set.shape, &err), 0);
+    cr_assert_eq(model_parse(&m, "mlp:7-5-3", data.train.shape, &err), 0);
     theta = MEM_NEW(float, m.dim);
     back = MEM_NEW(float, m.dim);
     model_init(&m, 1, theta);
-    meta = meta_new(&m, &set);
+    meta = meta_new(&m, &data);
     json_object_set_new(meta, "step", json_integer(7));
     for (int i = 0; i < 2; i++) {
         snprintf(paths[i], sizeof paths[i], "%s/model.%s", dir, endings[i]);
