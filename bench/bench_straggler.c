@@ -208,7 +208,7 @@ int bench_straggler(int argc, char **argv)
     if (rc == OPTS_DONE)
         return 0;
     if (rc == 0)
-        rc = data_open(&b.data, "fashion-mnist", &err);
+        rc = data_open(&b.data, "fashion-mnist", NULL, &err);
     if (rc == 0)
         rc = model_parse(&b.model, "mlp:784-256-128-10", data_flat(784, 10), &err);
     if (rc == 0)

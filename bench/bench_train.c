@@ -15,7 +15,8 @@
 #include <string.h>
 
 struct options {
-    const char *model, *data;
+    const char *model;
+    struct data_options data;
     uint64_t batch;
     int optimizer;
     double seconds;
@@ -32,18 +33,14 @@ static const struct opt table[] = {
      .fallback = "mlp:784-256-128-10",
      .help = "softmax or mlp:784-256-128-10",
      .group = "what is measured"},
-    {.name = "data",
-     .type = OPT_STRING,
-     .offset = FIELD(data),
-     .arg = "DATA",
-     .fallback = "fashion-mnist",
-     .help = "fashion-mnist, a directory of IDX files, or blobs:..."},
+    DATA_OPTIONS(struct options, data),
     {.name = "batch",
      .type = OPT_U64,
      .offset = FIELD(batch),
      .arg = "N",
      .fallback = "64",
      .help = "samples of a minibatch",
+     .group = "training",
      .alias = "batch-size",
      .min = 1,
      .max = 65536},
@@ -252,7 +249,7 @@ int bench_train(int argc, char **argv)
     if (rc == 0 && n_operands > 0)
         rc = error_set(&err, ERR_USAGE, "no operand is expected, but '%s' stands there", argv[1]);
     if (rc == 0)
-        rc = data_open(&data, o.data, &err);
+        rc = data_open(&data, o.data.spec, &o.data, &err);
     if (rc == 0)
         rc = model_parse(&m, o.model, data.train.shape, &err);
     if (rc == 0)

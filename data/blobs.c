@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/parse.h"
 #include "base/rng.h"
+#include "data/memory.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -86,12 +87,14 @@ static int parse_spec(struct spec *s, const char *keys, struct error *err)
     return 0;
 }
 
-static void fill(struct dataset *set, const struct spec *s, const float *centres, uint64_t n,
-                 uint32_t stream)
+static int fill(struct data_pair *data, struct dataset *set, const struct spec *s,
+                const float *centres, uint64_t n, uint32_t stream, struct error *err)
 {
     uint32_t n_features = (uint32_t)s->features;
-    float *x = MEM_NEW(float, (size_t)(n * n_features));
-    uint8_t *labels = MEM_NEW(uint8_t, (size_t)n);
+    float *x = memory_alloc(&data->memory, n * n_features * sizeof *x);
+    uint8_t *labels = memory_alloc(&data->memory, n);
+    if (x == NULL || labels == NULL)
+        return error_set(err, ERR_FAILURE, "blobs: out of memory");
     struct rng rng = rng_stream(s->seed, stream, RNG_BLOBS);
     for (size_t i = 0; i < n; i++) {
         labels[i] = (uint8_t)(i % s->classes);
@@ -101,9 +104,10 @@ static void fill(struct dataset *set, const struct spec *s, const float *centres
     }
     *set = (struct dataset){.n_samples = (uint32_t)n,
                             .shape = data_flat(n_features, (uint32_t)s->classes),
-                            .x_f32 = x,
-                            .labels = labels,
-                            .scale = 1.0f};
+                            .x = array_of(x, n_features, ELEMENT_F32),
+                            .y = array_of(labels, 1, ELEMENT_U8),
+                            .scale_all = 1.0f};
+    return 0;
 }
 
 int blobs_open(struct data_pair *data, const char *keys, struct error *err)
@@ -119,9 +123,14 @@ int blobs_open(struct data_pair *data, const char *keys, struct error *err)
     struct rng rng = rng_stream(s.seed, CENTRES, RNG_BLOBS);
     for (size_t i = 0; i < n_centres; i++)
         centres[i] = (float)rng_normal(&rng);
-    fill(&data->train, &s, centres, s.train, TRAIN);
-    fill(&data->test, &s, centres, s.test, TEST);
+    rc = fill(data, &data->train, &s, centres, s.train, TRAIN, err);
+    if (rc == 0)
+        rc = fill(data, &data->test, &s, centres, s.test, TEST, err);
     free(centres);
+    if (rc != 0) {
+        data_close(data);
+        return rc;
+    }
     snprintf(data->name, sizeof data->name,
              "blobs:classes=%" PRIu64 ",features=%" PRIu64 ",train=%" PRIu64 ",test=%" PRIu64
              ",spread=%.9g,seed=%" PRIu64,

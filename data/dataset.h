@@ -1,12 +1,14 @@
-/* A dataset: clean samples in memory, one row a sample.
+/* A dataset: clean samples, one row a sample, as they lie in a file or in memory.
  *
- * Pixels stay one byte (x_u8) until a batch is gathered; synthetic data is float (x_f32). Exactly
- * one of the two is set. Read-only once opened, so any thread may read it.
+ * Elements keep their type (a pixel stays one byte) until a batch is gathered; mapped files are
+ * not read before. Read-only once opened, so any thread may read it.
  */
 #ifndef HUBBUB_DATA_DATASET_H
 #define HUBBUB_DATA_DATASET_H
 
 #include "base/error.h"
+#include "data/array.h"
+#include "data/options.h"
 
 #include <stdint.h>
 
@@ -29,36 +31,70 @@ union target {
     float real;
 };
 
+enum { DATA_CLASSES_MAX = 65536 };
+
+/* Where sample i lies: row(ctx, i). A function, so that a split of forty million samples needs no
+ * array. */
+struct row_map {
+    uint32_t (*row)(const void *ctx, uint32_t i); /* NULL: in row i */
+    const void *ctx;
+};
+
 struct dataset {
     uint32_t n_samples;
     struct data_shape shape;
-    const uint8_t *x_u8;    /* [n_samples, n_features], row-major; a feature is x * scale */
-    const float *x_f32;     /* [n_samples, n_features] */
-    const uint8_t *labels;  /* [n_samples], in [0, n_classes); so at most 256 classes */
-    float scale;            /* 1/255 for pixels */
-    const uint32_t *groups; /* [n_samples], in [0, n_groups): values of the column of --partition
-                               by: COLUMN; NULL without */
+    struct array x; /* [rows, n_features] */
+    struct array y; /* [rows, 1]: the class (U8, U16, I32; below n_classes) or the real target */
+    struct row_map rows;
+    const uint8_t *tokens; /* of a text: [256], the token that stands for a byte; else NULL */
+    /* A feature is (x - shift) * scale: [n_features] each, or both NULL and scale_all for all. */
+    const float *shift, *scale;
+    float scale_all;        /* 1/255 for pixels */
+    const uint32_t *groups; /* [rows], below n_groups: which value of the column of a table that
+                               was asked for a row has; else NULL */
     uint32_t n_groups;
 };
 
 struct data_pair {
     struct dataset train, test;
-    char name[128]; /* what both sides of a link must agree on: source and shape, not the path */
+    char name[128]; /* what both sides of a link must agree on: source, shape and contents, not the
+                       path */
+    const int64_t *class_values; /* [n_classes], ascending: what the file calls a class, where that
+                                    is a whole number; else NULL */
+    struct schema *schema;       /* of a table, else NULL */
+    struct memory *memory;       /* all that the sets point into */
 };
 
-/* spec: "fashion-mnist" (Debian's dataset-fashion-mnist), a directory that holds the four IDX
- * files under their usual names (train-images-idx3-ubyte and so on, plain or .gz), or
- * "blobs:classes=10,features=20,train=10000,test=1000,spread=1,seed=7" (any subset of the keys;
- * Gaussian clusters, the same on every machine). ERR_DATA (a file: name, offset, what is wrong;
- * a missing data set: the apt line that brings it) or ERR_USAGE (a spec nobody understands). */
-int data_open(struct data_pair *data, const char *spec, struct error *err) MUST_USE;
+/* Opens what spec names, by its content (docs/DATA.md has every format and its limits):
+ * - "fashion-mnist" (Debian's dataset-fashion-mnist), or
+ *   "blobs:classes=10,features=20,train=10000,test=1000,spread=1,seed=7" (any subset of the keys;
+ *   Gaussian clusters, the same on every machine);
+ * - a directory that holds the four IDX files under their usual names (train-images-idx3-ubyte and
+ *   so on, plain or .gz), or CIFAR-10's data_batch_*.bin and test_batch.bin;
+ * - a file: IDX, CIFAR-10, .npy, .npz, CSV, LIBSVM, or with options->context a text; each plain or
+ *   gzip.
+ * options may be NULL: the defaults. Plain files are mapped and must not shrink while in use: that
+ * ends the program with one line and exit code 3. ERR_DATA (a file: name, place, what is wrong; a
+ * missing data set: the apt line that brings it) or ERR_USAGE (a spec or options nobody
+ * understands). Main thread. */
+int data_open(struct data_pair *data, const char *spec, const struct data_options *options,
+              struct error *err) MUST_USE;
 void data_close(struct data_pair *data);
 
-/* Gathers rows into x [n, n_features] as floats and y [n]. */
-void dataset_gather(const struct dataset *set, const uint32_t *rows, uint32_t n, float *x,
+/* The row that a sample is in. */
+static inline uint64_t dataset_row(const struct dataset *set, uint32_t sample)
+{
+    return set->rows.row != NULL ? set->rows.row(set->rows.ctx, sample) : sample;
+}
+
+/* The class of a sample, or its real target. */
+union target dataset_target(const struct dataset *set, uint32_t sample);
+
+/* Gathers samples into x [n, n_features] as floats and y [n]. */
+void dataset_gather(const struct dataset *set, const uint32_t *samples, uint32_t n, float *x,
                     union target *y);
 
-/* Asks the memory for rows that will soon be gathered, and does not wait for them. */
-void dataset_prefetch(const struct dataset *set, const uint32_t *rows, uint32_t n);
+/* Asks the memory for samples that will soon be gathered, and does not wait for them. */
+void dataset_prefetch(const struct dataset *set, const uint32_t *samples, uint32_t n);
 
 #endif

@@ -280,5 +280,5 @@ void shard_classes(const struct shard *shard, const struct dataset *set, uint32_
 {
     memset(counts, 0, set->shape.n_classes * sizeof *counts);
     for (uint32_t i = 0; i < shard->n; i++)
-        counts[set->labels[shard_row(shard, i)]]++;
+        counts[dataset_target(set, shard_row(shard, i)).class]++;
 }

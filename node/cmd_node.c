@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 struct flags {
-    const char *run, *listen, *advertise, *peers_file, *data, *model, *out, *snapshot_dir, *metrics;
+    const char *run, *listen, *advertise, *peers_file, *model, *out, *snapshot_dir, *metrics;
+    struct data_options data;
     struct opt_list peers, until;
     uint32_t shard[2]; /* i, n as the user counts; 0, 0: by my place in the list of peers */
     struct gossip_every every;
@@ -146,15 +147,14 @@ static const struct opt table[] = {
     {"insecure", OPT_SWITCH, F(insecure), 0, 0,
      "allow plain TCP beyond this machine: no encryption, no proof of who is who"},
 
-    {"data", OPT_STRING, F(data), "SPEC", "fashion-mnist",
-     "fashion-mnist, a directory of IDX files, or blobs:classes=10,features=20", "data"},
+    DATA_OPTIONS(struct flags, data),
     {"shard", OPT_CUSTOM, F(shard), "i/n", "1/1",
      "my part of the data, 1/n to n/n; auto: by my place in the list of peers",
      .parse = parse_shard},
-    {"partition", OPT_CUSTOM, F(partition), "HOW", "iid",
-     "iid, labels (a few classes each), labels:2, dirichlet:0.1, stratified, contiguous, "
+    {"partition", OPT_CUSTOM, F(partition), "HOW", 0,
+     "iid (default), labels (a few classes each), labels:2, dirichlet:0.1, stratified, contiguous, "
      "sample:0.5, "
-     "sizes:4,2,1,1, by:COLUMN",
+     "sizes:4,2,1,1, by:COLUMN; none: all of it is mine alone (default with --schema)",
      .parse = partition_parse},
 
     {"model", OPT_STRING, F(model), "SPEC", "mlp:784-256-128-10", "softmax or mlp:IN-...-OUT",
@@ -220,37 +220,45 @@ const struct opts cmd_node_options = {
     .table = table,
     .n = sizeof table / sizeof table[0]};
 
+/* A schema means that the file is private. */
+static struct partition default_partition(const struct flags *f)
+{
+    static const struct partition none = {.kind = PARTITION_NONE, .text = "none"};
+    return f->data.schema[0] != '\0' ? none : partition_iid;
+}
+
 static int make_config(const struct flags *f, struct node_config *c, struct error *err)
 {
-    *c = (struct node_config){.run = f->run,
-                              .data_spec = f->data,
-                              .model_spec = f->model,
-                              .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
-                              .n_shards = f->shard[1],
-                              .partition = f->partition,
-                              .optim = {.schedule = f->schedule == 2 ? LR_COSINE : LR_CONSTANT,
-                                        .lr = (float)f->lr,
-                                        .momentum = (float)f->momentum},
-                              .schedule_is_given = f->schedule != 0,
-                              .batch = (uint32_t)f->batch,
-                              .seed = f->seed,
-                              .gossip = (enum gossip_choice)f->gossip,
-                              .every = f->every,
-                              .open_per_slice = (uint32_t)f->open,
-                              .eval_epochs = f->eval_every,
-                              .end = (enum end_choice)f->end,
-                              .settle_us = f->settle,
-                              .join_timeout_us = f->join_timeout,
-                              .report_us = f->report_every > 0 ? f->report_every : UINT64_MAX,
-                              .min_peers = (uint32_t)f->min_peers,
-                              .pace_us = f->pace,
-                              .slow = f->slow,
-                              .out = f->out,
-                              .save_us = f->save_every,
-                              .snapshot_dir = f->snapshot_dir[0] != '\0' ? f->snapshot_dir : NULL,
-                              .snapshot_us = f->snapshot_every,
-                              .metrics = f->metrics,
-                              .json = f->json};
+    *c = (struct node_config){
+        .run = f->run,
+        .data = f->data,
+        .model_spec = f->model,
+        .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
+        .n_shards = f->shard[1],
+        .partition = f->partition.kind != N_PARTITION_KINDS ? f->partition : default_partition(f),
+        .optim = {.schedule = f->schedule == 2 ? LR_COSINE : LR_CONSTANT,
+                  .lr = (float)f->lr,
+                  .momentum = (float)f->momentum},
+        .schedule_is_given = f->schedule != 0,
+        .batch = (uint32_t)f->batch,
+        .seed = f->seed,
+        .gossip = (enum gossip_choice)f->gossip,
+        .every = f->every,
+        .open_per_slice = (uint32_t)f->open,
+        .eval_epochs = f->eval_every,
+        .end = (enum end_choice)f->end,
+        .settle_us = f->settle,
+        .join_timeout_us = f->join_timeout,
+        .report_us = f->report_every > 0 ? f->report_every : UINT64_MAX,
+        .min_peers = (uint32_t)f->min_peers,
+        .pace_us = f->pace,
+        .slow = f->slow,
+        .out = f->out,
+        .save_us = f->save_every,
+        .snapshot_dir = f->snapshot_dir[0] != '\0' ? f->snapshot_dir : NULL,
+        .snapshot_us = f->snapshot_every,
+        .metrics = f->metrics,
+        .json = f->json};
     c->optim.kind = f->optimizer >= 0                ? (enum optimizer)f->optimizer
                     : c->gossip == GOSSIP_CHOICE_OFF ? OPTIM_SGD
                                                      : OPTIM_QGM;
@@ -277,7 +285,7 @@ static int follow_parent(struct error *err)
 
 int cmd_node(int argc, char **argv)
 {
-    struct flags flags = {.optimizer = -1};
+    struct flags flags = {.optimizer = -1, .partition.kind = N_PARTITION_KINDS};
     struct node_config *config = calloc(1, sizeof *config);
     struct error err = {0};
     int n_operands, rc = opts_parse(&cmd_node_options, &flags, argc, argv, &n_operands, &err);

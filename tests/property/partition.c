@@ -46,7 +46,7 @@ static void draw_world(struct rng *rng)
     uint32_t n = 1 + rng_below(rng, ROWS_MAX), n_classes = 2 + rng_below(rng, CLASSES_MAX - 2);
     w.set = (struct dataset){.n_samples = n,
                              .shape = {.n_features = 1, .n_classes = n_classes},
-                             .labels = w.labels,
+                             .y = {w.labels, 1, 1, ELEMENT_U8},
                              .groups = w.groups,
                              .n_groups = n_classes};
     memset(w.class_size, 0, sizeof w.class_size);
@@ -239,8 +239,9 @@ static void check_dirichlet(uint64_t first, uint64_t n_seeds, const char *text)
     char how[32];
     struct error err;
     w.n_peers = N;
-    w.set = (struct dataset){
-        .n_samples = ROWS, .shape = {.n_features = 1, .n_classes = CLASSES}, .labels = w.labels};
+    w.set = (struct dataset){.n_samples = ROWS,
+                             .shape = {.n_features = 1, .n_classes = CLASSES},
+                             .y = {w.labels, 1, 1, ELEMENT_U8}};
     for (uint32_t r = 0; r < ROWS; r++)
         w.labels[r] = (uint8_t)(r % CLASSES);
     snprintf(how, sizeof how, "dirichlet:%s", text);

@@ -188,7 +188,7 @@ static bool open_loop(struct loop *l, const struct phase *phase, uint64_t seed)
     struct error err;
     *l = (struct loop){.phase = phase, .rng = rng_stream(seed, 0, RNG_TEST), .control_at = 0};
     l->wake = eventfd(0, EFD_CLOEXEC);
-    if (l->wake < 0 || data_open(&l->data, "blobs:train=500,test=100", &err) != 0 ||
+    if (l->wake < 0 || data_open(&l->data, "blobs:train=500,test=100", NULL, &err) != 0 ||
         model_parse(&l->model, "mlp:20-16-10", data_flat(20, 10), &err) != 0 ||
         shard_make(&l->shard, &l->data.train, &partition_iid, 0, 1, 1, &err) != 0)
         return false;

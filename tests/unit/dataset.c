@@ -17,8 +17,14 @@ Test(dataset, gathers_bytes_and_floats)
     }
     for (int i = 0; i < N; i++)
         labels[i] = (uint8_t)(i % 5);
-    struct dataset sets[2] = {{N, data_flat(WIDTH, 5), bytes, NULL, labels, 1.0f / 255.0f},
-                              {N, data_flat(WIDTH, 5), NULL, floats, labels, 1.0f}};
+    struct dataset sets[2] = {{.scale_all = 1.0f / 255.0f}, {.scale_all = 1.0f}};
+    for (int s = 0; s < 2; s++) {
+        sets[s].n_samples = N;
+        sets[s].shape = data_flat(WIDTH, 5);
+        sets[s].x =
+            s == 0 ? array_of(bytes, WIDTH, ELEMENT_U8) : array_of(floats, WIDTH, ELEMENT_F32);
+        sets[s].y = array_of(labels, 1, ELEMENT_U8);
+    }
     uint32_t rows[BATCH];
     for (uint32_t i = 0; i < BATCH; i++)
         rows[i] = (i * 31 + 49) % N;
@@ -41,20 +47,20 @@ Test(dataset, blobs_are_the_same_every_time)
 {
     struct data_pair a, b, c;
     struct error err;
-    cr_assert_eq(data_open(&a, "blobs:classes=3,features=4,train=30,test=9", &err), 0);
-    cr_assert_eq(data_open(&b, "blobs:test=9,train=30,features=4,classes=3,seed=7", &err), 0);
-    cr_assert_eq(data_open(&c, "blobs:classes=3,features=4,train=30,test=9,seed=8", &err), 0);
+    cr_assert_eq(data_open(&a, "blobs:classes=3,features=4,train=30,test=9", NULL, &err), 0);
+    cr_assert_eq(data_open(&b, "blobs:test=9,train=30,features=4,classes=3,seed=7", NULL, &err), 0);
+    cr_assert_eq(data_open(&c, "blobs:classes=3,features=4,train=30,test=9,seed=8", NULL, &err), 0);
     cr_assert_str_eq(a.name, b.name);
     cr_assert_str_neq(a.name, c.name);
-    cr_assert_arr_eq(a.train.x_f32, b.train.x_f32, 120 * sizeof(float));
-    cr_assert_arr_eq(a.test.x_f32, b.test.x_f32, 36 * sizeof(float));
-    cr_assert_arr_neq(a.train.x_f32, c.train.x_f32, 120 * sizeof(float));
+    cr_assert_arr_eq(a.train.x.bytes, b.train.x.bytes, 120 * sizeof(float));
+    cr_assert_arr_eq(a.test.x.bytes, b.test.x.bytes, 36 * sizeof(float));
+    cr_assert_arr_neq(a.train.x.bytes, c.train.x.bytes, 120 * sizeof(float));
     /* Rows 0 and 3 are of one class: their difference is noise alone. */
-    const float *x = a.train.x_f32, *other = c.train.x_f32;
+    const float *x = a.train.x.bytes, *other = c.train.x.bytes;
     cr_assert(fabs((double)(x[0] - x[12]) - (double)(other[0] - other[12])) > 1e-3);
     uint32_t counts[3] = {0};
     for (uint32_t i = 0; i < 30; i++)
-        counts[a.train.labels[i]]++;
+        counts[dataset_target(&a.train, i).class]++;
     cr_assert(counts[0] == 10 && counts[1] == 10 && counts[2] == 10);
     data_close(&a);
     data_close(&b);
@@ -77,13 +83,14 @@ Test(dataset, specs_nobody_understands)
         {"blobs:train", "not key=value", ERR_USAGE},
         {"blobs:train=10,", "not key=value", ERR_USAGE},
         {"blobs:train=10000000,features=65536", "at most", ERR_USAGE},
-        {"/no/such/directory", "no such directory", ERR_DATA},
+        {"/no/such/directory", "no such file or directory", ERR_DATA},
         {"", "no data ''", ERR_USAGE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct data_pair data;
         struct error err;
-        cr_assert_eq(data_open(&data, cases[i].spec, &err), cases[i].code, "%s", cases[i].spec);
+        cr_assert_eq(data_open(&data, cases[i].spec, NULL, &err), cases[i].code, "%s",
+                     cases[i].spec);
         cr_assert_not_null(strstr(err.text, cases[i].text), "%s: %s", cases[i].spec, err.text);
         data_close(&data);
     }

@@ -1,3 +1,4 @@
+#include "data/dataset.h"
 #include "data/idx.h"
 
 #include "tests/support/files.h"
@@ -24,21 +25,43 @@ static size_t make_idx(uint8_t *to, uint32_t magic, const uint32_t *dims, uint32
     return n;
 }
 
+/* What was read is copied into `bytes` [n_bytes] unless NULL. */
+static int read_idx(struct idx *idx, const char *path, uint32_t min_dims, uint8_t *bytes,
+                    struct error *err)
+{
+    struct memory *list = NULL;
+    struct source s;
+    int rc = source_open(&s, &list, path, err);
+    if (rc == 0)
+        rc = idx_parse(idx, &s, min_dims, 4, err);
+    if (rc == 0 && bytes != NULL)
+        memcpy(bytes, idx->bytes, idx->n_bytes);
+    memory_close(&list);
+    return rc;
+}
+
+/* So that no test looks at what another left in the cache. */
+static void begin(char dir[FILES_DIR_MAX])
+{
+    files_begin(dir);
+    setenv("XDG_CACHE_HOME", dir, 1);
+}
+
 Test(idx, reads_plain_and_gzip)
 {
     char dir[FILES_DIR_MAX], path[FILES_PATH_MAX];
     uint8_t bytes[256];
     size_t n = make_idx(bytes, 0x803, (uint32_t[]){4, 2, 3}, 3, 24);
-    files_begin(dir);
+    begin(dir);
     for (int packed = 0; packed < 2; packed++) {
         struct idx idx;
         struct error err;
+        uint8_t got[24];
         files_write(dir, "x", bytes, n, packed, path);
-        cr_assert_eq(idx_read(&idx, path, 2, 4, &err), 0, "%s", err.text);
+        cr_assert_eq(read_idx(&idx, path, 2, got, &err), 0, "%s", err.text);
         cr_assert(idx.n_dims == 3 && idx.dims[0] == 4 && idx.dims[1] == 2 && idx.dims[2] == 3);
         cr_assert_eq(idx.n_bytes, 24);
-        cr_assert_arr_eq(idx.bytes, bytes + 16, 24);
-        free(idx.bytes);
+        cr_assert_arr_eq(got, bytes + 16, 24);
     }
     files_end(dir);
 }
@@ -52,7 +75,7 @@ Test(idx, broken_files)
         int packed;
         const char *text;
     } cases[] = {
-        {0x803, {4, 2, 3}, 3, 24, 40, 0, "ends at offset 0"},
+        {0x803, {4, 2, 3}, 3, 24, 40, 0, "the file is empty"},
         {0x803, {4, 2, 3}, 3, 24, 37, 0, "ends at offset 3"},
         {0x803, {4, 2, 3}, 3, 24, 30, 0, "ends at offset 10"},
         {0x803, {4, 2, 3}, 3, 24, 6, 0, "6 bytes too early"},
@@ -64,26 +87,25 @@ Test(idx, broken_files)
         {0x800, {4, 2, 3}, 3, 24, 0, 0, "0 dimensions"},
         {0x803, {0, 2, 3}, 3, 24, 0, 0, "offset 4: dimension 0 is 0"},
         {0x803, {4, 0, 3}, 3, 24, 0, 0, "offset 8: dimension 1 is 0"},
-        {0x803, {0xffffffff, 2, 3}, 3, 24, 0, 0, "dimension 0 is 4294967295"},
-        {0x803, {65536, 65536, 65536}, 3, 24, 0, 0, "offset 8: dimension 1 is 65536"},
+        {0x803, {0xffffffff, 0xffffffff}, 2, 24, 0, 0, "dimension 1 is 4294967295"},
+        {0x803, {65536, 65536, 65536}, 3, 24, 0, 0, "offset 12: dimension 2 is 65536"},
         {0x803, {5, 2, 3}, 3, 24, 0, 1, "ends at offset 40, 6 bytes too early"},
-        {0x803, {40000, 20, 30}, 3, 24, 0, 0, "more than the whole file can hold"},
+        {0x803, {40000, 20, 30}, 3, 24, 0, 0, "ends at offset 40, 23999976 bytes too early"},
         {0x803, {40000, 20, 30}, 3, 24, 0, 1, "more than the whole file can hold"},
         {0x803, {3, 2, 3}, 3, 24, 0, 0, "offset 34: bytes after the end"},
         {0x803, {3, 2, 3}, 3, 24, 0, 1, "offset 34: bytes after the end"},
     };
     char dir[FILES_DIR_MAX], path[FILES_PATH_MAX];
-    files_begin(dir);
+    begin(dir);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint8_t bytes[256];
         struct idx idx;
         struct error err;
         size_t n = make_idx(bytes, cases[i].magic, cases[i].dims, cases[i].n_dims, cases[i].n_data);
         files_write(dir, "x", bytes, n - cases[i].cut, cases[i].packed, path);
-        cr_assert_eq(idx_read(&idx, path, 2, 4, &err), ERR_DATA, "case %zu", i);
+        cr_assert_eq(read_idx(&idx, path, 2, NULL, &err), ERR_DATA, "case %zu", i);
         cr_assert_not_null(strstr(err.text, cases[i].text), "case %zu: %s", i, err.text);
         cr_assert_not_null(strstr(err.text, path));
-        cr_assert_null(idx.bytes);
     }
     files_end(dir);
 }
@@ -95,7 +117,7 @@ Test(idx, damaged_gzip)
     char dir[FILES_DIR_MAX], path[FILES_PATH_MAX];
     uint8_t bytes[256];
     size_t n = make_idx(bytes, 0x803, (uint32_t[]){4, 2, 3}, 3, 24), n_packed;
-    files_begin(dir);
+    begin(dir);
     files_write(dir, "x", bytes, n, 1, path);
     uint8_t *packed = files_read(path, &n_packed);
     for (size_t i = 0; i < 2 * n_packed; i++) {
@@ -107,11 +129,11 @@ Test(idx, damaged_gzip)
         if (!cut)
             copy[i] ^= 0x5a;
         files_write(dir, "y", copy, cut ? i - n_packed : n_packed, 0, path);
-        if (idx_read(&idx, path, 2, 4, &err) == 0) {
+        uint8_t got[24];
+        if (read_idx(&idx, path, 2, got, &err) == 0) {
             cr_assert(!cut && i >= 3 && i < 10, "byte %zu", i);
-            cr_assert_arr_eq(idx.bytes, bytes + 16, 24);
+            cr_assert_arr_eq(got, bytes + 16, 24);
         }
-        free(idx.bytes);
         free(copy);
     }
     free(packed);
@@ -123,14 +145,14 @@ Test(idx, what_is_no_file)
     char dir[FILES_DIR_MAX], path[FILES_PATH_MAX];
     struct idx idx;
     struct error err;
-    files_begin(dir);
-    cr_assert_eq(idx_read(&idx, dir, 1, 4, &err), ERR_DATA);
+    begin(dir);
+    cr_assert_eq(read_idx(&idx, dir, 1, NULL, &err), ERR_DATA);
     cr_assert_not_null(strstr(err.text, "not a regular file"));
     snprintf(path, sizeof path, "%s/fifo", dir);
     cr_assert_eq(mkfifo(path, 0600), 0);
-    cr_assert_eq(idx_read(&idx, path, 1, 4, &err), ERR_DATA);
+    cr_assert_eq(read_idx(&idx, path, 1, NULL, &err), ERR_DATA);
     snprintf(path, sizeof path, "%s/none", dir);
-    cr_assert_eq(idx_read(&idx, path, 1, 4, &err), ERR_DATA);
+    cr_assert_eq(read_idx(&idx, path, 1, NULL, &err), ERR_DATA);
     files_end(dir);
 }
 
@@ -167,9 +189,9 @@ Test(idx, pair)
         struct data_pair data;
         struct four four = good;
         four.train_label = packed == 2 ? 1 : 2;
-        files_begin(dir);
+        begin(dir);
         write_four(dir, &four, packed == 1);
-        cr_assert_eq(data_open(&data, dir, &err), 0, "%s", err.text);
+        cr_assert_eq(data_open(&data, dir, NULL, &err), 0, "%s", err.text);
         cr_assert(data.train.n_samples == 9 && data.test.n_samples == 6);
         cr_assert(data.train.shape.n_features == 6 && data.train.shape.n_classes == 3);
         cr_assert_eq(strncmp(data.name, "idx 9x6/3 ", 10), 0, "%s", data.name);
@@ -188,8 +210,8 @@ Test(idx, pair_that_does_not_fit)
         struct four four;
         const char *text;
     } cases[] = {
-        {{9, 8, 6, 3, 3, 2, 2}, "8 labels for the 9 images"},
-        {{9, 9, 6, 3, 4, 2, 2}, "8 bytes an image (right: 6"},
+        {{9, 8, 6, 3, 3, 2, 2}, "8 labels for the 9 samples"},
+        {{9, 9, 6, 3, 4, 2, 2}, "8 features a sample (right: 6"},
         {{9, 9, 6, 3, 3, 2, 7}, "offset 13: label 7 (right: 0 to 2"},
         {{1, 1, 6, 3, 3, 0, 2}, "every label is 0"},
     };
@@ -197,9 +219,9 @@ Test(idx, pair_that_does_not_fit)
         char dir[FILES_DIR_MAX];
         struct data_pair data;
         struct error err;
-        files_begin(dir);
+        begin(dir);
         write_four(dir, &cases[i].four, 0);
-        cr_assert_eq(data_open(&data, dir, &err), ERR_DATA, "case %zu", i);
+        cr_assert_eq(data_open(&data, dir, NULL, &err), ERR_DATA, "case %zu", i);
         cr_assert_not_null(strstr(err.text, cases[i].text), "case %zu: %s", i, err.text);
         files_end(dir);
     }
@@ -208,11 +230,14 @@ Test(idx, pair_that_does_not_fit)
 Test(idx, missing_file_names_the_package)
 {
     char dir[FILES_DIR_MAX];
-    struct data_pair data;
+    struct part train = {0}, test = {0};
+    struct memory *list = NULL;
     struct error err;
-    files_begin(dir);
-    cr_assert_eq(idx_open_pair(&data, dir, "s", "apt-get install something", &err), ERR_DATA);
+    begin(dir);
+    cr_assert_eq(idx_read_directory(&train, &test, &list, dir, "apt-get install something", &err),
+                 ERR_DATA);
     cr_assert_not_null(strstr(err.text, "apt-get install something"), "%s", err.text);
     cr_assert_not_null(strstr(err.text, "train-images-idx3-ubyte"));
+    memory_close(&list);
     files_end(dir);
 }

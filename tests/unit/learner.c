@@ -26,7 +26,7 @@ struct world {
 static void make_world(struct world *w)
 {
     struct error err;
-    cr_assert_eq(data_open(&w->data, "blobs:train=1000,test=601,spread=0.5", &err), 0, "%s",
+    cr_assert_eq(data_open(&w->data, "blobs:train=1000,test=601,spread=0.5", NULL, &err), 0, "%s",
                  err.text);
     cr_assert_eq(model_parse(&w->m, "mlp:20-16-10", data_flat(20, 10), &err), 0, "%s", err.text);
     cr_assert_eq(model_blas_setup(1, 0, &err), 0);

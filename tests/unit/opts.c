@@ -108,7 +108,7 @@ Test(opts, bad_values_are_named)
         {"--count x", "whole number"},      {"--rate 1.5", "out of range"},
         {"--rate", "needs a value"},        {"--wait-time 5", "duration"},
         {"--color gren", "did you mean"},   {"--cuont 3", "did you mean --count"},
-        {"--verbose=on", "takes no value"},  {"-c", "no option -c"},
+        {"--verbose=on", "takes no value"}, {"-c", "no option -c"},
         {"--nothing-like-it", "no option"},
     };
     struct target t;

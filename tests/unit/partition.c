@@ -10,7 +10,7 @@ static uint8_t labels[N];
 static uint32_t groups[N];
 static struct dataset set = {.n_samples = N,
                              .shape = {.n_features = 1, .n_classes = 10},
-                             .labels = labels,
+                             .y = {labels, 1, 1, ELEMENT_U8},
                              .groups = groups,
                              .n_groups = 7};
 

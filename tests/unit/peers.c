@@ -201,7 +201,8 @@ Test(peers, settled)
     cr_assert(peers_all_settled(&p, 0));
 }
 
-/* The schedule's place: mine counts, a peer that joins or leaves does not, one liar moves nothing. */
+/* The schedule's place: mine counts, a peer that joins or leaves does not, one liar moves nothing.
+ */
 Test(peers, median_step)
 {
     start();

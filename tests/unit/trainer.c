@@ -35,7 +35,7 @@ static void prepare(struct bench *b)
 {
     struct error err;
     *b = (struct bench){0};
-    cr_assert_eq(data_open(&b->data, "blobs:train=1000,test=500,spread=0.3", &err), 0);
+    cr_assert_eq(data_open(&b->data, "blobs:train=1000,test=500,spread=0.3", NULL, &err), 0);
     cr_assert_eq(model_parse(&b->model, "softmax", data_flat(20, 10), &err), 0);
     cr_assert_eq(model_blas_setup(1, 1, &err), 0);
     cr_assert_eq(shard_make(&b->shard, &b->data.train, &partition_iid, 0, 2, 1, &err), 0);

@@ -1,0 +1,38 @@
+/* Zip files (PKWARE's APPNOTE.TXT) in memory: the directory, and where the members lie. Stored and
+ * deflated members, zip64; nothing encrypted or split. Any bytes are safe. Messages lack the name
+ * of the file. Pure; any thread. */
+#ifndef HUBBUB_DATA_ZIP_H
+#define HUBBUB_DATA_ZIP_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct zip {
+    const uint8_t *bytes; /* borrowed: the whole file */
+    uint64_t n;
+    uint64_t directory, n_directory, n_members;
+};
+
+struct zip_member {
+    const char *name; /* in the directory; no NUL at its end */
+    uint32_t n_name;
+    bool deflated;
+    uint64_t offset, n_packed; /* of its data */
+    uint64_t n_bytes;          /* unpacked */
+    uint32_t crc;
+};
+
+int zip_open(struct zip *z, const uint8_t *bytes, uint64_t n, struct error *err) MUST_USE;
+
+/* The member at *at of the directory (0 to begin with), moved on to the next. 1; 0: there is none;
+ * ERR_DATA. */
+int zip_next(const struct zip *z, uint64_t *at, struct zip_member *m, struct error *err) MUST_USE;
+
+/* By its name: 1; 0: there is none; ERR_DATA, also when there are two. */
+int zip_find(const struct zip *z, const char *name, struct zip_member *m,
+             struct error *err) MUST_USE;
+
+#endif
