@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "bench/cmd_bench.h"
+#include "data/cmd_data.h"
 #include "node/cmd_node.h"
 
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #define SUMMARY "trains one model on many machines with no coordinator"
 
 static int cmd_docs(int argc, char **argv);
+static int cmd_data_or_agree(int argc, char **argv);
 
 static const struct {
     const char *name, *summary;
@@ -22,6 +24,7 @@ static const struct {
     {"node", "one peer: trains on its shard and averages weights with the others", cmd_node},
     {"up", "starts n peers on this machine", cmd_up},
     {"demo", "five peers with two classes each, alone and together", cmd_demo},
+    {"data", "looks at data, splits them, agrees on private ones", cmd_data_or_agree},
     {"bench", "figures of this machine", cmd_bench},
     {"docs", "the manual page, and completions for bash, zsh and fish", cmd_docs},
 };
@@ -39,7 +42,9 @@ static const struct opts docs_options = {
     .no_environment = true};
 
 static const struct opts *const all_options[] = {
-    &cmd_node_options,       &cmd_up_options,          &cmd_demo_options, &bench_train_options,
+    &cmd_node_options,       &cmd_up_options,          &cmd_demo_options,
+    &cmd_data_list_options,  &cmd_data_info_options,   &cmd_data_stats_options,
+    &cmd_data_split_options, &cmd_agree_options,       &bench_train_options,
     &bench_exchange_options, &bench_straggler_options, &docs_options,
 };
 
@@ -76,6 +81,13 @@ static int cmd_docs(int argc, char **argv)
     if (rc < 0)
         log_error("%s", err.text);
     return rc == OPTS_DONE ? 0 : -rc;
+}
+
+/* The transport of agree is node's. */
+static int cmd_data_or_agree(int argc, char **argv)
+{
+    bool agree = argc > 1 && strcmp(argv[1], "agree") == 0;
+    return agree ? cmd_agree(argc - 1, argv + 1) : cmd_data(argc, argv);
 }
 
 static void help(FILE *out)
