@@ -6,8 +6,9 @@
 #   make deps            the packages alone (apt-get, as root or through sudo)
 #   make VARIANT=asan test-unit     any target in another build: release asan tsan
 #   make convergence     what training must reach (quick; FULL=1 for all of it)
-#   make nightly         the long ones: more seeds, FULL=1
-#   make fuzz            libFuzzer, FUZZ_S seconds each (10), seeds and finds in tests/fuzz/corpus
+#   make nightly         the long ones: more seeds, FULL=1, soak
+#   make soak            peers killed and started again for SOAK_S seconds (600)
+#   make fuzz            libFuzzer, FUZZ_S seconds each (or as below), seeds in tests/fuzz/corpus
 #   make bench           benchmarks, side by side with what they are measured against
 
 VARIANT ?= release
@@ -63,7 +64,8 @@ LDLIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread -lm
 
 # ---- building ------------------------------------------------------------------------------
 .PHONY: all deps deps-build deps-data deps-test demo test test-unit test-property test-race \
-        test-system test-floors build-tests convergence nightly fuzz fuzz-run bench install clean
+        test-system test-floors build-tests convergence nightly soak fuzz fuzz-run bench install \
+        clean
 .DELETE_ON_ERROR:
 # make V=1 shows the whole command lines.
 Q := $(if $(V),,@)
@@ -83,6 +85,9 @@ $(BUILD)/tests/unit/run: $(UNIT_O) $(OBJ)
 $(PLAIN_B): %: %.o $(OBJ)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS)
+
+# The fuzzer's check, on frames from a generator.
+$(BUILD)/tests/property/frames: $(BUILD)/tests/fuzz/frame.o
 
 $(FUZZ_B): %: %.o $(filter $(BUILD)/net/% $(BUILD)/base/%,$(OBJ))
 	$(call say,LD)
@@ -148,13 +153,22 @@ nightly: all $(BUILD)/tests/property/gossip
 	$(BUILD)/tests/property/gossip 0 20000
 	@$(MAKE) --no-print-directory FULL=1 convergence
 	@$(MAKE) --no-print-directory test-system
+	@$(MAKE) --no-print-directory soak
+# SOAK_S seconds each (600).
+soak: all
+	@for t in tests/soak/*; do echo "== $$t"; HUBBUB=./$(BUILD)/hubbub $$t || exit 1; done
 # New inputs go to build/; what is found becomes a unit test and a file of the corpus.
-FUZZ_S ?= 10
+FUZZ_S_frame := 30
+FUZZ_S_stream := 30
+FUZZ_S_config := 30
+fuzz_s = $(or $(FUZZ_S),$(FUZZ_S_$(1)),10)
 fuzz:
 	@$(MAKE) --no-print-directory VARIANT=fuzz CC=clang fuzz-run
 fuzz-run: $(FUZZ_B)
-	@for t in $(notdir $^); do echo "== $$t"; d=$(BUILD)/corpus/$$t; mkdir -p $$d; \
-	ASAN_OPTIONS=quarantine_size_mb=16 $(BUILD)/tests/fuzz/$$t -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=256 -max_len=8192 \
+	@for s in $(foreach f,$(notdir $^),$(f):$(call fuzz_s,$(f))); do t=$${s%:*}; \
+	echo "== $$t, $${s#*:} s"; d=$(BUILD)/corpus/$$t; mkdir -p $$d; \
+	ASAN_OPTIONS=quarantine_size_mb=16 $(BUILD)/tests/fuzz/$$t -max_total_time=$${s#*:} \
+	    -timeout=10 -rss_limit_mb=256 -malloc_limit_mb=1 -max_len=8192 \
 	    -verbosity=0 -print_final_stats=1 -artifact_prefix=$(BUILD)/$$t- \
 	    $$d tests/fuzz/corpus/$$t >$(BUILD)/$$t.log 2>&1; rc=$$?; \
 	[ $$rc = 0 ] || grep -v NEW_FUNC $(BUILD)/$$t.log | tail -60; \

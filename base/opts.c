@@ -337,7 +337,7 @@ static int name_origin(const struct givens *g, const struct given *item, struct 
 }
 
 /* Lowest origin first, so that the highest stays; a list starts anew with each. */
-static int set_all(const struct opts *o, const struct givens *g, void *target, struct error *err)
+int opts_set_all(const struct opts *o, const struct givens *g, void *target, struct error *err)
 {
     enum origin reached[OPTS_MAX] = {ORIGIN_DEFAULT};
     for (enum origin origin = ORIGIN_DEFAULT; origin < N_ORIGINS; origin++)
@@ -376,7 +376,7 @@ int opts_parse_to(const struct opts *o, void *target, int argc, char **argv, int
     }
     if (rc == 0) {
         add_defaults(o, &g);
-        rc = set_all(o, &g, target, err);
+        rc = opts_set_all(o, &g, target, err);
     }
     if (rc == 0 && w.print_config) {
         opts_print_config(o, &g, out);

@@ -45,7 +45,6 @@ static int load(int fd, char *text, size_t *n, struct error *err)
         return error_set(err, ERR_DATA, "%s", why);
     if (*n > CONFIG_BYTES_MAX)
         return error_set(err, ERR_DATA, "is longer than %d bytes", CONFIG_BYTES_MAX);
-    text[*n] = '\0';
     return 0;
 }
 
@@ -178,21 +177,12 @@ static int check_line(const char *line, size_t n, struct error *err)
     return 0;
 }
 
-int opts_read_config(const struct opts *o, struct givens *g, struct error *err)
+int opts_parse_config(const struct opts *o, struct givens *g, char *text, size_t n,
+                      struct error *err)
 {
     struct reader r = {.o = o, .g = g};
-    struct kept *kept = calloc(1, sizeof *kept);
-    size_t size = 0;
-    CHECK(kept != NULL);
-    kept->next = all_kept;
-    all_kept = kept;
     opts_shown(g->config, r.path);
-    int fd = file_open(g->config, NULL, err);
-    if (fd < 0)
-        return error_prefix(err, "config file");
-    if (load(fd, kept->text, &size, err) != 0)
-        return error_prefix(err, "config file %s", r.path);
-    for (char *line = kept->text, *end = line + size; line < end;) {
+    for (char *line = text, *end = line + n; line < end;) {
         char *next = memchr(line, '\n', (size_t)(end - line));
         char *stop = next != NULL ? next : end;
         next = stop + 1;
@@ -205,6 +195,22 @@ int opts_read_config(const struct opts *o, struct givens *g, struct error *err)
         line = next;
     }
     return 0;
+}
+
+int opts_read_config(const struct opts *o, struct givens *g, struct error *err)
+{
+    char shown[SHOWN_MAX];
+    struct kept *kept = calloc(1, sizeof *kept);
+    size_t size = 0;
+    CHECK(kept != NULL);
+    kept->next = all_kept;
+    all_kept = kept;
+    int fd = file_open(g->config, NULL, err);
+    if (fd < 0)
+        return error_prefix(err, "config file");
+    if (load(fd, kept->text, &size, err) != 0)
+        return error_prefix(err, "config file %s", opts_shown(g->config, shown));
+    return opts_parse_config(o, g, kept->text, size, err);
 }
 
 /* ---- writing -------------------------------------------------------------------------------- */

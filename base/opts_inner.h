@@ -43,6 +43,15 @@ const char *opts_shown(const char *text, char shown[SHOWN_MAX]);
 /* Adds what stands in the file g->config. 0 or ERR_DATA. */
 int opts_read_config(const struct opts *o, struct givens *g, struct error *err) MUST_USE;
 
+/* The same of a file's n bytes, in which the values are cut out in place: text[n] is there too, and
+ * all of it must last as long as g. g->config is the name in messages. */
+int opts_parse_config(const struct opts *o, struct givens *g, char *text, size_t n,
+                      struct error *err) MUST_USE;
+
+/* Sets in target what was said, the highest origin last. OPTS_RUN, ERR_USAGE or ERR_DATA. */
+int opts_set_all(const struct opts *o, const struct givens *g, void *target,
+                 struct error *err) MUST_USE;
+
 /* A config file that says the same as g. */
 void opts_print_config(const struct opts *o, const struct givens *g, FILE *out);
 

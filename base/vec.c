@@ -91,23 +91,25 @@ double vec_distance_sq(const float *x, const float *y, size_t n)
     return sum;
 }
 
-static int is_nonfinite(float x)
+/* Without its sign a float orders as an integer, and NaN stands above all. */
+static int32_t magnitude(float x)
 {
-    uint32_t bits;
+    int32_t bits;
     memcpy(&bits, &x, sizeof bits);
-    return (bits & 0x7f800000u) == 0x7f800000u;
+    return bits & INT32_MAX;
 }
 
-size_t vec_first_nonfinite(const float *x, size_t n)
+size_t vec_first_beyond(const float *x, float max, size_t n)
 {
+    int32_t bound = magnitude(max);
     for (size_t start = 0; start < n; start += BLOCK) {
         size_t end = n - start < BLOCK ? n : start + BLOCK;
         int found = 0;
         for (size_t i = start; i < end; i++)
-            found |= is_nonfinite(x[i]);
+            found |= magnitude(x[i]) > bound;
         if (found)
             for (size_t i = start; i < end; i++)
-                if (is_nonfinite(x[i]))
+                if (magnitude(x[i]) > bound)
                     return i;
     }
     return n;

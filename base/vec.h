@@ -29,7 +29,8 @@ void vec_add(float *restrict x, const float *restrict y, size_t n);
 double vec_norm_sq(const float *x, size_t n);
 double vec_distance_sq(const float *x, const float *y, size_t n);
 
-/* Index of the first NaN or infinity, or n when all are finite. */
-size_t vec_first_nonfinite(const float *x, size_t n);
+/* Index of the first that is no number in [-max, max] (NaN, an infinity or too large); n when all
+ * are. With FLT_MAX: all finite numbers are. */
+size_t vec_first_beyond(const float *x, float max, size_t n);
 
 #endif

@@ -101,7 +101,7 @@ static void received(void *ctx, struct tcp_link *link, const struct wire_message
         return;
     }
     uint32_t slice = (uint32_t)(m->tensor.offset / p->count);
-    if (bytes == NULL || vec_first_nonfinite(bytes, p->count) < p->count) {
+    if (bytes == NULL || vec_first_beyond(bytes, WIRE_ELEMENT_MAX, p->count) < p->count) {
         tcp_close(p->link, false, "a tensor that is no slice");
         return;
     }

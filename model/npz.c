@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <float.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -438,7 +439,7 @@ static int read_tensor(const struct reader *r, const struct tensor_info *t, floa
         return rc;
     if (crc32_z(crc, (const Bytef *)(theta + t->offset), n_bytes) != m.crc)
         return member_error(r, name, err, "the checksum does not fit: the file is damaged");
-    uint64_t at = vec_first_nonfinite(theta + t->offset, count);
+    uint64_t at = vec_first_beyond(theta + t->offset, FLT_MAX, count);
     if (at < count) {
         snprintf(what, sizeof what, "element %" PRIu64 " is NaN or infinite", at);
         return member_error(r, name, err, what);

@@ -10,10 +10,22 @@
 #include <stdlib.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { BACKLOG = 128 };
 
 static void on_tick(uv_timer_t *timer);
+static void on_turn(uv_check_t *turn);
+
+/* So many that the process never runs out of open files: no accept fails then, and what else opens
+ * one finds it. */
+static uint32_t default_links_max(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= TCP_LINKS_MAX + TCP_FILES_KEPT)
+        return TCP_LINKS_MAX;
+    return files.rlim_cur > TCP_FILES_KEPT ? (uint32_t)(files.rlim_cur - TCP_FILES_KEPT) : 1;
+}
 
 struct tcp *tcp_new(uv_loop_t *loop, const struct tcp_ops *ops, void *ctx, uint32_t body_max)
 {
@@ -27,9 +39,13 @@ struct tcp *tcp_new(uv_loop_t *loop, const struct tcp_ops *ops, void *ctx, uint3
     tcp->ctx = ctx;
     tcp->body_max = body_max;
     CHECK(uv_timer_init(loop, &tcp->timer) == 0);
-    tcp->timer.data = tcp;
-    tcp->n_handles = 1;
-    tcp_set_limits(tcp, &(struct tcp_limits){.links_max = TCP_LINKS_MAX,
+    CHECK(uv_check_init(loop, &tcp->turn) == 0);
+    CHECK(uv_check_start(&tcp->turn, on_turn) == 0);
+    uv_unref((uv_handle_t *)&tcp->turn);
+    tcp->timer.data = tcp->turn.data = tcp;
+    tcp->n_handles = 2;
+    tcp_set_limits(tcp, &(struct tcp_limits){.links_max = default_links_max(),
+                                             .strangers_max = TCP_STRANGERS_MAX,
                                              .hello_ms = TCP_HELLO_MS,
                                              .silence_ms = TCP_SILENCE_MS,
                                              .frame_ms = TCP_FRAME_MS,
@@ -81,6 +97,10 @@ static void on_tick(uv_timer_t *timer)
 {
     struct tcp *tcp = timer->data;
     tcp->accept_warned = false;
+    if (tcp->n_turned_away > 0)
+        log_warn("all %u links are taken: turned away %u", tcp->limits.links_max,
+                 tcp->n_turned_away);
+    tcp->n_turned_away = 0;
     for (struct tcp_link *link = tcp->links; link != NULL; link = link->next) {
         link->age++;
         switch (link->state) {
@@ -147,29 +167,78 @@ static void refuse(struct tcp_link *link, const char *why)
     tcp_close(link, true, why);
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+/* Accepted, and no whole frame has come yet; or one that is only let finish its goodbye. */
+static bool is_stranger(const struct tcp_link *link)
+{
+    bool waits = (link->state == LINK_OPEN && !link->greeted) || link->state == LINK_DRAINING;
+    return waits && !link->dialled && !link->refused;
+}
+
+/* A place for one more link, if need be that of the stranger who has had his for longest: a flood
+ * of connections drives out itself, and a peer, who says HELLO at once, gets in. */
+static bool make_room(struct tcp *tcp)
+{
+    const struct tcp_limits *limits = &tcp->limits;
+    struct tcp_link *oldest = NULL;
+    uint32_t n_strangers = 0;
+    for (struct tcp_link *link = tcp->links; link != NULL; link = link->next)
+        if (is_stranger(link)) {
+            oldest = link; /* the list begins with the newest */
+            n_strangers++;
+        }
+    if (n_strangers < limits->strangers_max && tcp->n_links < limits->links_max)
+        return true;
+    if (oldest == NULL)
+        return false;
+    char reason[96];
+    snprintf(reason, sizeof reason, "no whole frame before %u others came that said none either",
+             n_strangers);
+    tcp_close(oldest, false, reason);
+    return true;
+}
+
+static void accept_one(struct tcp *tcp)
 {
     enum { NAME_BYTES = 80 };
+    char busy[64];
+    snprintf(busy, sizeof busy, "all %u links are taken", tcp->limits.links_max);
+    bool has_room = make_room(tcp);
+    struct tcp_link *link = tcp_link_new(tcp, NAME_BYTES, LINK_CONNECTING);
+    tcp->n_accepted++;
+    if (uv_accept((uv_stream_t *)tcp->listener, (uv_stream_t *)&link->handle) != 0) {
+        refuse(link, "gone before it was accepted");
+        return;
+    }
+    remote_name(&link->handle, link->remote, NAME_BYTES);
+    if (has_room) {
+        tcp_link_open(link);
+    } else {
+        tcp->n_turned_away++;
+        refuse(link, busy);
+    }
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
     struct tcp *tcp = listener->data;
     if (status != 0) {
         if (!tcp->accept_warned) /* EMFILE comes once for each of a flood */
             log_warn("cannot accept a connection: %s", uv_strerror(status));
         tcp->accept_warned = true;
-        return;
+    } else if (tcp->n_accepted < TCP_ACCEPTS_MAX) {
+        accept_one(tcp);
+    } else {
+        tcp->accept_waits = true; /* libuv takes no more until this one is taken */
     }
-    char busy[64];
-    snprintf(busy, sizeof busy, "all %u links are taken", tcp->limits.links_max);
-    bool full = tcp->n_links >= tcp->limits.links_max;
-    struct tcp_link *link = tcp_link_new(tcp, NAME_BYTES, LINK_CONNECTING);
-    if (uv_accept(listener, (uv_stream_t *)&link->handle) != 0) {
-        refuse(link, "gone before it was accepted");
-        return;
-    }
-    remote_name(&link->handle, link->remote, NAME_BYTES);
-    if (full)
-        refuse(link, busy);
-    else
-        tcp_link_open(link);
+}
+
+static void on_turn(uv_check_t *turn)
+{
+    struct tcp *tcp = turn->data;
+    tcp->n_accepted = 0;
+    if (tcp->accept_waits && !tcp->freeing)
+        accept_one(tcp);
+    tcp->accept_waits = false;
 }
 
 /* Binds and listens on one address; a libuv error code. */
@@ -193,7 +262,7 @@ static const char *listen_hint(int status)
     }
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_own_closed(uv_handle_t *handle)
 {
     struct tcp *tcp = handle->data;
     tcp->n_handles--;
@@ -260,8 +329,10 @@ void tcp_gone(struct tcp *tcp)
 {
     if (!tcp->freeing || tcp->links != NULL)
         return;
-    if (!uv_is_closing((uv_handle_t *)&tcp->timer))
-        uv_close((uv_handle_t *)&tcp->timer, on_timer_closed);
+    if (!uv_is_closing((uv_handle_t *)&tcp->timer)) {
+        uv_close((uv_handle_t *)&tcp->timer, on_own_closed);
+        uv_close((uv_handle_t *)&tcp->turn, on_own_closed);
+    }
     if (tcp->n_handles > 0)
         return;
     for (struct tcp_frame *frame = tcp->spare_frames, *next; frame != NULL; frame = next) {

@@ -19,7 +19,10 @@
 
 enum {
     TCP_CHUNK_BYTES = 64 * 1024,
-    TCP_LINKS_MAX = 1024,          /* one more is told BUSY */
+    TCP_LINKS_MAX = 1024,          /* one more takes the place of a stranger, or is told BUSY */
+    TCP_STRANGERS_MAX = 512,       /* of them: accepted, and nothing whole has come yet */
+    TCP_ACCEPTS_MAX = 16,          /* in one turn of the loop, so that a flood starves no link */
+    TCP_FILES_KEPT = 64,           /* of the process's limit of open files: not for links */
     TCP_CONTROL_BYTES = 32 * 1024, /* of control frames waiting; a peer that reads none is cut */
     TCP_TENSORS_MAX = 256,         /* tensor frames waiting on a link; exchanges are far fewer */
     TCP_HELLO_MS = 5000,    /* resolving, each connecting, and from connected to the first frame */
@@ -29,9 +32,10 @@ enum {
     TCP_TICK_MS = 500 /* how often the above are looked at: each may take this much longer */
 };
 
-/* The limits in force; the defaults are those above. */
+/* The limits in force; the defaults are those above, fewer links where the system allows the
+ * process few open files. */
 struct tcp_limits {
-    uint32_t links_max;
+    uint32_t links_max, strangers_max;
     uint32_t hello_ms, silence_ms, frame_ms, drain_ms, tick_ms;
 };
 

@@ -103,8 +103,13 @@ struct tcp {
     struct tcp_limits limits;
     uv_tcp_t *listener; /* NULL when it does not listen */
     uv_timer_t timer;
-    bool freeing, accept_warned;
-    uint32_t n_handles; /* timer and listeners, not yet closed */
+    uv_check_t turn;
+    bool freeing;
+    bool accept_warned;     /* since the last tick */
+    bool accept_waits;      /* a connection, for the next turn of the loop */
+    uint32_t n_accepted;    /* in this turn */
+    uint32_t n_turned_away; /* since the last tick */
+    uint32_t n_handles;     /* timer, turn and listeners, not yet closed */
     uint32_t n_links, n_refused;
     struct tcp_link *links;
     struct tcp_frame *spare_frames;

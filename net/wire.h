@@ -16,12 +16,16 @@
 enum {
     WIRE_PROTOCOL = 1, /* the version this program speaks; HELLO carries min and max */
     WIRE_HEADER_BYTES = 32,
-    WIRE_MAP_MAX = 4096, /* a HELLO needs about 700 */
+    WIRE_MAP_MAX = 4096, /* the longest HELLO needs 1,230 */
     WIRE_HEAD_MAX = WIRE_HEADER_BYTES + WIRE_MAP_MAX,
     WIRE_BODY_MAX = 1 << 24, /* a slice is 256 KiB by default; links set their own lower limit */
     WIRE_PEER_ID_BYTES = 32,
     WIRE_TEXT_MAX = 256 /* of any string, with its NUL */
 };
+
+/* Elements of a body lie within +-this: above any weight that trains, below what could end training
+ * in one exchange by overflow. */
+#define WIRE_ELEMENT_MAX 1e6f
 
 enum wire_kind {
     WIRE_HELLO = 1,  /* first frame on a link, both ways */

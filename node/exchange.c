@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -226,8 +227,12 @@ void exchange_completed(struct node *n, const struct completion *c)
     }
     const struct peer *peer = &n->peers.slots[job->peer];
     bool still_there = peer->link != NULL && peer->serial == job->peer_serial;
-    if (c->nonfinite && still_there)
-        peering_punish(n, job->peer, "its weights are not finite numbers");
+    if (c->refused && still_there) {
+        char why[64];
+        snprintf(why, sizeof why, "its weights are not all numbers within +-%g",
+                 (double)WIRE_ELEMENT_MAX);
+        peering_punish(n, job->peer, why);
+    }
     if (job->measure && job->type != JOB_TAKE && still_there)
         peers_note_move(&n->peers, job->peer, c->moved);
     struct gossip_event event = {.type = GOSSIP_DONE,

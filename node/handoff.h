@@ -55,9 +55,9 @@ enum completion_type { COMPLETED_JOB, COMPLETED_REPORT, COMPLETED_STOP };
 struct completion {
     enum completion_type type;
     struct job job;
-    uint64_t step;                /* of the trainer when the job ran */
-    float moved;                  /* relative: |c| ||theirs - base|| / ||theta slice|| */
-    bool nonfinite;               /* what came held a NaN or infinity: nothing was mixed */
+    uint64_t step; /* of the trainer when the job ran */
+    float moved;   /* relative: |c| ||theirs - base|| / ||theta slice|| */
+    bool refused;  /* what came held a NaN or a number beyond WIRE_ELEMENT_MAX: nothing was mixed */
     struct trainer_report report; /* of COMPLETED_REPORT and COMPLETED_STOP */
 };
 

@@ -1,7 +1,10 @@
 #include "node/metrics.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+
+#include <fcntl.h>
 
 int metrics_open(struct metrics *m, const char *path, struct error *err)
 {
@@ -9,9 +12,12 @@ int metrics_open(struct metrics *m, const char *path, struct error *err)
     if (path[0] == '\0')
         return 0;
     m->path = path;
-    m->file = fopen(path, "ae");
-    if (m->file == NULL)
+    /* A FIFO that nobody reads is refused, and one read too slowly fails: neither is waited for. */
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666);
+    if (fd < 0)
         return error_set(err, ERR_USAGE, "--metrics %s: cannot be written: %m", path);
+    m->file = fdopen(fd, "a");
+    CHECK(m->file != NULL);
     return 0;
 }
 

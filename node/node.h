@@ -125,6 +125,10 @@ struct node {
     struct address addresses[NODE_ADDRESSES_MAX];
     uint32_t n_addresses;
     struct rng backoff;
+    struct {
+        uint64_t since_us;
+        uint32_t n_warnings;
+    } strangers; /* what the log said lately of links that never became peers */
 
     enum peer_state state;
     bool ever_linked, interrupted, adopting, stop_given, trains;

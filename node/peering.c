@@ -15,8 +15,35 @@ enum {
     BACKOFF_MIN_US = 500000, /* between dials of an address: doubling, jittered by a quarter */
     BACKOFF_MAX_US = 30000000,
     STATUS_US = 1000000,
-    ALIVE_US = 3000000 /* a link on which something came within three statuses is alive */
+    ALIVE_US = 3000000, /* a link on which something came within three statuses is alive */
+    STRANGERS_US = 10000000,
+    STRANGERS_TOLD = 10 /* warnings of links that never became peers, in each such time */
 };
+
+/* A flood of them must not fill the log (and the disk): what goes beyond is counted. */
+static PRINTF(2, 3) void warn_of_stranger(struct node *n, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (n->strangers.n_warnings++ < STRANGERS_TOLD)
+        log_warn("%s", text);
+    else
+        log_debug("%s", text);
+}
+
+static void count_strangers(struct node *n, uint64_t now_us)
+{
+    if (now_us - n->strangers.since_us < STRANGERS_US)
+        return;
+    if (n->strangers.n_warnings > STRANGERS_TOLD)
+        log_warn("%u more links that never became peers (--verbose shows each)",
+                 n->strangers.n_warnings - STRANGERS_TOLD);
+    n->strangers.n_warnings = 0;
+    n->strangers.since_us = now_us;
+}
 
 /* ---- dialling ------------------------------------------------------------------------------ */
 
@@ -104,6 +131,7 @@ static void dial(struct node *n, struct address *a)
 void peering_tick(struct node *n, uint64_t now_us)
 {
     bool leaving = n->state == PEER_LEAVING;
+    count_strangers(n, now_us);
     for (uint32_t i = 0; i < n->n_addresses && !leaving; i++) {
         struct address *a = &n->addresses[i];
         if (a->link == NULL && !a->is_self && now_us >= a->next_dial_us && !is_linked(n, a))
@@ -258,11 +286,15 @@ static void welcome(struct node *n, struct contact *c, const struct wire_hello *
     exchange_peer(n, c->slot, true);
 }
 
-/* The entry of our list that a peer says it listens at, as far as the text tells; or NULL. */
-static struct address *find_address(struct node *n, const char *text)
+/* The entry of our list that a peer says it listens at, if that is where it came from: a stranger
+ * elsewhere cannot speak for a peer of ours. NULL: none, or the text does not tell. */
+static struct address *find_address(struct node *n, const struct tcp_link *link, const char *text)
 {
-    struct host_port at;
-    for (uint32_t i = 0; parse_host_port(text, &at) && i < n->n_addresses; i++)
+    struct host_port at, from;
+    if (!parse_host_port(text, &at) || !parse_host_port(tcp_remote(link), &from) ||
+        strcmp(at.host, from.host) != 0)
+        return NULL;
+    for (uint32_t i = 0; i < n->n_addresses; i++)
         if (n->addresses[i].at.port == at.port && strcmp(n->addresses[i].at.host, at.host) == 0)
             return &n->addresses[i];
     return NULL;
@@ -289,9 +321,9 @@ static void on_hello(struct node *n, struct contact *c, const struct wire_hello 
         return;
     }
     if (is_incompatible(n, h, text, sizeof text)) {
-        log_warn("%s cannot take part: %s", tcp_remote(c->link), text);
+        warn_of_stranger(n, "%s cannot take part: %s", tcp_remote(c->link), text);
         if (a == NULL)
-            a = find_address(n, h->address);
+            a = find_address(n, c->link, h->address);
         if (a != NULL)
             a->refused = true;
         say_bye(c, WIRE_BYE_INCOMPATIBLE, text);
@@ -390,7 +422,7 @@ static void on_received(void *ctx, struct tcp_link *link, const struct wire_mess
         break;
     }
     if (!c->greeted) {
-        log_warn("%s broke the protocol: HELLO must come first", tcp_remote(link));
+        warn_of_stranger(n, "%s broke the protocol: HELLO must come first", tcp_remote(link));
         say_bye(c, WIRE_BYE_PROTOCOL, "HELLO must come first");
     }
 }
@@ -424,7 +456,7 @@ static void on_closed(void *ctx, struct tcp_link *link, const char *reason)
                                     "reason", reason, "goodbye", (int)c->goodbye_done));
         lose_peer(n, c, c->goodbye_done);
     } else if (!c->greeted && c->address == NULL && !c->closing) {
-        log_warn("%s: link closed: %s", tcp_remote(link), reason);
+        warn_of_stranger(n, "%s: link closed: %s", tcp_remote(link), reason);
     } else if (c->address == NULL) {
         log_debug("%s: link closed: %s", tcp_remote(link), reason);
     }

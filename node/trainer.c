@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "net/wire.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -65,8 +66,8 @@ static void run_job(struct trainer *t, const struct job *job)
     struct learner *l = &t->learner;
     struct completion c = {.type = COMPLETED_JOB, .job = *job, .step = l->step};
     bool mixes = job->type == JOB_SWAP || job->type == JOB_MIX;
-    c.nonfinite = mixes && vec_first_nonfinite(job->data, job->count) < job->count;
-    if (job->measure && mixes && !c.nonfinite)
+    c.refused = mixes && vec_first_beyond(job->data, WIRE_ELEMENT_MAX, job->count) < job->count;
+    if (job->measure && mixes && !c.refused)
         c.moved = relative_move(l, job);
     switch (job->type) {
     case JOB_TAKE:
@@ -74,11 +75,11 @@ static void run_job(struct trainer *t, const struct job *job)
         learner_take(l, job->offset, job->count, job->data);
         break;
     case JOB_SWAP:
-        if (!c.nonfinite)
+        if (!c.refused)
             learner_swap_mix(l, job->offset, job->count, job->c, job->data);
         break;
     case JOB_MIX:
-        if (!c.nonfinite)
+        if (!c.refused)
             learner_mix(l, job->offset, job->count, job->c, job->data, job->base_data);
         break;
     case JOB_TRAIN:

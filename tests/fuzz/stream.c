@@ -225,6 +225,7 @@ static void start(void)
     tcp = tcp_new(&loop, &ops, NULL, sizeof body);
     uint32_t never = 1u << 30;
     struct tcp_limits limits = {.links_max = 4,
+                                .strangers_max = 4,
                                 .hello_ms = never,
                                 .silence_ms = never,
                                 .frame_ms = never,

@@ -15,6 +15,7 @@
 #include "base/vec.h"
 #include "node/trainer.h"
 
+#include <float.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,7 +136,7 @@ static void check_job(struct loop *l, const struct slot *s)
             vec_mix_current(x, job->c, s->data, job->count);
         return;
     }
-    if (vec_first_nonfinite(s->data, job->count) < job->count)
+    if (vec_first_beyond(s->data, FLT_MAX, job->count) < job->count)
         fail(l, "a buffer is not finite");
     if (l->phase->lr > 0)
         return;
@@ -273,7 +274,7 @@ static void check_end(struct loop *l)
     const float *theta = l->trainer.learner.theta;
     if (l->n_back != l->n_given)
         fail(l, "a job given before the stop was not completed");
-    if (vec_first_nonfinite(theta, l->model.dim) < l->model.dim)
+    if (vec_first_beyond(theta, FLT_MAX, l->model.dim) < l->model.dim)
         fail(l, "theta is not finite");
     if (l->phase->lr == 0 && memcmp(theta, l->copy, l->model.dim * sizeof(float)) != 0)
         fail(l, "theta differs from the copy");

@@ -112,6 +112,7 @@ void run_for(uint64_t us)
 }
 
 const struct tcp_limits quick = {.links_max = 8,
+                                 .strangers_max = 8,
                                  .hello_ms = 200,
                                  .silence_ms = 300,
                                  .frame_ms = 400,

@@ -205,6 +205,19 @@ class Process:
         return at + 86400 if at < -43200 else at
 
 
+def refused(*args, code, fragment, also="", command="node", env=None, timeout=20):
+    """Ends with the code, one line of error with the fragment, and nothing on stdout."""
+    p = Process(*args, command=command, env=env)
+    got = p.wait(timeout)
+    shown = " ".join(map(str, args))
+    lines = p.log().splitlines()
+    check(got == code, f"{shown}: exit code {got}, wanted {code}; {lines[-1:]}")
+    errors = p.errors() if command in ("node", "up", "demo") else lines
+    check(len(errors) == 1, f"{shown}: {len(errors)} lines of error: {errors}")
+    check(fragment in errors[0] and also in errors[0], f"{shown}: no '{fragment}' in: {errors[0]}")
+    check(p.out() == "", f"{shown}: stdout has '{p.out()[:80]}'")
+
+
 def nodes(n, flags, ports=None, each=None, start=True):
     """n peers that know each other. each(i): more flags of peer i, from 0."""
     ports = ports or free_ports(n)

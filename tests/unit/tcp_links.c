@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -148,16 +149,112 @@ LINKS_TEST(port_in_use)
     cr_assert_neq(port, a.port);
 }
 
-LINKS_TEST(one_link_too_many_is_told_busy)
+static void limit_links(uint32_t links_max, uint32_t strangers_max)
 {
-    tcp_set_limits(a.tcp, &(struct tcp_limits){.links_max = 2,
+    tcp_set_limits(a.tcp, &(struct tcp_limits){.links_max = links_max,
+                                               .strangers_max = strangers_max,
                                                .hello_ms = 5000,
                                                .silence_ms = 5000,
                                                .frame_ms = 5000,
                                                .drain_ms = 1000,
                                                .tick_ms = 20});
-    int first = raw_dial(), second = raw_dial();
-    WAIT(a.n_opened == 2);
+}
+
+/* A connection over which a whole frame has come. */
+static int raw_peer(void)
+{
+    uint32_t before = a.n_received;
+    uint8_t head[WIRE_HEAD_MAX];
+    struct wire_message m = status(1);
+    int fd = raw_dial();
+    raw_send(fd, head, wire_encode(&m, NULL, head));
+    WAIT(a.n_received == before + 1);
+    return fd;
+}
+
+static bool is_ended(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+/* Who comes and says nothing keeps nobody out, and drives out no peer. */
+LINKS_TEST(the_oldest_stranger_makes_room)
+{
+    static const uint32_t links_max[] = {16, 6}; /* too many strangers; too many links */
+    for (int i = 0; i < 2; i++) {
+        int strangers[6], peers[3];
+        WAIT(tcp_n_links(a.tcp) == 0);
+        uint32_t opened = a.n_opened, closed = a.n_closed;
+        limit_links(links_max[i], i == 0 ? 4 : 16);
+        for (int k = 0; k < 2; k++)
+            peers[k] = raw_peer();
+        for (int k = 0; k < 4; k++)
+            strangers[k] = raw_dial();
+        WAIT(a.n_opened == opened + 6);
+        run_for(20 * MS_US);
+        cr_assert_eq(a.n_closed, closed, "there is room for these");
+        strangers[4] = raw_dial();
+        WAIT(a.n_closed == closed + 1);
+        REASON(a, "no whole frame before 4 others");
+        cr_assert(is_ended(strangers[0]) && !is_ended(strangers[1]));
+        peers[2] = raw_peer();
+        WAIT(a.n_closed == closed + 2);
+        strangers[5] = raw_dial();
+        WAIT(a.n_closed == closed + 2 + (uint32_t)i);
+        cr_assert(is_ended(strangers[1]) && !is_ended(strangers[3]) && !is_ended(strangers[5]));
+        for (int k = 0; k < 3; k++)
+            cr_assert(!is_ended(peers[k]));
+        for (int k = 0; k < 6; k++)
+            close(strangers[k]);
+        for (int k = 0; k < 3; k++)
+            close(peers[k]);
+    }
+}
+
+/* While connections come without end, links are read. */
+LINKS_TEST(a_flood_of_connections_starves_no_link)
+{
+    enum { FLOOD = 4 * TCP_ACCEPTS_MAX };
+    int peer = raw_peer(), flood[FLOOD];
+    uint8_t head[WIRE_HEAD_MAX];
+    struct wire_message m = status(2);
+    for (int i = 0; i < FLOOD; i++)
+        flood[i] = raw_dial();
+    raw_send(peer, head, wire_encode(&m, NULL, head));
+    uv_run(&loop, UV_RUN_ONCE);
+    for (int i = 0; i < 3 && a.n_received < 2; i++)
+        uv_run(&loop, UV_RUN_ONCE);
+    cr_assert_eq(a.n_received, 2);
+    cr_assert_lt(a.n_opened, FLOOD, "accepted one by one, not all at once");
+    WAIT(a.n_opened == 1 + FLOOD);
+    for (int i = 0; i < FLOOD; i++)
+        close(flood[i]);
+    close(peer);
+}
+
+LINKS_TEST(links_leave_files_for_others)
+{
+    struct rlimit before, few = {.rlim_cur = TCP_FILES_KEPT + 10};
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few.rlim_max = before.rlim_max;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    struct tcp *tcp = tcp_new(a.tcp->loop, a.tcp->ops, &b, BODY_MAX);
+    cr_assert_eq(tcp->limits.links_max, 10);
+    few.rlim_cur = 5;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    struct tcp *least = tcp_new(a.tcp->loop, a.tcp->ops, &b, BODY_MAX);
+    cr_assert_eq(least->limits.links_max, 1);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    tcp_free(tcp, NULL);
+    tcp_free(least, NULL);
+}
+
+LINKS_TEST(one_link_too_many_is_told_busy)
+{
+    limit_links(2, 2);
+    int first = raw_peer(), second = raw_peer();
+    cr_assert_eq(a.n_opened, 2);
     int third = raw_dial();
     struct wire_message m;
     raw_send(third, "HUBB", 4); /* unread bytes must not cost it the BYE */
@@ -167,8 +264,8 @@ LINKS_TEST(one_link_too_many_is_told_busy)
     cr_assert(a.n_opened == 2 && a.n_closed == 0 && tcp_n_links(a.tcp) == 2);
     close(first);
     WAIT(a.n_closed == 1);
-    int fourth = raw_dial();
-    WAIT(a.n_opened == 3);
+    int fourth = raw_peer();
+    cr_assert_eq(a.n_opened, 3);
 
     int flood[2 * TCP_REFUSED_MAX]; /* more than are told so */
     for (int i = 0; i < 2 * TCP_REFUSED_MAX; i++)

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "net/wire.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -23,7 +24,7 @@ struct bench {
     struct trainer_report report; /* the latest */
     uint32_t n_reports, n_back;
     float moved;
-    bool stopped;
+    bool stopped, refused;
 };
 
 static void ignore(void *ctx)
@@ -71,6 +72,7 @@ static bool listen(struct bench *b)
     if (c.type == COMPLETED_JOB) {
         b->n_back++;
         b->moved = c.moved;
+        b->refused = c.refused;
         return true;
     }
     b->report = c.report;
@@ -405,6 +407,37 @@ Test(trainer, mix)
         }
         cr_assert_eq(b.moved, 0, "not asked to measure");
     }
+    stop(&b);
+    finish(&b);
+}
+
+/* What is no number, or beyond what a weight may be, is not mixed, and the loop is told. */
+Test(trainer, refuses_what_is_no_weight)
+{
+    enum { N = 100 };
+    static const float bad[] = {NAN, -INFINITY, 1e30f, -1.01f * WIRE_ELEMENT_MAX};
+    static const enum job_type types[] = {JOB_SWAP, JOB_MIX};
+    float buffer[N], before[N];
+    struct bench b;
+    prepare(&b);
+    start(&b);
+    float *x = b.trainer.learner.theta;
+    memcpy(before, x, sizeof before);
+    for (int t = 0; t < 2; t++)
+        for (int k = 0; k < 5; k++) {
+            bool is_bad = k < 4;
+            for (int i = 0; i < N; i++)
+                buffer[i] = WIRE_ELEMENT_MAX;
+            if (is_bad)
+                buffer[N - 1] = bad[k];
+            b.n_back = 0;
+            struct job job = {.type = types[t], .data = buffer, .count = N, .c = 0.5f};
+            handoff_give_job(&b.handoff, &job);
+            wait_for(&b, is_back);
+            cr_assert_eq(b.refused, is_bad, "job %d, value %d", t, k);
+            cr_assert_eq(memcmp(x, before, sizeof before) == 0, is_bad);
+            memcpy(x, before, sizeof before);
+        }
     stop(&b);
     finish(&b);
 }

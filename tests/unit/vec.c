@@ -3,6 +3,7 @@
 #include "base/rng.h"
 
 #include <criterion/criterion.h>
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -93,18 +94,27 @@ Test(vec, reductions)
     }
 }
 
-Test(vec, first_nonfinite)
+Test(vec, first_beyond)
 {
     static const size_t places[] = {0, 16, 4095, 4096, N_MAX - 1};
-    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    static const float maxima[] = {FLT_MAX, 1e6f};
     fill(1);
-    cr_assert_eq(vec_first_nonfinite(x, N_MAX), N_MAX);
-    for (size_t p = 0; p < 5; p++)
-        for (size_t b = 0; b < 3; b++) {
-            fill(1);
-            x[places[p]] = bad[b];
-            x[N_MAX - 1] = bad[b];
-            cr_assert_eq(vec_first_nonfinite(x, N_MAX), places[p]);
-            cr_assert_eq(vec_first_nonfinite(x, places[p]), places[p]);
-        }
+    for (size_t m = 0; m < 2; m++) {
+        float max = maxima[m];
+        const float bad[] = {
+            NAN, -NAN, INFINITY, -INFINITY, nextafterf(max, INFINITY), nextafterf(-max, -INFINITY)};
+        x[1] = max;
+        x[2] = -max;
+        x[3] = -0.0f;
+        cr_assert_eq(vec_first_beyond(x, max, N_MAX), N_MAX);
+        for (size_t p = 0; p < 5; p++)
+            for (size_t b = 0; b < 6; b++) {
+                fill(1);
+                x[places[p]] = bad[b];
+                x[N_MAX - 1] = bad[b];
+                cr_assert_eq(vec_first_beyond(x, max, N_MAX), places[p]);
+                cr_assert_eq(vec_first_beyond(x, max, places[p]), places[p]);
+            }
+        fill(1);
+    }
 }
