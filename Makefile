@@ -89,7 +89,7 @@ $(PLAIN_B): %: %.o $(OBJ)
 # The fuzzer's check, on frames from a generator.
 $(BUILD)/tests/property/frames: $(BUILD)/tests/fuzz/frame.o
 
-$(FUZZ_B): %: %.o $(filter $(BUILD)/net/% $(BUILD)/base/%,$(OBJ))
+$(FUZZ_B): %: %.o $(filter $(BUILD)/net/% $(BUILD)/data/% $(BUILD)/base/%,$(OBJ))
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $^ -o $@ $(LDLIBS)
 
