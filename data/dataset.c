@@ -1,16 +1,17 @@
 #include "data/dataset.h"
 
 #include "data/memory.h"
+#include "data/schema.h"
+
+#include <stdlib.h>
 
 void data_close(struct data_pair *data)
 {
+    if (data->schema != NULL)
+        schema_close(data->schema);
+    free(data->schema);
     memory_close(&data->memory);
     *data = (struct data_pair){0};
-}
-
-static uint64_t row_of(const struct dataset *set, uint32_t sample)
-{
-    return set->rows.row != NULL ? set->rows.row(set->rows.ctx, sample) : sample;
 }
 
 void dataset_prefetch(const struct dataset *set, const uint32_t *samples, uint32_t n)
@@ -18,7 +19,7 @@ void dataset_prefetch(const struct dataset *set, const uint32_t *samples, uint32
     enum { CACHE_LINE = 64, TO_L2 = 2 };
     uint64_t width = array_span(&set->x, 1);
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t row = row_of(set, samples[i]);
+        uint64_t row = dataset_row(set, samples[i]);
         const uint8_t *x = array_row(&set->x, row);
         for (uint64_t j = 0; j < width; j += CACHE_LINE)
             __builtin_prefetch(x + j, 0, TO_L2);
@@ -37,12 +38,7 @@ static union target target_of(const struct dataset *set, uint64_t row)
 
 union target dataset_target(const struct dataset *set, uint32_t sample)
 {
-    return target_of(set, row_of(set, sample));
-}
-
-uint32_t dataset_group(const struct dataset *set, uint32_t sample)
-{
-    return set->groups[row_of(set, sample)];
+    return target_of(set, dataset_row(set, sample));
 }
 
 static void get_tokens(const struct dataset *set, uint64_t row, float *x)
@@ -56,7 +52,7 @@ void dataset_gather(const struct dataset *set, const uint32_t *samples, uint32_t
                     union target *y)
 {
     for (uint32_t i = 0; i < n; i++, x += set->x.n_columns) {
-        uint64_t row = row_of(set, samples[i]);
+        uint64_t row = dataset_row(set, samples[i]);
         if (set->tokens != NULL)
             get_tokens(set, row, x);
         else

@@ -50,8 +50,8 @@ struct dataset {
     /* A feature is (x - shift) * scale: [n_features] each, or both NULL and scale_all for all. */
     const float *shift, *scale;
     float scale_all;        /* 1/255 for pixels */
-    const uint32_t *groups; /* [rows], in [0, n_groups): values of the column of --partition
-                               by:COLUMN; NULL without */
+    const uint32_t *groups; /* [rows], below n_groups: which value of the column of a table that
+                               was asked for a row has; else NULL */
     uint32_t n_groups;
 };
 
@@ -61,6 +61,7 @@ struct data_pair {
                        path */
     const int64_t *class_values; /* [n_classes], ascending: what the file calls a class, where that
                                     is a whole number; else NULL */
+    struct schema *schema;       /* of a table, else NULL */
     struct memory *memory;       /* all that the sets point into */
 };
 
@@ -80,11 +81,14 @@ int data_open(struct data_pair *data, const char *spec, const struct data_option
               struct error *err) MUST_USE;
 void data_close(struct data_pair *data);
 
+/* The row that a sample is in. */
+static inline uint64_t dataset_row(const struct dataset *set, uint32_t sample)
+{
+    return set->rows.row != NULL ? set->rows.row(set->rows.ctx, sample) : sample;
+}
+
 /* The class of a sample, or its real target. */
 union target dataset_target(const struct dataset *set, uint32_t sample);
-
-/* Its group; the set has groups. */
-uint32_t dataset_group(const struct dataset *set, uint32_t sample);
 
 /* Gathers samples into x [n, n_features] as floats and y [n]. */
 void dataset_gather(const struct dataset *set, const uint32_t *samples, uint32_t n, float *x,

@@ -1,6 +1,7 @@
 /* Opening a data set: from a spec to two sets of samples. */
 #include "data/dataset.h"
 
+#include "base/mem.h"
 #include "base/parse.h"
 #include "data/blobs.h"
 #include "data/cifar.h"
@@ -17,6 +18,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <xxhash.h>
@@ -36,9 +38,10 @@ struct opening {
     const char *source; /* what the name begins with */
     struct part train, test;
     struct libsvm_layout libsvm;
-    struct schema *table; /* of a CSV: owned */
     const uint8_t *tokens;
     uint32_t n_tokens;
+    const uint32_t *groups; /* of train */
+    uint32_t n_groups;
     double share; /* of the samples that are held out when there are no others to test on */
 };
 
@@ -74,6 +77,47 @@ static const char *const format_names[] = {
     [FORMAT_NPZ] = "npz",      [FORMAT_LIBSVM] = "libsvm",  [FORMAT_TABLE] = "csv",
     [FORMAT_BINARY] = "binary"};
 
+/* By the schema that was given, or else by what the training file says of itself. */
+static int find_schema(struct opening *o, const struct source *s, struct error *err)
+{
+    struct schema *schema = MEM_NEW(struct schema, 1);
+    struct summary summary;
+    int rc;
+    if (is_said(o->options->schema)) {
+        rc = schema_read(schema, o->options->schema, err);
+    } else {
+        rc = table_summarise(&summary, s, o->options, err);
+        if (rc == 0) {
+            rc = schema_merge(schema, (const struct summary *[]){&summary}, 1, err);
+            summary_close(&summary);
+        }
+    }
+    if (rc == 0)
+        rc = schema_check_target(schema, err);
+    if (rc == 0) {
+        o->data->schema = schema;
+        return 0;
+    }
+    schema_close(schema);
+    free(schema);
+    return rc;
+}
+
+static int read_table(struct opening *o, const struct source *s, struct part *p, struct error *err)
+{
+    const uint32_t *groups;
+    uint32_t n_groups;
+    int rc = o->data->schema == NULL ? find_schema(o, s, err) : 0;
+    if (rc == 0)
+        rc = table_read(p, o->data->schema, &o->data->memory, s, o->options, &groups, &n_groups,
+                        err);
+    if (rc == 0 && p == &o->train) {
+        o->groups = groups;
+        o->n_groups = n_groups;
+    }
+    return rc;
+}
+
 static int read_file(struct opening *o, const char *path, struct part *p, struct error *err)
 {
     struct source s;
@@ -100,7 +144,7 @@ static int read_file(struct opening *o, const char *path, struct part *p, struct
     case FORMAT_LIBSVM:
         return libsvm_read(p, &o->libsvm, !is_train, list, &s, err);
     case FORMAT_TABLE:
-        return table_read(p, &o->table, !is_train, list, &s, o->options, err);
+        return read_table(o, &s, p, err);
     case FORMAT_BINARY:
         break;
     }
@@ -155,7 +199,7 @@ static int add_labels(struct opening *o, struct part *p, const char *labels, str
 {
     if (p->n_rows == 0)
         return 0;
-    if (o->table != NULL)
+    if (o->data->schema != NULL)
         return 0;
     if (is_said(labels))
         return read_labels(o, labels, p, err);
@@ -241,6 +285,8 @@ static int make_set(const struct opening *o, struct dataset *set, const struct p
                             .shape = {.n_features = p->x.n_columns, .n_tokens = o->n_tokens},
                             .x = p->x,
                             .tokens = o->tokens,
+                            .groups = p == &o->train ? o->groups : NULL,
+                            .n_groups = o->n_groups,
                             .scale_all = p->x.element == ELEMENT_U8 ? 1.0f / 255.0f : 1.0f};
     memcpy(set->shape.image, o->train.image, sizeof set->shape.image);
     return check_finite(p, err);
@@ -278,13 +324,15 @@ static int hold_out(struct opening *o, struct error *err)
 static int make_targets(struct opening *o, struct error *err)
 {
     struct data_pair *data = o->data;
-    if (o->table != NULL) {
+    if (data->schema != NULL) {
         data->train.y = o->train.y;
         data->test.y = o->test.y;
-        data->train.shape.n_classes = data->test.shape.n_classes = schema_shape(o->table).n_classes;
+        data->train.shape.n_classes = schema_shape(data->schema).n_classes;
+        data->test.shape.n_classes = data->train.shape.n_classes;
+        return o->share > 0 ? hold_out(o, err) : 0;
     }
     if (o->tokens == NULL) {
-        int rc = o->table != NULL ? 0 : labels_make(data, &o->train, &o->test, err);
+        int rc = labels_make(data, &o->train, &o->test, err);
         return rc == 0 && o->share > 0 && data->test.n_samples == 0 ? hold_out(o, err) : rc;
     }
     data->train.y = o->train.y;
@@ -363,6 +411,5 @@ int data_open(struct data_pair *data, const char *spec, const struct data_option
         name_data(&o);
     else
         data_close(data);
-    table_schema_free(o.table);
     return rc;
 }

@@ -172,10 +172,10 @@ static const struct opt table[] = {
     {"shard", OPT_CUSTOM, F(shard), "i/n", "1/1",
      "my part of the data, 1/n to n/n; auto: by my place in the list of peers",
      .parse = parse_shard},
-    {"partition", OPT_CUSTOM, F(partition), "HOW", "iid",
-     "iid, labels (a few classes each), labels:2, dirichlet:0.1, stratified, contiguous, "
+    {"partition", OPT_CUSTOM, F(partition), "HOW", 0,
+     "iid (default), labels (a few classes each), labels:2, dirichlet:0.1, stratified, contiguous, "
      "sample:0.5, "
-     "sizes:4,2,1,1, by:COLUMN",
+     "sizes:4,2,1,1, by:COLUMN; none: all of it is mine alone (default with --schema)",
      .parse = partition_parse},
 
     {"model", OPT_STRING, F(model), "SPEC", "mlp:784-256-128-10",
@@ -279,38 +279,46 @@ static void set_optimizer(const struct flags *f, struct optim_config *c)
         c->weight_decay = (float)f->weight_decay;
 }
 
+/* A schema means that the file is private. */
+static struct partition default_partition(const struct flags *f)
+{
+    static const struct partition none = {.kind = PARTITION_NONE, .text = "none"};
+    return f->data.schema[0] != '\0' ? none : partition_iid;
+}
+
 static int make_config(const struct flags *f, struct node_config *c, struct error *err)
 {
-    *c = (struct node_config){.run = f->run,
-                              .data = f->data,
-                              .model_spec = f->model,
-                              .init = f->init,
-                              .init_normalize = (enum start_normalize)f->init_normalize,
-                              .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
-                              .n_shards = f->shard[1],
-                              .partition = f->partition,
-                              .warmup = f->warmup,
-                              .step_size = f->step_size,
-                              .schedule_is_given = f->schedule != 0,
-                              .batch = (uint32_t)f->batch,
-                              .seed = f->seed,
-                              .gossip = (enum gossip_choice)f->gossip,
-                              .every = f->every,
-                              .open_per_slice = (uint32_t)f->open,
-                              .eval_epochs = f->eval_every,
-                              .end = (enum end_choice)f->end,
-                              .settle_us = f->settle,
-                              .join_timeout_us = f->join_timeout,
-                              .report_us = f->report_every > 0 ? f->report_every : UINT64_MAX,
-                              .min_peers = (uint32_t)f->min_peers,
-                              .pace_us = f->pace,
-                              .slow = f->slow,
-                              .out = f->out,
-                              .save_us = f->save_every,
-                              .snapshot_dir = f->snapshot_dir[0] != '\0' ? f->snapshot_dir : NULL,
-                              .snapshot_us = f->snapshot_every,
-                              .metrics = f->metrics,
-                              .json = f->json};
+    *c = (struct node_config){
+        .run = f->run,
+        .data = f->data,
+        .model_spec = f->model,
+        .init = f->init,
+        .init_normalize = (enum start_normalize)f->init_normalize,
+        .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
+        .n_shards = f->shard[1],
+        .partition = f->partition.kind != N_PARTITION_KINDS ? f->partition : default_partition(f),
+        .warmup = f->warmup,
+        .step_size = f->step_size,
+        .schedule_is_given = f->schedule != 0,
+        .batch = (uint32_t)f->batch,
+        .seed = f->seed,
+        .gossip = (enum gossip_choice)f->gossip,
+        .every = f->every,
+        .open_per_slice = (uint32_t)f->open,
+        .eval_epochs = f->eval_every,
+        .end = (enum end_choice)f->end,
+        .settle_us = f->settle,
+        .join_timeout_us = f->join_timeout,
+        .report_us = f->report_every > 0 ? f->report_every : UINT64_MAX,
+        .min_peers = (uint32_t)f->min_peers,
+        .pace_us = f->pace,
+        .slow = f->slow,
+        .out = f->out,
+        .save_us = f->save_every,
+        .snapshot_dir = f->snapshot_dir[0] != '\0' ? f->snapshot_dir : NULL,
+        .snapshot_us = f->snapshot_every,
+        .metrics = f->metrics,
+        .json = f->json};
     set_optimizer(f, &c->optim);
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < f->until.n; i++)
@@ -335,7 +343,8 @@ static int follow_parent(struct error *err)
 
 int cmd_node(int argc, char **argv)
 {
-    struct flags flags = {.optimizer = -1, .lr = -1, .weight_decay = -1};
+    struct flags flags = {
+        .optimizer = -1, .lr = -1, .weight_decay = -1, .partition.kind = N_PARTITION_KINDS};
     struct node_config *config = calloc(1, sizeof *config);
     struct error err = {0};
     int n_operands, rc = opts_parse(&cmd_node_options, &flags, argc, argv, &n_operands, &err);

@@ -17,6 +17,7 @@ struct trainer_config {
     const struct shard *part; /* borrowed */
     const struct dataset *test;
     struct until until;
+    bool swarm_accuracy;      /* --until acc= is the swarm's, not that on `test` */
     double eval_epochs;       /* epochs between evaluations; 0: only at the end */
     uint64_t pace_us;         /* least time a step takes, waiting idly */
     double slow;              /* >= 1: each step takes so many times as long, as if computing */
