@@ -47,12 +47,12 @@ static const struct opts docs_options = {
     .no_environment = true};
 
 static const struct opts *const all_options[] = {
-    &cmd_node_options,       &cmd_up_options,         &cmd_demo_options,
-    &cmd_data_list_options,  &cmd_data_info_options,  &cmd_data_stats_options,
-    &cmd_data_split_options, &cmd_agree_options,      &cmd_eval_options,
-    &cmd_predict_options,    &cmd_inspect_options,    &cmd_convert_options,
-    &bench_train_options,    &bench_exchange_options, &bench_straggler_options,
-    &docs_options,
+    &cmd_node_options,        &cmd_up_options,        &cmd_demo_options,
+    &cmd_data_list_options,   &cmd_data_info_options, &cmd_data_stats_options,
+    &cmd_data_split_options,  &cmd_agree_options,     &cmd_eval_options,
+    &cmd_predict_options,     &cmd_inspect_options,   &cmd_convert_options,
+    &bench_train_options,     &bench_data_options,    &bench_exchange_options,
+    &bench_straggler_options, &docs_options,
 };
 
 static const struct docs docs = {

@@ -240,10 +240,12 @@ static int check_options(const struct opening *o, enum kind kind, struct error *
         [BLOBS] = "blobs", [TEXT] = "a text (--context)", [ARRAY] = "arrays", [TABLE] = "a table"};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].is_said && (rows[i].works_on & (int)kind) == 0)
-            return error_set(err, ERR_USAGE, "%s does not go with %s (right: with%s%s%s)",
-                             rows[i].name, names[kind], rows[i].works_on & TABLE ? " a table" : "",
-                             rows[i].works_on & ARRAY ? " arrays" : "",
-                             rows[i].works_on & TEXT ? " a text" : "");
+            return error_set(err, ERR_USAGE, "%s does not go with %s (right: with %s)",
+                             rows[i].name, names[kind],
+                             rows[i].works_on == TABLE   ? "a table"
+                             : rows[i].works_on == TEXT  ? "a text"
+                             : rows[i].works_on == ARRAY ? "arrays"
+                                                         : "arrays or a table");
     if (schema && (p->clean != CLEAN_FAIL || only_table || p->normalize != NORMALIZE_AUTO ||
                    op->target != TARGET_AUTO))
         return error_set(err, ERR_USAGE,

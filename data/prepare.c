@@ -149,7 +149,7 @@ static int fail(const struct part *p, float *buffer, struct error *err)
         uint32_t j = find_bad(&p->x, i, buffer);
         if (j < p->x.n_columns)
             return error_set(err, ERR_DATA,
-                             "%s: row %" PRIu64 ", column %" PRIu32
+                             "%s: row %" PRIu64 ", feature %" PRIu32
                              ": %g (right: a finite number, or --clean drop)",
                              p->path, i + 1, j + 1, array_value(&p->x, i, j));
     }
