@@ -48,6 +48,19 @@ static void get_tokens(const struct dataset *set, uint64_t row, float *x)
         x[j] = set->tokens[bytes[j]];
 }
 
+/* [height, width, channels] -> [channels, height, width], which is also the order of the scales. */
+static void get_channels(const struct dataset *set, uint64_t row, float *x)
+{
+    uint32_t channels = set->shape.image[0], n = set->x.n_columns / channels;
+    for (uint32_t c = 0; c < channels; c++)
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t j = c * n + i;
+            double shift = set->shift != NULL ? (double)set->shift[j] : 0;
+            double scale = set->scale != NULL ? (double)set->scale[j] : (double)set->scale_all;
+            x[j] = (float)((array_value(&set->x, row, i * channels + c) - shift) * scale);
+        }
+}
+
 void dataset_gather(const struct dataset *set, const uint32_t *samples, uint32_t n, float *x,
                     union target *y)
 {
@@ -55,6 +68,8 @@ void dataset_gather(const struct dataset *set, const uint32_t *samples, uint32_t
         uint64_t row = dataset_row(set, samples[i]);
         if (set->tokens != NULL)
             get_tokens(set, row, x);
+        else if (set->channels_last)
+            get_channels(set, row, x);
         else
             array_get(&set->x, row, set->shift, set->scale, set->scale_all, x);
         y[i] = target_of(set, row);

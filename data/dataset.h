@@ -45,6 +45,7 @@ struct dataset {
     struct data_shape shape;
     struct array x; /* [rows, n_features] */
     struct array y; /* [rows, 1]: the class (U8, U16, I32; below n_classes) or the real target */
+    bool channels_last; /* rows of x are [height, width, channels]; gathered as shape.image says */
     struct row_map rows;
     const uint8_t *tokens; /* of a text: [256], the token that stands for a byte; else NULL */
     /* A feature is (x - shift) * scale: [n_features] each, or both NULL and scale_all for all. */

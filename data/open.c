@@ -321,6 +321,7 @@ static int make_set(const struct opening *o, struct dataset *set, const struct p
                             .tokens = o->tokens,
                             .groups = p == &o->train ? o->groups : NULL,
                             .n_groups = o->n_groups,
+                            .channels_last = p->channels_last,
                             .scale_all = 1.0f};
     memcpy(set->shape.image, o->train.image, sizeof set->shape.image);
     return 0;

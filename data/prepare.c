@@ -46,6 +46,7 @@ static int keep_columns(struct part *p, const bool *leave, struct memory **list,
     if (n == 0)
         return error_set(err, ERR_DATA, "%s: no column is left to learn from", p->path);
     memset(p->image, 0, sizeof p->image);
+    p->channels_last = false;
     if (n == last - first) {
         p->x.bytes = (const uint8_t *)p->x.bytes + (uint64_t)first * width;
         p->x.n_columns = n;
@@ -223,14 +224,19 @@ int prepare_classes(struct part *p, struct memory **list, struct error *err)
 
 /* ---- features -------------------------------------------------------------------------------- */
 
-/* In one pass over the training samples, or as many as are looked at. */
-static void collect(const struct dataset *set, struct stats *stats)
+/* In one pass over the training samples, or as many as are looked at, as they are gathered. */
+static void collect(const struct dataset *train, struct stats *stats)
 {
+    struct dataset plain = *train, *set = &plain;
     uint32_t n = set->shape.n_features;
+    plain.shift = plain.scale = NULL;
+    plain.scale_all = 1;
     struct look look = look_at(&set->x, set->n_samples);
     float *row = MEM_NEW(float, n);
     for (uint64_t k = 0; k < look.n; k++) {
-        array_get(&set->x, dataset_row(set, (uint32_t)look_row(&look, k)), NULL, NULL, 1, row);
+        union target y;
+        uint32_t sample = (uint32_t)look_row(&look, k);
+        dataset_gather(set, &sample, 1, row, &y);
         for (uint32_t j = 0; j < n; j++)
             stats_add(&stats[j], (double)row[j]);
     }
