@@ -5,6 +5,7 @@
 #include "base/opts.h"
 #include "base/parse.h"
 #include "bench/cmd_bench.h"
+#include "data/cmd_data.h"
 #include "model/cmd_model.h"
 #include "node/cmd_node.h"
 #include "sim/cmd_sim.h"
@@ -17,6 +18,7 @@
 #define SUMMARY "trains one model on many machines with no coordinator"
 
 static int cmd_docs(int argc, char **argv);
+static int cmd_data_or_agree(int argc, char **argv);
 
 static const struct {
     const char *name, *summary;
@@ -30,6 +32,7 @@ static const struct {
     {"inspect", "shows what a model file holds; as stages; as Python for PyTorch", cmd_inspect},
     {"convert", "writes a model file in another format or precision", cmd_convert},
     {"sim", "many peers in one process under virtual time", cmd_sim},
+    {"data", "looks at data, splits them, agrees on private ones", cmd_data_or_agree},
     {"bench", "figures of this machine", cmd_bench},
     {"docs", "the manual page, and completions for bash, zsh and fish", cmd_docs},
 };
@@ -47,10 +50,13 @@ static const struct opts docs_options = {
     .no_environment = true};
 
 static const struct opts *const all_options[] = {
-    &cmd_node_options,    &cmd_up_options,         &cmd_demo_options,     &cmd_eval_options,
-    &cmd_predict_options, &cmd_inspect_options,    &cmd_convert_options,  &cmd_sim_options,
-    &bench_train_options, &bench_exchange_options, &bench_gossip_options, &bench_straggler_options,
-    &bench_sim_options,   &docs_options,
+    &cmd_node_options,       &cmd_up_options,        &cmd_demo_options,
+    &cmd_data_list_options,  &cmd_data_info_options, &cmd_data_stats_options,
+    &cmd_data_split_options, &cmd_agree_options,     &cmd_eval_options,
+    &cmd_predict_options,    &cmd_inspect_options,   &cmd_convert_options,
+    &cmd_sim_options,        &bench_train_options,   &bench_data_options,
+    &bench_exchange_options, &bench_gossip_options,  &bench_straggler_options,
+    &bench_sim_options,      &docs_options,
 };
 
 static const struct docs docs = {
@@ -86,6 +92,13 @@ static int cmd_docs(int argc, char **argv)
     if (rc < 0)
         log_error("%s", err.text);
     return rc == OPTS_DONE ? 0 : -rc;
+}
+
+/* The transport of agree is node's. */
+static int cmd_data_or_agree(int argc, char **argv)
+{
+    bool agree = argc > 1 && strcmp(argv[1], "agree") == 0;
+    return agree ? cmd_agree(argc - 1, argv + 1) : cmd_data(argc, argv);
 }
 
 static void help(FILE *out)

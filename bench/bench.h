@@ -4,6 +4,7 @@
 
 /* argv[0] is the benchmark's name; returns the exit code of the process. */
 int bench_train(int argc, char **argv);
+int bench_data(int argc, char **argv);
 int bench_exchange(int argc, char **argv);
 int bench_gossip(int argc, char **argv);
 int bench_straggler(int argc, char **argv);

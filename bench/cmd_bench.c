@@ -12,6 +12,7 @@ static const struct {
     int (*run)(int argc, char **argv);
 } benches[] = {
     {"train", "training steps against their bare matrix products; the mixing kernel", bench_train},
+    {"data", "loading against gzip -dc; gathering a batch against a training step", bench_data},
     {"exchange", "slices between two peers, against a bare libuv stream", bench_exchange},
     {"gossip", "what gossip costs two training peers, against a bare socket loop", bench_gossip},
     {"straggler", "what one slow peer costs the others, as real processes", bench_straggler},

@@ -1,6 +1,7 @@
 #include "data/cell.h"
 
 #include "base/mem.h"
+#include "data/number.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -25,43 +26,15 @@ static bool is_missing(const char *text, size_t n)
     return n == 0;
 }
 
-/* Up to 15 digits and a power of ten up to 22 are exact in doubles, so one rounding is left
- * (Clinger 1990, "How to read floating point numbers accurately"). False: not of that kind. */
-static bool read_short(const char *text, size_t n, double *value)
+/* A number, but for its size: "1e999". */
+static bool is_huge(const char *text, size_t n)
 {
-    static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-    size_t i = text[0] == '-', n_digits = 0, n_after = 0;
-    uint64_t digits = 0;
-    bool point = false;
-    for (; i < n; i++) {
-        if (text[i] == '.' && !point) {
-            point = true;
-            continue;
-        }
-        if (text[i] < '0' || text[i] > '9' || ++n_digits > 15)
-            return false;
-        digits = digits * 10 + (uint64_t)(text[i] - '0');
-        n_after += point;
-    }
-    if (n_digits == 0)
-        return false;
-    double x = (double)digits / powers[n_after];
-    *value = text[0] == '-' ? -x : x;
-    return true;
-}
-
-static bool read_number(const char *text, size_t n, double *value)
-{
-    char copy[64], *end;
-    if (read_short(text, n, value))
-        return true;
+    char copy[64];
     if (n >= sizeof copy || strspn(text, "+-.0123456789eE") < n)
         return false;
     memcpy(copy, text, n);
     copy[n] = '\0';
-    *value = strtod(copy, &end);
-    return end == copy + n;
+    return isinf(strtod(copy, NULL));
 }
 
 struct cell cell_read(const char *text)
@@ -72,9 +45,9 @@ struct cell cell_read(const char *text)
     while (n > 0 && is_blank(text[n - 1]))
         n--;
     struct cell cell = {.kind = CELL_TEXT, .text = text, .n = n};
-    if (n > 0 && read_number(text, n, &cell.value))
+    if (n > 0 && number_parse(text, n, &cell.value))
         cell.kind = fabs(cell.value) <= CELL_LIMIT ? CELL_NUMBER : CELL_MISSING;
-    else if (is_missing(text, n))
+    else if (is_missing(text, n) || is_huge(text, n))
         cell.kind = CELL_MISSING;
     if (cell.value == 0)
         cell.value = 0; /* no -0 */

@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/parse.h"
-#include "data/number.h"
+#include "data/cell.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -165,31 +165,47 @@ static int find_separator(struct csv *c, struct error *err)
                "or --context N if this is a text to learn)");
 }
 
-static bool is_number(const char *text)
-{
-    double value;
-    size_t n = strlen(text);
-    while (n > 0 && (*text == ' ' || *text == '\t'))
-        text++, n--;
-    while (n > 0 && (text[n - 1] == ' ' || text[n - 1] == '\t'))
-        n--;
-    return number_parse(text, n, &value);
-}
-
 static const char *cell(const struct csv *c, uint32_t i)
 {
     return c->text + c->starts[i];
 }
 
-static bool is_header(const struct csv *c)
+/* What each cell of the record at hand is. */
+static void read_kinds(const struct csv *c, enum cell_kind *kinds)
 {
-    bool named = false;
-    for (uint32_t i = 0; i < c->n_cells; i++) {
-        if (is_number(cell(c, i)))
-            return false;
-        named = named || cell(c, i)[0] != '\0';
+    for (uint32_t i = 0; i < c->n_cells; i++)
+        kinds[i] = cell_read(cell(c, i)).kind;
+}
+
+/* Text over a number, or text and no number at all. The record after the first is at c->at. */
+static int find_header(struct csv *c, struct error *err)
+{
+    const uint32_t n = c->n_cells;
+    enum cell_kind *first = MEM_NEW(enum cell_kind, 2 * (size_t)n), *next = first + n;
+    const char *at = c->at;
+    uint64_t line = c->line, next_line = c->next_line;
+    read_kinds(c, first);
+    int rc = read_record(c, err);
+    if (rc == 1 && c->n_cells == n)
+        read_kinds(c, next);
+    else
+        memcpy(next, first, n * sizeof *next);
+    uint32_t n_texts = 0, n_numbers = 0, n_names = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        n_texts += first[i] == CELL_TEXT;
+        n_numbers += first[i] == CELL_NUMBER;
+        n_names += first[i] == CELL_TEXT && next[i] == CELL_NUMBER;
     }
-    return named;
+    c->has_header = n_texts > 0 && (n_numbers == 0 || n_names > 0);
+    free(first);
+    c->at = c->first;
+    c->next_line = c->first_line;
+    if (rc >= 0)
+        rc = read_record(c, err);
+    c->at = at;
+    c->line = line;
+    c->next_line = next_line;
+    return rc;
 }
 
 /* "ROWS,FEATURES,CLASS,CLASS,..." */
@@ -198,7 +214,7 @@ static bool is_sklearn_header(const struct csv *c, uint64_t *n_rows, uint64_t *n
     if (c->n_cells < 4 || !parse_u64(cell(c, 0), n_rows) || !parse_u64(cell(c, 1), n_features))
         return false;
     for (uint32_t i = 2; i < c->n_cells; i++)
-        if (is_number(cell(c, i)) || cell(c, i)[0] == '\0')
+        if (cell_read(cell(c, i)).kind != CELL_TEXT)
             return false;
     return *n_features < CSV_COLUMNS_MAX;
 }
@@ -210,8 +226,9 @@ static void set_names(struct csv *c)
     for (uint32_t i = 0; i < c->n_columns; i++) {
         char number[32];
         snprintf(number, sizeof number, "column%" PRIu32, i + 1);
-        bool has_name = c->has_header && cell(c, i)[0] != '\0';
-        c->names[i] = strdup(has_name ? cell(c, i) : number);
+        bool has_name = c->has_header && cell_read(cell(c, i)).n > 0;
+        struct cell name = cell_read(cell(c, i));
+        c->names[i] = has_name ? strndup(name.text, name.n) : strdup(number);
         CHECK(c->names[i] != NULL);
     }
 }
@@ -235,11 +252,14 @@ static int read_first(struct csv *c, struct error *err)
     if (is_sklearn_header(c, &n_rows, &n_features)) {
         c->n_promised = n_rows;
         c->n_columns = (uint32_t)n_features + 1;
-    } else if (is_header(c)) {
-        c->has_header = true;
     } else {
-        set_names(c);
-        return 0;
+        rc = find_header(c, err);
+        if (rc < 0)
+            return rc;
+        if (!c->has_header) {
+            set_names(c);
+            return 0;
+        }
     }
     c->first = c->at;
     c->first_line = c->next_line;

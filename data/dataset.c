@@ -1,16 +1,17 @@
 #include "data/dataset.h"
 
 #include "data/memory.h"
+#include "data/schema.h"
+
+#include <stdlib.h>
 
 void data_close(struct data_pair *data)
 {
+    if (data->schema != NULL)
+        schema_close(data->schema);
+    free(data->schema);
     memory_close(&data->memory);
     *data = (struct data_pair){0};
-}
-
-static uint64_t row_of(const struct dataset *set, uint32_t sample)
-{
-    return set->rows.row != NULL ? set->rows.row(set->rows.ctx, sample) : sample;
 }
 
 void dataset_prefetch(const struct dataset *set, const uint32_t *samples, uint32_t n)
@@ -18,7 +19,7 @@ void dataset_prefetch(const struct dataset *set, const uint32_t *samples, uint32
     enum { CACHE_LINE = 64, TO_L2 = 2 };
     uint64_t width = array_span(&set->x, 1);
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t row = row_of(set, samples[i]);
+        uint64_t row = dataset_row(set, samples[i]);
         const uint8_t *x = array_row(&set->x, row);
         for (uint64_t j = 0; j < width; j += CACHE_LINE)
             __builtin_prefetch(x + j, 0, TO_L2);
@@ -37,12 +38,7 @@ static union target target_of(const struct dataset *set, uint64_t row)
 
 union target dataset_target(const struct dataset *set, uint32_t sample)
 {
-    return target_of(set, row_of(set, sample));
-}
-
-uint32_t dataset_group(const struct dataset *set, uint32_t sample)
-{
-    return set->groups[row_of(set, sample)];
+    return target_of(set, dataset_row(set, sample));
 }
 
 static void get_tokens(const struct dataset *set, uint64_t row, float *x)
@@ -52,13 +48,28 @@ static void get_tokens(const struct dataset *set, uint64_t row, float *x)
         x[j] = set->tokens[bytes[j]];
 }
 
+/* [height, width, channels] -> [channels, height, width], which is also the order of the scales. */
+static void get_channels(const struct dataset *set, uint64_t row, float *x)
+{
+    uint32_t channels = set->shape.image[0], n = set->x.n_columns / channels;
+    for (uint32_t c = 0; c < channels; c++)
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t j = c * n + i;
+            double shift = set->shift != NULL ? (double)set->shift[j] : 0;
+            double scale = set->scale != NULL ? (double)set->scale[j] : (double)set->scale_all;
+            x[j] = (float)((array_value(&set->x, row, i * channels + c) - shift) * scale);
+        }
+}
+
 void dataset_gather(const struct dataset *set, const uint32_t *samples, uint32_t n, float *x,
                     union target *y)
 {
     for (uint32_t i = 0; i < n; i++, x += set->x.n_columns) {
-        uint64_t row = row_of(set, samples[i]);
+        uint64_t row = dataset_row(set, samples[i]);
         if (set->tokens != NULL)
             get_tokens(set, row, x);
+        else if (set->channels_last)
+            get_channels(set, row, x);
         else
             array_get(&set->x, row, set->shift, set->scale, set->scale_all, x);
         y[i] = target_of(set, row);

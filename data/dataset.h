@@ -45,13 +45,14 @@ struct dataset {
     struct data_shape shape;
     struct array x; /* [rows, n_features] */
     struct array y; /* [rows, 1]: the class (U8, U16, I32; below n_classes) or the real target */
+    bool channels_last; /* rows of x are [height, width, channels]; gathered as shape.image says */
     struct row_map rows;
     const uint8_t *tokens; /* of a text: [256], the token that stands for a byte; else NULL */
     /* A feature is (x - shift) * scale: [n_features] each, or both NULL and scale_all for all. */
     const float *shift, *scale;
     float scale_all;        /* 1/255 for pixels */
-    const uint32_t *groups; /* [rows], in [0, n_groups): values of the column of --partition
-                               by:COLUMN; NULL without */
+    const uint32_t *groups; /* [rows], below n_groups: which value of the column of a table that
+                               was asked for a row has; else NULL */
     uint32_t n_groups;
 };
 
@@ -63,6 +64,7 @@ struct data_pair {
                                     is a whole number; else NULL */
     const char *const *class_names; /* [n_classes]: the same as text, also categories and characters
                                        (UTF-8); NULL where they are called 0, 1, 2, ... */
+    struct schema *schema;       /* of a table, else NULL */
     struct memory *memory;       /* all that the sets point into */
 };
 
@@ -82,11 +84,14 @@ int data_open(struct data_pair *data, const char *spec, const struct data_option
               struct error *err) MUST_USE;
 void data_close(struct data_pair *data);
 
+/* The row that a sample is in. */
+static inline uint64_t dataset_row(const struct dataset *set, uint32_t sample)
+{
+    return set->rows.row != NULL ? set->rows.row(set->rows.ctx, sample) : sample;
+}
+
 /* The class of a sample, or its real target. */
 union target dataset_target(const struct dataset *set, uint32_t sample);
-
-/* Its group; the set has groups. */
-uint32_t dataset_group(const struct dataset *set, uint32_t sample);
 
 /* Gathers samples into x [n, n_features] as floats and y [n]. */
 void dataset_gather(const struct dataset *set, const uint32_t *samples, uint32_t n, float *x,

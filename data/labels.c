@@ -167,9 +167,9 @@ static int make_real(struct dataset *set, const struct part *p, struct error *er
 }
 
 int labels_make(struct data_pair *data, const struct part *train, const struct part *test,
-                struct error *err)
+                bool real, struct error *err)
 {
-    if (elements[train->y.element].is_float) {
+    if (real || elements[train->y.element].is_float) {
         int rc = make_real(&data->train, train, err);
         return rc == 0 && test->n_rows > 0 ? make_real(&data->test, test, err) : rc;
     }

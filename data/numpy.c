@@ -13,6 +13,15 @@
 /* Stored members up to this size are compared with their checksum; larger ones are not read. */
 #define CHECKED_BYTES (UINT64_C(1) << 28)
 
+/* [n, height, width, channels] when the last is 1, 3 or 4, as of grey, RGB and RGBA, and the one
+ * where channels stand otherwise is none of them. */
+static bool are_channels_last(const struct npy *npy)
+{
+    uint64_t first = npy->dims[1], last = npy->dims[3];
+    return npy->n_dims == 4 && (last == 1 || last == 3 || last == 4) && first != 1 && first != 3 &&
+           first != 4;
+}
+
 static int set_samples(struct part *p, const struct npy *npy, const uint8_t *bytes,
                        const char *name, struct error *err)
 {
@@ -30,6 +39,11 @@ static int set_samples(struct part *p, const struct npy *npy, const uint8_t *byt
     if (npy->n_dims == 3 || npy->n_dims == 4) {
         const uint64_t *size = &npy->dims[npy->n_dims - 2];
         uint32_t channels = npy->n_dims == 4 ? (uint32_t)npy->dims[1] : 1;
+        if (are_channels_last(npy)) {
+            size--;
+            channels = (uint32_t)npy->dims[3];
+            p->channels_last = true;
+        }
         memcpy(p->image, (uint32_t[]){channels, (uint32_t)size[0], (uint32_t)size[1]},
                sizeof p->image);
     }

@@ -1,6 +1,7 @@
 /* Opening a data set: from a spec to two sets of samples. */
 #include "data/dataset.h"
 
+#include "base/mem.h"
 #include "base/parse.h"
 #include "data/blobs.h"
 #include "data/cifar.h"
@@ -11,23 +12,20 @@
 #include "data/libsvm.h"
 #include "data/memory.h"
 #include "data/numpy.h"
+#include "data/prepare.h"
 #include "data/source.h"
 #include "data/table.h"
 #include "data/text.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <xxhash.h>
 
 #define FASHION_DIR  "/usr/share/datasets/fashion-mnist"
 #define FASHION_HINT "apt-get install dataset-fashion-mnist"
-
-/* Larger arrays are not read at the start: not looked through for NaN, and of their bytes only some
- * are hashed. */
-#define WHOLE_BYTES (UINT64_C(1) << 26)
 
 #define SHARE_DEFAULT 0.1
 
@@ -37,9 +35,10 @@ struct opening {
     const char *source; /* what the name begins with */
     struct part train, test;
     struct libsvm_layout libsvm;
-    struct schema *table; /* of a CSV: owned */
     const uint8_t *tokens;
     uint32_t n_tokens;
+    const uint32_t *groups; /* of train */
+    uint32_t n_groups;
     double share; /* of the samples that are held out when there are no others to test on */
 };
 
@@ -75,6 +74,47 @@ static const char *const format_names[] = {
     [FORMAT_NPZ] = "npz",      [FORMAT_LIBSVM] = "libsvm",  [FORMAT_TABLE] = "csv",
     [FORMAT_BINARY] = "binary"};
 
+/* By the schema that was given, or else by what the training file says of itself. */
+static int find_schema(struct opening *o, const struct source *s, struct error *err)
+{
+    struct schema *schema = MEM_NEW(struct schema, 1);
+    struct summary summary;
+    int rc;
+    if (is_said(o->options->schema)) {
+        rc = schema_read(schema, o->options->schema, err);
+    } else {
+        rc = table_summarise(&summary, s, o->options, err);
+        if (rc == 0) {
+            rc = schema_merge(schema, (const struct summary *[]){&summary}, 1, err);
+            summary_close(&summary);
+        }
+    }
+    if (rc == 0)
+        rc = schema_check_target(schema, err);
+    if (rc == 0) {
+        o->data->schema = schema;
+        return 0;
+    }
+    schema_close(schema);
+    free(schema);
+    return rc;
+}
+
+static int read_table(struct opening *o, const struct source *s, struct part *p, struct error *err)
+{
+    const uint32_t *groups;
+    uint32_t n_groups;
+    int rc = o->data->schema == NULL ? find_schema(o, s, err) : 0;
+    if (rc == 0)
+        rc = table_read(p, o->data->schema, &o->data->memory, s, o->options, &groups, &n_groups,
+                        err);
+    if (rc == 0 && p == &o->train) {
+        o->groups = groups;
+        o->n_groups = n_groups;
+    }
+    return rc;
+}
+
 static int read_file(struct opening *o, const char *path, struct part *p, struct error *err)
 {
     struct source s;
@@ -101,7 +141,7 @@ static int read_file(struct opening *o, const char *path, struct part *p, struct
     case FORMAT_LIBSVM:
         return libsvm_read(p, &o->libsvm, !is_train, list, &s, err);
     case FORMAT_TABLE:
-        return table_read(p, &o->table, !is_train, list, &s, o->options, err);
+        return read_table(o, &s, p, err);
     case FORMAT_BINARY:
         break;
     }
@@ -126,42 +166,19 @@ static int read_labels(struct opening *o, const char *path, struct part *p, stru
                      path);
 }
 
-/* The first or the last column of an array: the others stay where they are. */
-static int take_column(struct part *p, const char *label, struct error *err)
-{
-    uint64_t column = 0;
-    uint32_t n = p->x.n_columns, width = elements[p->x.element].n_bytes;
-    bool last = strcmp(label, "-1") == 0;
-    if (!last && (!parse_u64(label, &column) || (column != 1 && column != n)))
-        return error_set(err, ERR_USAGE,
-                         "--label %.100s: of the %" PRIu32
-                         " columns of %s only the first or the last can be the label (right: 1, "
-                         "%" PRIu32 " or -1)",
-                         label, n, p->path, n);
-    if (n < 2)
-        return error_set(err, ERR_DATA, "%s: one column is no sample and its label", p->path);
-    last = last || column == n;
-    const uint8_t *bytes = p->x.bytes;
-    p->y = (struct array){last ? bytes + (uint64_t)(n - 1) * width : bytes, p->x.stride, 1,
-                          p->x.element};
-    p->y_path = p->path;
-    p->x.bytes = last ? bytes : bytes + width;
-    p->x.n_columns--;
-    memset(p->image, 0, sizeof p->image);
-    return 0;
-}
-
 /* What the file itself lacks. */
 static int add_labels(struct opening *o, struct part *p, const char *labels, struct error *err)
 {
-    if (p->n_rows == 0)
+    if (p->n_rows == 0 || o->data->schema != NULL || o->tokens != NULL)
         return 0;
-    if (o->table != NULL)
-        return 0;
-    if (is_said(labels))
-        return read_labels(o, labels, p, err);
-    if (is_said(o->options->label) && p->y.bytes == NULL)
-        return take_column(p, o->options->label, err);
+    if (is_said(labels)) {
+        int rc = read_labels(o, labels, p, err);
+        if (rc != 0)
+            return rc;
+    }
+    int rc = prepare_columns(p, o->options->label, &o->options->ignore, &o->data->memory, err);
+    if (rc != 0)
+        return rc;
     if (p->y.bytes == NULL)
         return error_set(err, ERR_DATA,
                          "%s: nothing to learn in it (right: --labels FILE, or --label COLUMN)",
@@ -191,7 +208,55 @@ static int unknown_spec(const char *spec, struct error *err)
                      nearest ? "'?" : "");
 }
 
-static int read_spec(struct opening *o, const char *spec, struct error *err)
+/* ---- options --------------------------------------------------------------------------------- */
+
+enum kind { BLOBS = 1, TEXT = 2, ARRAY = 4, TABLE = 8, ALL = 15 };
+
+/* What cannot be honoured is an error. */
+static int check_options(const struct opening *o, enum kind kind, struct error *err)
+{
+    const struct data_options *op = o->options;
+    const struct preprocess *p = &op->preprocess;
+    bool schema = is_said(op->schema),
+         only_table = p->clean > CLEAN_DROP || p->drop_duplicates || p->drop_constant;
+    const struct {
+        const char *name;
+        bool is_said;
+        int works_on;
+    } rows[] = {
+        {"--test", is_said(op->test), ALL - BLOBS},
+        {"--label", is_said(op->label), ARRAY | TABLE},
+        {"--labels", is_said(op->labels), ARRAY},
+        {"--test-labels", is_said(op->test_labels), ARRAY},
+        {"--ignore", op->ignore.n > 0, ARRAY | TABLE},
+        {"--clean", p->clean != CLEAN_FAIL, ARRAY | TABLE},
+        {"--clean mean, median, duplicates or constant", only_table, TABLE},
+        {"--normalize", p->normalize != NORMALIZE_AUTO, ARRAY | TABLE},
+        {"--target", op->target != TARGET_AUTO, ARRAY | TABLE},
+        {"--schema", schema, TABLE},
+        {"--context", op->context > 0, TEXT},
+        {"--partition by:COLUMN", is_said(op->group), TABLE},
+    };
+    static const char *const names[] = {
+        [BLOBS] = "blobs", [TEXT] = "a text (--context)", [ARRAY] = "arrays", [TABLE] = "a table"};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].is_said && (rows[i].works_on & (int)kind) == 0)
+            return error_set(err, ERR_USAGE, "%s does not go with %s (right: with %s)",
+                             rows[i].name, names[kind],
+                             rows[i].works_on == TABLE   ? "a table"
+                             : rows[i].works_on == TEXT  ? "a text"
+                             : rows[i].works_on == ARRAY ? "arrays"
+                                                         : "arrays or a table");
+    if (schema && (p->clean != CLEAN_FAIL || only_table || p->normalize != NORMALIZE_AUTO ||
+                   op->target != TARGET_AUTO))
+        return error_set(err, ERR_USAGE,
+                         "--clean, --normalize and --target are those of %s "
+                         "(right: say them to hubbub data agree)",
+                         op->schema);
+    return 0;
+}
+
+static int read_named(struct opening *o, const char *spec, struct error *err)
 {
     struct stat st;
     if (strcmp(spec, "fashion-mnist") == 0) {
@@ -201,31 +266,44 @@ static int read_spec(struct opening *o, const char *spec, struct error *err)
     }
     if (stat(spec, &st) != 0)
         return unknown_spec(spec, err);
-    int rc =
-        S_ISDIR(st.st_mode) ? read_directory(o, spec, err) : read_file(o, spec, &o->train, err);
+    return S_ISDIR(st.st_mode) ? read_directory(o, spec, err) : read_file(o, spec, &o->train, err);
+}
+
+static int read_spec(struct opening *o, const char *spec, struct error *err)
+{
+    const struct data_options *options = o->options;
+    int rc = read_named(o, spec, err);
     if (rc == 0)
-        rc = add_labels(o, &o->train, o->options->labels, err);
-    if (rc == 0 && is_said(o->options->test) && o->share == 0) {
+        rc = check_options(o,
+                           o->data->schema != NULL ? TABLE
+                           : o->tokens != NULL     ? TEXT
+                                                   : ARRAY,
+                           err);
+    if (rc == 0)
+        rc = add_labels(o, &o->train, options->labels, err);
+    if (rc == 0 && is_said(options->test) && o->tokens == NULL)
         o->test = (struct part){0};
-        rc = read_file(o, o->options->test, &o->test, err);
-    }
-    return rc == 0 ? add_labels(o, &o->test, o->options->test_labels, err) : rc;
+    if (rc == 0 && is_said(options->test) && o->share == 0)
+        rc = read_file(o, options->test, &o->test, err);
+    if (rc == 0 && is_said(options->test_labels) && o->test.n_rows == 0)
+        rc = error_set(err, ERR_USAGE, "--test-labels without the test data (right: --test FILE)");
+    return rc == 0 ? add_labels(o, &o->test, options->test_labels, err) : rc;
 }
 
 /* ---- from parts to sets ---------------------------------------------------------------------- */
 
-static int check_finite(const struct part *p, struct error *err)
+/* Rows and targets of arrays. */
+static int prepare(struct opening *o, struct error *err)
 {
-    if (!elements[p->x.element].is_float || array_span(&p->x, p->n_rows) > WHOLE_BYTES)
-        return 0;
-    for (uint64_t i = 0; i < p->n_rows; i++)
-        for (uint32_t j = 0; j < p->x.n_columns; j++)
-            if (!isfinite((float)array_value(&p->x, i, j)))
-                return error_set(err, ERR_DATA,
-                                 "%s: sample %" PRIu64 ", feature %" PRIu32
-                                 ": %g (right: a finite number)",
-                                 p->path, i + 1, j + 1, array_value(&p->x, i, j));
-    return 0;
+    const struct data_options *options = o->options;
+    struct part *parts[] = {&o->train, &o->test};
+    int rc = 0;
+    for (int i = 0; i < 2 && rc == 0 && o->data->schema == NULL && o->tokens == NULL; i++) {
+        rc = prepare_rows(parts[i], options->preprocess.clean, &o->data->memory, err);
+        if (rc == 0 && options->target == TARGET_CLASSES)
+            rc = prepare_classes(parts[i], &o->data->memory, err);
+    }
+    return rc;
 }
 
 static int make_set(const struct opening *o, struct dataset *set, const struct part *p,
@@ -242,9 +320,12 @@ static int make_set(const struct opening *o, struct dataset *set, const struct p
                             .shape = {.n_features = p->x.n_columns, .n_tokens = o->n_tokens},
                             .x = p->x,
                             .tokens = o->tokens,
-                            .scale_all = p->x.element == ELEMENT_U8 ? 1.0f / 255.0f : 1.0f};
+                            .groups = p == &o->train ? o->groups : NULL,
+                            .n_groups = o->n_groups,
+                            .channels_last = p->channels_last,
+                            .scale_all = 1.0f};
     memcpy(set->shape.image, o->train.image, sizeof set->shape.image);
-    return check_finite(p, err);
+    return 0;
 }
 
 static uint32_t train_row(const void *ctx, uint32_t i)
@@ -279,13 +360,15 @@ static int hold_out(struct opening *o, struct error *err)
 static int make_targets(struct opening *o, struct error *err)
 {
     struct data_pair *data = o->data;
-    if (o->table != NULL) {
+    if (data->schema != NULL) {
         data->train.y = o->train.y;
         data->test.y = o->test.y;
-        data->train.shape.n_classes = data->test.shape.n_classes = schema_shape(o->table).n_classes;
+        data->train.shape.n_classes = schema_shape(data->schema).n_classes;
+        data->test.shape.n_classes = data->train.shape.n_classes;
+        return o->share > 0 ? hold_out(o, err) : 0;
     }
     if (o->tokens == NULL) {
-        int rc = o->table != NULL ? 0 : labels_make(data, &o->train, &o->test, err);
+        int rc = labels_make(data, &o->train, &o->test, o->options->target == TARGET_REAL, err);
         return rc == 0 && o->share > 0 && data->test.n_samples == 0 ? hold_out(o, err) : rc;
     }
     data->train.y = o->train.y;
@@ -304,7 +387,7 @@ static uint64_t hash_array(const struct array *a, uint64_t n_rows, uint64_t seed
     enum { BLOCK = 1 << 20, N_BLOCKS = 64 };
     const uint8_t *p = a->bytes;
     uint64_t n = array_span(a, n_rows);
-    if (n <= WHOLE_BYTES)
+    if (n <= PREPARE_WHOLE_BYTES)
         return XXH3_64bits_withSeed(p, n, seed);
     uint64_t h = XXH3_64bits_withSeed(&n, sizeof n, seed);
     for (uint64_t b = 0; b < N_BLOCKS; b++) {
@@ -322,6 +405,14 @@ static uint64_t hash_part(const struct dataset *set, const struct part *p, uint6
     return hash_array(&set->x, p->n_rows, hash_array(&set->y, p->n_rows, seed));
 }
 
+static uint64_t hash_scale(const struct dataset *set, uint64_t seed)
+{
+    size_t n = set->shape.n_features * sizeof *set->scale;
+    if (set->shift == NULL)
+        return XXH3_64bits_withSeed(&set->scale_all, sizeof set->scale_all, seed);
+    return XXH3_64bits_withSeed(set->scale, n, XXH3_64bits_withSeed(set->shift, n, seed));
+}
+
 static void name_data(const struct opening *o)
 {
     struct data_pair *data = o->data;
@@ -331,6 +422,8 @@ static void name_data(const struct opening *o)
     if (data->class_values != NULL)
         hash = XXH3_64bits_withSeed(data->class_values,
                                     train->shape.n_classes * sizeof *data->class_values, hash);
+    if (data->schema == NULL && o->options->preprocess.normalize != NORMALIZE_AUTO)
+        hash = hash_scale(train, hash);
     snprintf(data->name, sizeof data->name, "%s %" PRIu32 "x%" PRIu32 "/%" PRIu32 " %016" PRIx64,
              o->source, train->n_samples, train->shape.n_features, train->shape.n_classes, hash);
 }
@@ -351,21 +444,26 @@ int data_open(struct data_pair *data, const char *spec, const struct data_option
     struct opening o = {.data = data, .options = options != NULL ? options : &defaults};
     *data = (struct data_pair){0};
     o.share = share_of(o.options);
-    if (strcmp(spec, "blobs") == 0 || strncmp(spec, "blobs:", 6) == 0)
-        return blobs_open(data, spec[5] == ':' ? spec + 6 : "", err);
+    if (strcmp(spec, "blobs") == 0 || strncmp(spec, "blobs:", 6) == 0) {
+        int rc = check_options(&o, BLOBS, err);
+        return rc == 0 ? blobs_open(data, spec[5] == ':' ? spec + 6 : "", err) : rc;
+    }
     int rc = read_spec(&o, spec, err);
+    if (rc == 0)
+        rc = prepare(&o, err);
     if (rc == 0)
         rc = make_set(&o, &data->train, &o.train, err);
     if (rc == 0 && o.test.n_rows > 0)
         rc = make_set(&o, &data->test, &o.test, err);
     if (rc == 0)
         rc = make_targets(&o, err);
+    if (rc == 0 && data->schema == NULL && o.tokens == NULL)
+        rc = prepare_features(data, o.options->preprocess.normalize, err);
     if (rc == 0)
-        rc = class_names_set(data, o.table, err);
+        rc = class_names_set(data, data->schema, err);
     if (rc == 0)
         name_data(&o);
     else
         data_close(data);
-    table_schema_free(o.table);
     return rc;
 }

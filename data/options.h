@@ -13,9 +13,11 @@ struct data_options {
     const char *labels, *test_labels; /* files with the labels of spec and test */
     const char *label;                /* a column: its name or its number from 1 */
     struct opt_list ignore;           /* columns */
-    struct preprocess preprocess;     /* of the columns of a table */
-    int target;                       /* enum target_kind, of a table */
-    uint64_t context;                 /* of a text: tokens before the next one; 0: no text */
+    const char *schema;               /* of a table: a file that peers agreed on */
+    int target;                       /* of a table: enum target_kind */
+    struct preprocess preprocess;
+    const char *group; /* of a table: a column whose values are to be kept */
+    uint64_t context;  /* of a text: tokens before the next one; 0: no text */
 };
 
 extern const char *const target_kind_names[];
@@ -37,16 +39,18 @@ enum { DATA_CONTEXT_MAX = 65536 };
      "the same for --test"},                                                                       \
     {"ignore", OPT_LIST, offsetof(struct_, field.ignore), "COLUMN", 0,                             \
      "a column to leave out; may stand many times"},                                               \
-    {"clean", OPT_CUSTOM, offsetof(struct_, field.preprocess), "HOW", "fail",                       \
-     "missing values of a table: fail, drop, mean, median; also ,duplicates ,constant",            \
-     .parse = preprocess_parse_clean},                                                             \
-    {"normalize", OPT_CHOICE, offsetof(struct_, field.preprocess.normalize), "HOW", "auto",        \
-     "auto (bytes: scale, tables: zscore), none, scale, minmax, zscore", 0, 0, 0,                  \
-     normalize_names},                                                                             \
-    {"target", OPT_CHOICE, offsetof(struct_, field.target), "HOW", "auto",                         \
-     "what the label of a table is: classes, real, auto", 0, 0, 0, target_kind_names},             \
     {"context", OPT_U64, offsetof(struct_, field.context), "N", "0",                               \
-     "read a text: learn the next character from the N before it", 0, 0, DATA_CONTEXT_MAX}
+     "read a text: learn the next character from the N before it", 0, 0, DATA_CONTEXT_MAX},        \
+    {"schema", OPT_STRING, offsetof(struct_, field.schema), "FILE", "",                            \
+     "columns, classes, statistics of a table, from hubbub data agree"},                           \
+    {"target", OPT_CHOICE, offsetof(struct_, field.target), "WHAT", "auto",                        \
+     "what the label of a table is: classes, real, auto", 0, 0, 0, target_kind_names},             \
+    {"clean", OPT_CUSTOM, offsetof(struct_, field.preprocess), "HOW", "fail",                      \
+     "missing values of a table: fail, drop, mean, median; and ,duplicates ,constant", 0, 0, 0, 0, \
+     preprocess_parse_clean},                                                                      \
+    {"normalize", OPT_CHOICE, offsetof(struct_, field.preprocess.normalize), "HOW", "auto",                   \
+     "none, scale (bytes by 255), minmax, zscore; auto: scale bytes, zscore tables", 0, 0, 0,      \
+     normalize_names}
 /* clang-format on */
 
 #endif

@@ -4,12 +4,14 @@
 
 #include "data/array.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct part {
     uint64_t n_rows; /* 0: nothing */
     struct array x;
-    uint32_t image[3]; /* channels, height, width; 0: no image */
+    uint32_t image[3];  /* channels, height, width; 0: no image */
+    bool channels_last; /* the file's order is height, width, channels */
     const char *path;
     struct array y; /* one column; bytes NULL: not there */
     const char *y_path;

@@ -18,7 +18,8 @@ struct classes {
 
 static uint32_t class_of(const struct split *s, const struct dataset *set, uint32_t row)
 {
-    return s->how->kind == PARTITION_BY ? dataset_group(set, row) : dataset_target(set, row).class;
+    return s->how->kind == PARTITION_BY ? set->groups[dataset_row(set, row)]
+                                        : dataset_target(set, row).class;
 }
 
 static void classes_init(struct classes *c, const struct split *s, const struct dataset *set)

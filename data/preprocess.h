@@ -22,6 +22,11 @@ enum normalize {
 };
 extern const char *const normalize_names[N_NORMALIZES + 1];
 
+/* AUTO: classes for text, and for whole numbers with few values each met often (at most 20 of
+ * them, or at most 256 with 20 rows each); else a real number. */
+enum target_kind { TARGET_AUTO, TARGET_CLASSES, TARGET_REAL, N_TARGET_KINDS };
+extern const char *const target_kind_names[N_TARGET_KINDS + 1];
+
 struct preprocess {
     enum clean clean;
     bool drop_duplicates; /* of rows equal in every column used, the first stays */

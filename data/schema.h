@@ -35,11 +35,6 @@ enum {
 
 enum column_kind { COLUMN_NUMBER, COLUMN_CATEGORY, N_COLUMN_KINDS };
 
-/* AUTO: classes for text, and for whole numbers with few values each met often (at most 20 of
- * them, or at most 256 with 20 rows each); else a real number. */
-enum target_kind { TARGET_AUTO, TARGET_CLASSES, TARGET_REAL, N_TARGET_KINDS };
-extern const char *const target_kind_names[N_TARGET_KINDS + 1];
-
 /* Categories with how many rows hold each: sorted, numbers by value, text by its bytes. */
 struct categories {
     uint32_t n;

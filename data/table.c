@@ -1,130 +1,153 @@
 #include "data/table.h"
 
-#include "base/mem.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "data/cell.h"
 #include "data/csv.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
-_Static_assert(sizeof(union target) == 4, "targets are an array of I32 or F32");
+/* ---- what is in it --------------------------------------------------------------------------- */
 
-static int survey(struct csv *c, const struct data_options *o, struct summary *summary,
-                  uint64_t *n_rows, struct error *err)
+int table_summarise(struct summary *summary, const struct source *s, const struct data_options *o,
+                    struct error *err)
 {
-    struct table_options options = {.label = o->label != NULL ? o->label : "",
+    struct csv c;
+    struct table_options options = {.label = o->label,
                                     .ignore = o->ignore.values,
                                     .n_ignore = o->ignore.n,
                                     .target = (enum target_kind)o->target,
                                     .preprocess = o->preprocess};
+    int rc = csv_open(&c, s, err);
+    if (rc != 0)
+        return rc;
     struct survey *survey =
-        survey_new(c->s.path, (const char *const *)c->names, c->n_columns, &options, err);
+        survey_new(s->path, (const char *const *)c.names, c.n_columns, &options, err);
     if (survey == NULL)
-        return err->code;
-    int rc;
-    *n_rows = 0;
-    while ((rc = csv_next(c, err)) == 1) {
-        int counts = survey_row(survey, c->cells, c->line, err);
-        if (counts < 0) {
-            rc = counts;
-            break;
-        }
-        *n_rows += (uint64_t)counts;
-    }
+        rc = err->code;
+    while (rc == 0 && (rc = csv_next(&c, err)) == 1)
+        rc = survey_row(survey, c.cells, c.line, err) < 0 ? err->code : 0;
     if (rc == 0)
         rc = survey_end(survey, summary, err);
     survey_free(survey);
+    csv_close(&c);
     return rc;
 }
 
-static int make_schema(struct csv *c, const struct data_options *o, struct schema **schema,
-                       struct error *err)
-{
-    struct summary summary;
+/* ---- reading --------------------------------------------------------------------------------- */
+
+/* What table_read fills. */
+struct filling {
+    struct csv csv;
+    struct encoder *encoder;
+    uint32_t n_features;
+    bool classes;
+    float *x, *y_real;
+    int32_t *y_class;
+    uint32_t *groups;
+    uint32_t group; /* the column, n_columns for none */
+    struct names values;
     uint64_t n_rows;
-    int rc = survey(c, o, &summary, &n_rows, err);
-    if (rc != 0)
-        return rc;
-    *schema = MEM_NEW(struct schema, 1);
-    const struct summary *one = &summary;
-    rc = schema_merge(*schema, &one, 1, err);
-    summary_close(&summary);
-    if (rc == 0 && schema_shape(*schema).n_classes == 1)
-        rc = error_set(err, ERR_DATA, "%s: column '%s' has one class only (right: two or more)",
-                       c->s.path, (*schema)->label.name);
-    return rc;
-}
+};
 
-/* At most as many rows as the file has records: a first pass counts them. */
-static int count(struct csv *c, uint64_t *n, struct error *err)
+static int count_rows(struct csv *c, uint64_t *n, struct error *err)
 {
     int rc;
-    csv_rewind(c);
     for (*n = 0; (rc = csv_next(c, err)) == 1; ++*n)
         ;
     csv_rewind(c);
     return rc;
 }
 
-static int encode(struct part *p, struct csv *c, const struct schema *schema, struct memory **list,
-                  struct error *err)
+static int fill(struct filling *f, struct error *err)
+{
+    int rc;
+    while ((rc = csv_next(&f->csv, err)) == 1) {
+        union target y;
+        const char *const *cells = f->csv.cells;
+        rc = encoder_row(f->encoder, cells, f->csv.line, f->x + f->n_rows * f->n_features, &y, err);
+        if (rc < 0)
+            return rc;
+        if (rc == 0)
+            continue;
+        if (f->classes)
+            f->y_class[f->n_rows] = (int32_t)y.class;
+        else
+            f->y_real[f->n_rows] = y.real;
+        if (f->groups != NULL) {
+            struct cell cell = cell_read(cells[f->group]);
+            if (cell.kind == CELL_MISSING)
+                cell.kind = CELL_TEXT;
+            f->groups[f->n_rows] = names_add(&f->values, &cell, UINT32_MAX - 1);
+        }
+        f->n_rows++;
+    }
+    return rc;
+}
+
+static int prepare(struct filling *f, struct memory **list, const struct data_options *o,
+                   struct error *err)
+{
+    struct csv *c = &f->csv;
+    bool grouped = o->group != NULL && o->group[0] != '\0';
+    uint64_t n;
+    int rc = count_rows(c, &n, err);
+    if (rc != 0)
+        return rc;
+    f->group = grouped
+                   ? (uint32_t)parse_choice(o->group, (const char *const *)c->names, c->n_columns)
+                   : c->n_columns;
+    if (grouped && f->group == c->n_columns)
+        return error_set(err, ERR_DATA, "%s: --partition by:%.80s: there is no such column",
+                         c->s.path, o->group);
+    if (n > TABLE_FLOATS_MAX / (uint64_t)f->n_features)
+        return error_set(err, ERR_DATA,
+                         "%s: %" PRIu64 " rows of %" PRIu32 " features are too many (right: %d "
+                         "numbers at most; an .npy has no limit)",
+                         c->s.path, n, f->n_features, TABLE_FLOATS_MAX);
+    f->x = memory_alloc(list, (n > 0 ? n : 1) * f->n_features * sizeof(float));
+    void *y = memory_alloc(list, (n > 0 ? n : 1) * sizeof(float));
+    f->y_class = y;
+    f->y_real = y;
+    if (grouped)
+        f->groups = memory_alloc(list, (n > 0 ? n : 1) * sizeof(uint32_t));
+    if (f->x == NULL || y == NULL || (grouped && f->groups == NULL))
+        return error_set(err, ERR_FAILURE,
+                         "%s: no memory for %" PRIu64 " rows of %" PRIu32 " features", c->s.path, n,
+                         f->n_features);
+    return 0;
+}
+
+int table_read(struct part *p, const struct schema *schema, struct memory **list,
+               const struct source *s, const struct data_options *o, const uint32_t **groups,
+               uint32_t *n_groups, struct error *err)
 {
     struct data_shape shape = schema_shape(schema);
-    uint64_t n, i = 0;
-    int rc = count(c, &n, err);
-    if (rc == 0 && n > TABLE_FLOATS_MAX / (uint64_t)shape.n_features)
-        rc = error_set(err, ERR_DATA,
-                       "%s: %" PRIu64 " rows of %" PRIu32 " features are too many (right: %d "
-                       "numbers at most; hubbub data convert makes an .npy, which has no limit)",
-                       c->s.path, n, shape.n_features, TABLE_FLOATS_MAX);
+    struct filling f = {.n_features = shape.n_features, .classes = shape.n_classes > 0};
+    int rc = csv_open(&f.csv, s, err);
     if (rc != 0)
         return rc;
-    float *x = memory_alloc(list, n * shape.n_features * sizeof *x);
-    union target *y = memory_alloc(list, n * sizeof *y);
-    if (x == NULL || y == NULL)
-        return error_set(err, ERR_FAILURE, "%s: out of memory", c->s.path);
-    struct encoder *encoder =
-        encoder_new(c->s.path, schema, (const char *const *)c->names, c->n_columns, err);
-    if (encoder == NULL)
-        return err->code;
-    while ((rc = csv_next(c, err)) == 1) {
-        rc = encoder_row(encoder, c->cells, c->line, x + i * shape.n_features, &y[i], err);
-        if (rc < 0)
-            break;
-        i += (uint64_t)rc;
-    }
-    encoder_free(encoder);
-    if (rc == 0 && i == 0)
-        rc = error_set(err, ERR_DATA, "%s: no row is left", c->s.path);
-    *p = (struct part){.n_rows = i,
-                       .x = array_of(x, shape.n_features, ELEMENT_F32),
-                       .path = c->s.path,
-                       .y = array_of(y, 1, shape.n_classes > 0 ? ELEMENT_I32 : ELEMENT_F32),
-                       .y_path = c->s.path};
-    return rc;
-}
-
-int table_read(struct part *p, struct schema **schema, bool is_test, struct memory **list,
-               const struct source *s, const struct data_options *o, struct error *err)
-{
-    struct csv c;
-    if (is_test && *schema == NULL)
-        return error_set(err, ERR_DATA, "%s: a table (right: the format of the training data)",
-                         s->path);
-    int rc = csv_open(&c, s, err);
-    if (rc != 0)
-        return rc;
-    if (!is_test)
-        rc = make_schema(&c, o, schema, err);
+    names_init(&f.values);
+    f.encoder =
+        encoder_new(s->path, schema, (const char *const *)f.csv.names, f.csv.n_columns, err);
+    rc = f.encoder == NULL ? err->code : prepare(&f, list, o, err);
     if (rc == 0)
-        rc = encode(p, &c, *schema, list, err);
-    csv_close(&c);
+        rc = fill(&f, err);
+    if (rc == 0 && f.n_rows == 0)
+        rc = error_set(err, ERR_DATA, "%s: no rows of data", s->path);
+    if (rc == 0 && encoder_unused(f.encoder)[0] != '\0')
+        log_info("%s: not used: %s", s->path, encoder_unused(f.encoder));
+    if (rc == 0) {
+        *p = (struct part){.n_rows = f.n_rows,
+                           .x = array_of(f.x, f.n_features, ELEMENT_F32),
+                           .path = s->path,
+                           .y = array_of(f.y_class, 1, f.classes ? ELEMENT_I32 : ELEMENT_F32),
+                           .y_path = s->path};
+        *groups = f.groups;
+        *n_groups = f.values.n;
+    }
+    encoder_free(f.encoder);
+    names_close(&f.values);
+    csv_close(&f.csv);
     return rc;
-}
-
-void table_schema_free(struct schema *schema)
-{
-    if (schema == NULL)
-        return;
-    schema_close(schema);
-    free(schema);
 }

@@ -25,7 +25,8 @@ struct training_options {
 };
 
 /* What stands in it before parsing: not said. */
-#define TRAINING_UNSAID {.optimizer = -1, .lr = -1, .weight_decay = -1}
+#define TRAINING_UNSAID \
+    {.optimizer = -1, .lr = -1, .weight_decay = -1, .partition.kind = N_PARTITION_KINDS}
 
 extern const char *const training_schedules[];
 
@@ -44,9 +45,10 @@ uint64_t step_span_steps(const struct step_span *span, uint32_t n, uint32_t batc
 /* clang-format off */
 #define TRAINING_OPTIONS(type, member)                                                             \
     DATA_OPTIONS(type, member.data),                                                               \
-    {"partition", OPT_CUSTOM, offsetof(type, member.partition), "HOW", "iid",                      \
-     "iid, labels (a few classes each), labels:2, dirichlet:0.1, stratified, contiguous, "         \
-     "sample:0.5, sizes:4,2,1,1, by:COLUMN", .parse = partition_parse},                            \
+    {"partition", OPT_CUSTOM, offsetof(type, member.partition), "HOW", 0,                      \
+     "iid (default), labels (a few classes each), labels:2, dirichlet:0.1, stratified, "             \
+     "contiguous, sample:0.5, sizes:4,2,1,1, by:COLUMN; none: all of it is mine alone (default "    \
+     "with --schema)", .parse = partition_parse},                                                  \
     {"model", OPT_STRING, offsetof(type, member.model), "SPEC", "mlp:784-256-128-10",              \
      "softmax, linear, logistic, svm, mlp:IN-...-OUT, lenet5, resnet20, a list of layers, @FILE",  \
      "training"},                                                                                  \

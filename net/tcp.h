@@ -1,7 +1,7 @@
 /* Links over TCP on a libuv loop: frames out, frames in, nothing of what they mean.
  *
  * Everything here runs on the loop's thread. A link carries frames in both directions, in order.
- * It has two queues: control frames (HELLO, STATUS, BYE) go out before the next tensor frame;
+ * It has two queues: control frames (HELLO, STATUS, SCORE, BYE) go out before the next tensor frame;
  * REQUEST, REPLY and DECLINE keep their order among themselves. At most one tensor frame, in
  * chunks of TCP_CHUNK_BYTES, is inside libuv at a time. Bodies are read straight into the memory
  * that `body` gave. No allocation per frame.
@@ -81,10 +81,10 @@ int tcp_listen(struct tcp *tcp, const struct host_port *address, uint16_t *port,
  * no callback from inside: what fails is told by `closed`, later. */
 struct tcp_link *tcp_dial(struct tcp *tcp, const struct host_port *address);
 
-/* HELLO, STATUS or BYE; copied. Ignored on a link that ends. No callback from inside. */
+/* HELLO, STATUS, SCORE or BYE; copied. Ignored on a link that ends. No callback from inside. */
 void tcp_send_control(struct tcp_link *link, const struct wire_message *message);
 
-/* REQUEST, REPLY or DECLINE. body stays the caller's, untouched, until released(token); a message
+/* REQUEST, REPLY, DECLINE or SUMMARY. body stays the caller's, untouched, until released(token); a message
  * without body may have token NULL and is then not reported. On a link that ends, released(token,
  * false) follows. No callback from inside.
  *

@@ -389,7 +389,7 @@ void tcp_send_tensor(struct tcp_link *link, const struct wire_message *message, 
                               .id = message->id,
                               .body = body,
                               .token = token};
-    if (message->kind != WIRE_DECLINE)
+    if (message->kind == WIRE_REQUEST || message->kind == WIRE_REPLY)
         item->tensor = message->tensor;
     link->n_items++;
     pump(link);

@@ -75,6 +75,15 @@ static const struct field status_fields[] = {
     {"step", FIELD_U64, AT(status.step), 0, UINT64_MAX},
 };
 
+static const struct field score_fields[] = {
+    {"id", FIELD_ID, AT(score.id), 0, 0},
+    {"beat", FIELD_U64, AT(score.beat), 0, UINT64_MAX},
+    {"n", FIELD_U64, AT(score.n), 0, INT64_MAX},
+    {"good", FIELD_U64, AT(score.n_correct), 0, INT64_MAX},
+    {"loss", FIELD_F32, AT(score.loss), 0, 0},
+    {"final", FIELD_U32, AT(score.final), 0, 1},
+};
+
 static const struct field bye_fields[] = {
     {"why", FIELD_ENUM, AT(bye.reason), 0, N_WIRE_BYES - 1},
     {"text", FIELD_TEXT, AT(bye.text), 0, 0},
@@ -113,7 +122,11 @@ static bool find_layout(unsigned kind, struct layout *layout)
     case WIRE_REPLY:
         *layout = (struct layout){tensor_fields, N(tensor_fields)};
         return true;
+    case WIRE_SCORE:
+        *layout = (struct layout){score_fields, N(score_fields)};
+        return true;
     case WIRE_DECLINE:
+    case WIRE_SUMMARY:
         *layout = (struct layout){NULL, 0};
         return true;
     default:
@@ -136,6 +149,10 @@ const char *wire_kind_name(enum wire_kind kind)
         return "REPLY";
     case WIRE_DECLINE:
         return "DECLINE";
+    case WIRE_SCORE:
+        return "SCORE";
+    case WIRE_SUMMARY:
+        return "SUMMARY";
     default:
         return "unknown kind";
     }
@@ -287,11 +304,14 @@ int wire_decode_header(const uint8_t *bytes, uint32_t body_max, struct wire_head
     if (header->body_bytes > body_max)
         return error_set(err, ERR_DATA, "header: %s with a body of %u bytes, at most %u are taken",
                          name, header->body_bytes, body_max);
-    bool has_body = header->kind == WIRE_REQUEST || header->kind == WIRE_REPLY;
+    bool has_id = header->kind == WIRE_REQUEST || header->kind == WIRE_REPLY;
+    bool has_body = has_id || header->kind == WIRE_SUMMARY;
     if (!has_body && header->body_bytes > 0)
         return error_set(err, ERR_DATA, "header: %s with a body of %u bytes, it has none", name,
                          header->body_bytes);
-    bool has_id = has_body || header->kind == WIRE_DECLINE;
+    if (header->kind == WIRE_SUMMARY && header->body_bytes == 0)
+        return error_set(err, ERR_DATA, "header: %s without a body", name);
+    has_id |= header->kind == WIRE_DECLINE;
     if (!has_id && header->id != 0)
         return error_set(err, ERR_DATA, "header: %s with exchange id %llu, must be 0", name,
                          (unsigned long long)header->id);
@@ -433,6 +453,17 @@ static int check_hello(const struct wire_hello *h, struct error *err)
     return 0;
 }
 
+static int check_score(const struct wire_score *s, struct error *err)
+{
+    if (s->n_correct > s->n)
+        return error_set(err, ERR_DATA, "SCORE: \"good\" is %llu, above \"n\" %llu",
+                         (unsigned long long)s->n_correct, (unsigned long long)s->n);
+    if (!(s->loss >= 0 && s->loss <= FLT_MAX))
+        return error_set(err, ERR_DATA, "SCORE: \"loss\" is %g, must be finite and at least 0",
+                         (double)s->loss);
+    return 0;
+}
+
 static int check_tensor(const char *what, const struct wire_message *message, struct error *err)
 {
     const struct wire_tensor *t = &message->tensor;
@@ -485,9 +516,12 @@ int wire_decode_map(const struct wire_header *header, const uint8_t *map,
     case WIRE_REQUEST:
     case WIRE_REPLY:
         return check_tensor(what, message, err);
+    case WIRE_SCORE:
+        return check_score(&message->score, err);
     case WIRE_STATUS:
     case WIRE_BYE:
     case WIRE_DECLINE:
+    case WIRE_SUMMARY:
         break;
     }
     return 0;

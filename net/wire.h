@@ -31,9 +31,11 @@ enum wire_kind {
     WIRE_HELLO = 1,  /* first frame on a link, both ways */
     WIRE_STATUS = 2, /* state and progress; every second and on a change */
     WIRE_BYE = 3,    /* last frame: why the link ends */
+    WIRE_SCORE = 4,  /* how a peer's model does on its own test data; passed on */
     WIRE_REQUEST = 16,
     WIRE_REPLY = 17,
-    WIRE_DECLINE = 18 /* an answer to REQUEST: no room, or not now */
+    WIRE_DECLINE = 18, /* an answer to REQUEST: no room, or not now */
+    WIRE_SUMMARY = 19  /* of private data, in `hubbub data agree`: JSON in the body; passed on */
 };
 
 enum wire_codec { WIRE_F32 = 0 };
@@ -75,6 +77,15 @@ struct wire_status {
     uint64_t step;
 };
 
+/* Of the peer `id`, which may be another than the sender. A greater beat is newer. */
+struct wire_score {
+    uint8_t id[WIRE_PEER_ID_BYTES];
+    uint64_t beat;
+    uint64_t n, n_correct; /* test samples; n_correct <= n */
+    float loss;            /* mean over them; finite, at least 0 */
+    uint32_t final;        /* 1: of its last model */
+};
+
 struct wire_bye_message {
     enum wire_bye reason;
     char text[WIRE_TEXT_MAX];
@@ -92,12 +103,13 @@ struct wire_tensor {
 
 struct wire_message {
     enum wire_kind kind;
-    uint64_t id; /* of the exchange; 0 for HELLO, STATUS, BYE */
+    uint64_t id; /* of the exchange; 0 for kinds without one */
     uint32_t body_bytes;
     union {
         struct wire_hello hello;
         struct wire_status status;
         struct wire_bye_message bye;
+        struct wire_score score;
         struct wire_tensor tensor; /* REQUEST, REPLY */
     };
 };

@@ -192,41 +192,49 @@ const struct opts cmd_node_options = {
     .table = table,
     .n = sizeof table / sizeof table[0]};
 
+/* A schema means that the file is private. */
+static struct partition default_partition(const struct training_options *t)
+{
+    static const struct partition none = {.kind = PARTITION_NONE, .text = "none"};
+    return t->data.schema[0] != '\0' ? none : partition_iid;
+}
+
 static int make_config(const struct flags *f, struct node_config *c, struct error *err)
 {
     const struct training_options *t = &f->training;
-    *c = (struct node_config){.run = f->run,
-                              .data = t->data,
-                              .model_spec = t->model,
-                              .init = f->init,
-                              .init_normalize = (enum start_normalize)f->init_normalize,
-                              .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
-                              .n_shards = f->shard[1],
-                              .partition = t->partition,
-                              .optim = training_optim(t, f->gossip != GOSSIP_CHOICE_OFF),
-                              .warmup = t->warmup,
-                              .step_size = t->step_size,
-                              .schedule_is_given = t->schedule != 0,
-                              .batch = (uint32_t)t->batch,
-                              .seed = t->seed,
-                              .n_threads = (uint32_t)f->threads,
-                              .gossip = (enum gossip_choice)f->gossip,
-                              .every = f->every,
-                              .open_per_slice = (uint32_t)f->open,
-                              .eval_epochs = f->eval_every,
-                              .end = (enum end_choice)f->end,
-                              .settle_us = f->settle,
-                              .join_timeout_us = f->join_timeout,
-                              .report_us = f->report_every > 0 ? f->report_every : UINT64_MAX,
-                              .min_peers = (uint32_t)f->min_peers,
-                              .pace_us = f->pace,
-                              .slow = f->slow,
-                              .out = f->out,
-                              .save_us = f->save_every,
-                              .snapshot_dir = f->snapshot_dir[0] != '\0' ? f->snapshot_dir : NULL,
-                              .snapshot_us = f->snapshot_every,
-                              .metrics = f->metrics,
-                              .json = f->json};
+    *c = (struct node_config){
+        .run = f->run,
+        .data = t->data,
+        .model_spec = t->model,
+        .init = f->init,
+        .init_normalize = (enum start_normalize)f->init_normalize,
+        .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
+        .n_shards = f->shard[1],
+        .partition = t->partition.kind != N_PARTITION_KINDS ? t->partition : default_partition(t),
+        .optim = training_optim(t, f->gossip != GOSSIP_CHOICE_OFF),
+        .warmup = t->warmup,
+        .step_size = t->step_size,
+        .schedule_is_given = t->schedule != 0,
+        .batch = (uint32_t)t->batch,
+        .seed = t->seed,
+        .n_threads = (uint32_t)f->threads,
+        .gossip = (enum gossip_choice)f->gossip,
+        .every = f->every,
+        .open_per_slice = (uint32_t)f->open,
+        .eval_epochs = f->eval_every,
+        .end = (enum end_choice)f->end,
+        .settle_us = f->settle,
+        .join_timeout_us = f->join_timeout,
+        .report_us = f->report_every > 0 ? f->report_every : UINT64_MAX,
+        .min_peers = (uint32_t)f->min_peers,
+        .pace_us = f->pace,
+        .slow = f->slow,
+        .out = f->out,
+        .save_us = f->save_every,
+        .snapshot_dir = f->snapshot_dir[0] != '\0' ? f->snapshot_dir : NULL,
+        .snapshot_us = f->snapshot_every,
+        .metrics = f->metrics,
+        .json = f->json};
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < f->until.n; i++)
         rc = parse_goals(f->until.values[i], &c->until, err);

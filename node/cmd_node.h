@@ -7,7 +7,8 @@
 int cmd_node(int argc, char **argv);
 int cmd_up(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
+int cmd_agree(int argc, char **argv); /* "data agree" */
 
-extern const struct opts cmd_node_options, cmd_up_options, cmd_demo_options;
+extern const struct opts cmd_node_options, cmd_up_options, cmd_demo_options, cmd_agree_options;
 
 #endif

@@ -145,3 +145,14 @@ void handoff_wait(struct handoff *h, uint64_t deadline_us)
     atomic_store(&h->sleeping, false);
     pthread_mutex_unlock(&h->lock);
 }
+
+void handoff_set_swarm_accuracy(struct handoff *h, double accuracy)
+{
+    atomic_store_explicit(&h->swarm_accuracy, (unsigned)(accuracy * 1e6 + 0.5),
+                          memory_order_relaxed);
+}
+
+double handoff_swarm_accuracy(const struct handoff *h)
+{
+    return atomic_load_explicit(&h->swarm_accuracy, memory_order_relaxed) / 1e6;
+}

@@ -71,7 +71,8 @@ struct handoff {
     _Alignas(64) atomic_uint completion_tail;
     _Alignas(64) atomic_bool sleeping;
     atomic_ullong swarm_step;
-    atomic_uint stride; /* report at least every so many steps */
+    atomic_uint swarm_accuracy; /* in millionths */
+    atomic_uint stride;         /* report at least every so many steps */
     pthread_mutex_t lock;
     pthread_cond_t wake;
     void (*notify)(void *); /* wakes the loop; any thread, coalescing allowed */
@@ -87,6 +88,7 @@ void handoff_give_job(struct handoff *h, const struct job *job);
 bool handoff_take_completion(struct handoff *h, struct completion *c);
 void handoff_set_stride(struct handoff *h, uint32_t n_steps);
 void handoff_set_swarm_step(struct handoff *h, uint64_t step);
+void handoff_set_swarm_accuracy(struct handoff *h, double accuracy);
 
 /* Trainer thread. */
 bool handoff_take_job(struct handoff *h, struct job *job);
@@ -96,6 +98,8 @@ bool handoff_report(struct handoff *h, const struct trainer_report *report);
 uint32_t handoff_stride(const struct handoff *h);
 /* How far most peers are, as last heard. */
 uint64_t handoff_swarm_step(const struct handoff *h);
+/* Over the test data of all peers, as last heard; 0 before. */
+double handoff_swarm_accuracy(const struct handoff *h);
 /* Sleeps until a job is there or clock_us() >= deadline_us. */
 void handoff_wait(struct handoff *h, uint64_t deadline_us);
 

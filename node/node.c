@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "data/schema.h"
 #include "node/addresses.h"
 
 #include <math.h>
@@ -20,6 +21,7 @@ enum {
     ADOPT_LEAD_STEPS = 20, /* a peer this little ahead is where we start: nothing to take over */
     REFUSED_US = 10000000, /* when everybody who answered by then refused: give up */
     FINISH_US = 2000000,   /* what is open when leaving may take so long */
+    FINAL_US = 3000000,    /* and the last test results of the others so long */
     ORDERS_MAX = 8,        /* JOB_TRAIN and the like, beside the exchanges' jobs */
     SPEC_SHOWN = 120,      /* characters of a model in the log */
     EXTRAS_MAX = 160
@@ -177,8 +179,50 @@ static void tick_settling(struct node *n, uint64_t now_us)
     }
 }
 
+static void on_tcp_freed(void *ctx)
+{
+    struct node *n = ctx;
+    uv_close((uv_handle_t *)&n->completions, NULL);
+    uv_close((uv_handle_t *)&n->wake, NULL);
+    uv_close((uv_handle_t *)&n->tick, NULL);
+    uv_close((uv_handle_t *)&n->sigint, NULL);
+    uv_close((uv_handle_t *)&n->sigterm, NULL);
+    uv_close((uv_handle_t *)&n->sigusr1, NULL);
+    uv_close((uv_handle_t *)&n->sighup, NULL);
+}
+
+/* The trainer has ended. Peers that test on data of their own tell each other how they end. */
+static void stopped(struct node *n, const struct trainer_report *report)
+{
+    n->report = *report;
+    trainer_join(&n->trainer);
+    n->stopped_us = clock_us();
+    scores_evaluated(n, true);
+}
+
+/* The model goes to disk, and only then goodbye. */
+static void finish(struct node *n)
+{
+    save_final(n);
+    bool done = n->error.code == 0 && !n->interrupted;
+    peering_say_goodbye(n, done ? WIRE_BYE_DONE : WIRE_BYE_LEAVING,
+                        done             ? "its training is over"
+                        : n->interrupted ? "it was told to stop"
+                                         : "it failed");
+    exchange_count(n);
+    result_report(n);
+    n->tcp_closed = true;
+    uv_timer_stop(&n->tick);
+    tcp_free(n->tcp, on_tcp_freed);
+}
+
 static void tick_leaving(struct node *n, uint64_t now_us)
 {
+    if (n->stopped_us > 0) {
+        if (!scores_are_shared(n) || scores_are_final(n) || now_us - n->stopped_us > FINAL_US)
+            finish(n);
+        return;
+    }
     bool finished = gossip_n_open(n->gossip) == 0 || now_us - n->state_us > FINISH_US;
     if (!n->stop_given && finished && !n->save.busy) {
         n->stop_given = true;
@@ -218,38 +262,6 @@ static void on_tick(uv_timer_t *timer)
     progress_tick(n, now);
 }
 
-/* ---- the end -------------------------------------------------------------------------------- */
-
-static void on_tcp_freed(void *ctx)
-{
-    struct node *n = ctx;
-    uv_close((uv_handle_t *)&n->completions, NULL);
-    uv_close((uv_handle_t *)&n->wake, NULL);
-    uv_close((uv_handle_t *)&n->tick, NULL);
-    uv_close((uv_handle_t *)&n->sigint, NULL);
-    uv_close((uv_handle_t *)&n->sigterm, NULL);
-    uv_close((uv_handle_t *)&n->sigusr1, NULL);
-    uv_close((uv_handle_t *)&n->sighup, NULL);
-}
-
-/* The trainer has ended: the model goes to disk, and only then goodbye. */
-static void finish(struct node *n, const struct trainer_report *report)
-{
-    n->report = *report;
-    trainer_join(&n->trainer);
-    save_final(n);
-    bool done = n->error.code == 0 && !n->interrupted;
-    peering_say_goodbye(n, done ? WIRE_BYE_DONE : WIRE_BYE_LEAVING,
-                        done             ? "its training is over"
-                        : n->interrupted ? "it was told to stop"
-                                         : "it failed");
-    exchange_count(n);
-    result_report(n);
-    n->tcp_closed = true;
-    uv_timer_stop(&n->tick);
-    tcp_free(n->tcp, on_tcp_freed);
-}
-
 static void on_completions(uv_async_t *async)
 {
     struct node *n = async->data;
@@ -265,11 +277,12 @@ static void on_completions(uv_async_t *async)
         case COMPLETED_REPORT: {
             uint64_t before = n->report.steps_done;
             n->report = c.report;
+            scores_evaluated(n, false);
             exchange_steps(n, (uint32_t)(c.report.steps_done - before));
             break;
         }
         case COMPLETED_STOP:
-            finish(n, &c.report);
+            stopped(n, &c.report);
             return;
         }
     }
@@ -334,9 +347,27 @@ static int open_first(struct node *n, struct error *err)
     return 0;
 }
 
+/* What peers must agree on. Of private data: not what is in the file, but what a sample is. */
+static void name_data(struct node *n)
+{
+    const struct node_config *c = &n->config;
+    const struct data_shape *shape = &n->data.train.shape;
+    unsigned long long seed = c->seed;
+    if (c->partition.kind != PARTITION_NONE)
+        snprintf(n->data_name, sizeof n->data_name, "%.127s %s n=%u seed=%llu", n->data.name,
+                 c->partition.text, c->n_shards, seed);
+    else if (n->data.schema != NULL && c->data.schema[0] != '\0')
+        snprintf(n->data_name, sizeof n->data_name, "private, schema %016llx seed=%llu",
+                 (unsigned long long)schema_hash(n->data.schema), seed);
+    else
+        snprintf(n->data_name, sizeof n->data_name, "private, %u features, %u classes seed=%llu",
+                 shape->n_features, shape->n_classes, seed);
+}
+
 static int open_inputs(struct node *n, struct error *err)
 {
     struct node_config *c = &n->config;
+    c->data.group = c->partition.kind == PARTITION_BY ? c->partition.column : NULL;
     int rc = data_open(&n->data, c->data.spec, &c->data, err);
     if (rc == 0)
         rc = shard_make(&n->part, &n->data.train, &c->partition, c->shard, c->n_shards, c->seed,
@@ -349,8 +380,7 @@ static int open_inputs(struct node *n, struct error *err)
         rc = open_first(n, err);
     if (rc != 0)
         return rc;
-    snprintf(n->data_name, sizeof n->data_name, "%.127s %s n=%u seed=%llu", n->data.name,
-             c->partition.text, c->n_shards, (unsigned long long)c->seed);
+    name_data(n);
     c->optim.steps = until_steps(&c->until, n->part.n, c->batch);
     if (!c->schedule_is_given)
         c->optim.schedule = c->optim.steps > 0 ? LR_COSINE : LR_CONSTANT;
@@ -413,6 +443,7 @@ static void start_trainer(struct node *n)
                                .test = &n->data.test,
                                .until = c->until,
                                .alone = c->gossip == GOSSIP_CHOICE_OFF,
+                               .swarm_accuracy = scores_are_shared(n),
                                .eval_epochs = c->eval_epochs,
                                .pace_us = c->pace_us,
                                .slow = c->slow,
@@ -473,6 +504,12 @@ static void log_start(const struct node *n)
         log_info("listening on %s", n->listen_name);
 }
 
+static double swarm_accuracy(const struct node *n)
+{
+    struct scores_sum sum = scores_swarm(n);
+    return sum.n > 0 ? (double)sum.n_correct / (double)sum.n : 0;
+}
+
 /* What the end was, in one code. */
 static int verdict(const struct node *n, struct error *err)
 {
@@ -483,7 +520,7 @@ static int verdict(const struct node *n, struct error *err)
         return error_set(err, ERR_INTERRUPTED, "stopped by a signal");
     if (n->report.until_failed)
         return error_set(err, ERR_UNREACHED, "--until acc=%g was not reached: %.4f at the end",
-                         n->config.until.accuracy, n->report.accuracy);
+                         n->config.until.accuracy, swarm_accuracy(n));
     if (gossips(n) && !n->ever_linked && peering_n_refused(n) > 0)
         return error_set(err, ERR_INCOMPATIBLE,
                          "trained alone: every peer that answered refused to train with this one");
@@ -510,6 +547,7 @@ int node_open(struct node *n, const struct node_config *config, struct error *er
         n->config.every.steps = 8;
     CHECK(getrandom(id, sizeof id, 0) == (ssize_t)sizeof id);
     peers_init(&n->peers, id);
+    scores_init(&n->scores, id);
     open_loop(n);
     rc = open_network(n, err);
     if (rc != 0)

@@ -4,6 +4,7 @@
  *   node.c      start, the life of the peer, the end and the result
  *   peering.c   dialling, HELLO, one link per pair, STATUS, goodbyes
  *   exchange.c  drives the gossip core: its actions become frames and jobs
+ *   scores.c    test results of all peers, where each has data of its own
  *   save.c      the model file
  *   progress.c  how far it is, for people
  *   result.c    what it says at the end, and in --metrics
@@ -19,6 +20,7 @@
 #include "net/gossip.h"
 #include "net/gossip_every.h"
 #include "net/peers.h"
+#include "net/scores.h"
 #include "net/staleness.h"
 #include "net/tcp.h"
 #include "node/handoff.h"
@@ -112,6 +114,8 @@ struct node {
     uint64_t *taken_at; /* of a buffer that a TAKE filled: the trainer's step */
     struct staleness staleness;
     struct peers peers;
+    struct scores scores;
+    uint64_t scored; /* evaluations that scores has */
     struct gossip_config gossip_config;
     struct gossip *gossip;
     char data_name[WIRE_TEXT_MAX]; /* data, split and seed: what peers must agree on */
@@ -163,6 +167,7 @@ struct node {
     } save;
     uint64_t bytes_in, bytes_out;
     struct gossip_counts counts;
+    uint64_t stopped_us; /* the trainer has ended; 0: it has not */
     bool opened, tcp_closed;
     struct error error; /* why the node ends early, code 0: it does not */
 };
@@ -198,6 +203,16 @@ bool peering_all_tried(const struct node *n);
 /* Addresses whose peer refused us, or we it; and whether a peer has answered at every one. */
 uint32_t peering_n_refused(const struct node *n);
 bool peering_all_answered(const struct node *n);
+
+/* scores.c: test results of peers that test on data of their own */
+bool scores_are_shared(const struct node *n);
+void scores_evaluated(struct node *n, bool final); /* there is a new report */
+void scores_received(struct node *n, const struct wire_score *score);
+void scores_send(struct node *n);
+/* Whether every linked peer has told how its last model does. */
+bool scores_are_final(const struct node *n);
+/* Of all peers; where there is one data set for all, my own. */
+struct scores_sum scores_swarm(const struct node *n);
 
 /* exchange.c */
 void exchange_init(struct node *n);

@@ -139,6 +139,7 @@ void peering_tick(struct node *n, uint64_t now_us)
     }
     if (now_us - n->status_us >= STATUS_US) {
         peering_send_status(n);
+        scores_send(n);
         handoff_set_swarm_step(&n->handoff, peers_median_step(&n->peers, n->report.step));
     }
 }
@@ -293,7 +294,7 @@ static void welcome(struct node *n, struct contact *c, const struct wire_hello *
         metrics_write(&n->metrics, "linked",
                       json_pack("{s:s, s:I, s:s}", "peer", peer->name, "step",
                                 (json_int_t)peer->step, "state", peer_state_names[peer->state]));
-    if (!is_known && peer->shard == n->config.shard)
+    if (!is_known && peer->shard == n->config.shard && n->config.partition.kind != PARTITION_NONE)
         log_warn("%s trains on the same shard as this peer: is --shard right on both?", peer->name);
     exchange_peer(n, c->slot, true);
 }
@@ -365,7 +366,8 @@ static void on_opened(void *ctx, struct tcp_link *link)
 static void *on_body(void *ctx, struct tcp_link *link, const struct wire_message *m)
 {
     const struct contact *c = tcp_user(link);
-    return c->slot == PEERS_MAX ? NULL : exchange_body(ctx, c->slot, m);
+    bool wanted = c->slot != PEERS_MAX && m->kind != WIRE_SUMMARY;
+    return wanted ? exchange_body(ctx, c->slot, m) : NULL;
 }
 
 static void on_bye(struct node *n, struct contact *c, const struct wire_bye_message *bye)
@@ -415,6 +417,13 @@ static void on_received(void *ctx, struct tcp_link *link, const struct wire_mess
             if (changed)
                 exchange_peer(n, PEERS_MAX, true);
         }
+        break;
+    case WIRE_SCORE:
+        if (serves)
+            scores_received(n, &m->score);
+        break;
+    case WIRE_SUMMARY: /* of `hubbub data agree`: nothing to a node */
+        CHECK(body == NULL);
         break;
     case WIRE_REQUEST:
     case WIRE_REPLY:

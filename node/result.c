@@ -1,24 +1,39 @@
 /* What a node says at its end: a block for people or one JSON object, and the model's metadata. */
+#include "base/mem.h"
+#include "data/schema.h"
 #include "node/node.h"
 
 #include <jansson.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static json_t *class_list(const struct node *n)
 {
-    uint32_t counts[256];
+    uint32_t *counts = MEM_NEW(uint32_t, n->data.train.shape.n_classes);
     json_t *list = json_array();
     shard_classes(&n->part, &n->data.train, counts);
     for (uint32_t c = 0; c < n->data.train.shape.n_classes; c++)
         if (counts[c] > 0)
             json_array_append_new(list, json_integer(c));
+    free(counts);
     return list;
 }
 
 static double steps_per_s(const struct node *n)
 {
     return n->training_us > 0 ? (double)n->report.steps_done * 1e6 / (double)n->training_us : 0;
+}
+
+/* Of the test data of all peers, where each has its own. */
+static void set_swarm(json_t *o, const struct node *n)
+{
+    struct scores_sum swarm = scores_swarm(n);
+    if (swarm.n == 0)
+        return;
+    json_object_set_new(o, "swarm_accuracy", json_real((double)swarm.n_correct / (double)swarm.n));
+    json_object_set_new(o, "swarm_loss", json_real(swarm.loss));
+    json_object_set_new(o, "swarm_peers", json_integer(swarm.n_peers));
 }
 
 static void set_counts(json_t *o, const struct gossip_counts *c)
@@ -66,6 +81,7 @@ void result_report(struct node *n)
     if (r->n_evaluations > 0) {
         json_object_set_new(o, "accuracy", json_real(r->accuracy));
         json_object_set_new(o, "test_loss", json_real(r->test_loss));
+        set_swarm(o, n);
         json_object_set_new(o, "eval_step", json_integer((json_int_t)r->eval_step));
     }
     json_object_set_new(o, "step_max_us", json_integer((json_int_t)r->step_max_us));
@@ -97,6 +113,7 @@ static json_t *build(const struct node *n)
     json_object_set_new(o, "samples", json_integer((json_int_t)(r->steps_done * n->config.batch)));
     json_object_set_new(o, "accuracy", json_real(r->accuracy));
     json_object_set_new(o, "test_loss", json_real(r->test_loss));
+    set_swarm(o, n);
     json_object_set_new(o, "train_loss", json_real(r->loss));
     json_object_set_new(o, "seconds", json_real((double)n->training_us / 1e6));
     json_object_set_new(o, "steps_per_s", json_real(steps_per_s(n)));
@@ -140,6 +157,10 @@ void result_print(const struct node *n)
            "%.1f steps/s)\n",
            n->config.shard + 1, n->config.n_shards, score, r->test_loss, r->epochs,
            (unsigned long long)r->steps_done, (double)n->training_us / 1e6, steps_per_s(n));
+    struct scores_sum swarm = scores_swarm(n);
+    if (scores_are_shared(n) && swarm.n > 0)
+        printf("  swarm: test accuracy %.2f %%, loss %.4f over the test data of %u peers\n",
+               100 * (double)swarm.n_correct / (double)swarm.n, swarm.loss, swarm.n_peers);
     if (n->config.gossip != GOSSIP_CHOICE_OFF)
         printf("  %llu slices exchanged (%u asked, %u answered; %u declined, %u lost), "
                "%.1f MB received, %.1f MB sent\n",
@@ -156,5 +177,11 @@ json_t *result_metadata(const struct node *n)
     json_object_set_new(o, "init", json_string(n->init));
     json_object_set_new(o, "step", json_integer((json_int_t)n->report.step));
     json_object_set_new(o, "accuracy", json_real(n->report.accuracy));
+    set_swarm(o, n);
+    if (n->data.schema != NULL) {
+        json_t *schema = schema_to_json(n->data.schema);
+        json_object_del(schema, "peers");
+        json_object_set_new(o, "schema", schema);
+    }
     return o;
 }

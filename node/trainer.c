@@ -123,7 +123,8 @@ static void check_until(struct trainer *t)
 {
     const struct until *u = &t->config.until;
     struct trainer_report *r = &t->report;
-    r->target_met |= u->accuracy > 0 && r->n_evaluations > 0 && r->accuracy >= u->accuracy;
+    double accuracy = t->config.swarm_accuracy ? handoff_swarm_accuracy(t->handoff) : r->accuracy;
+    r->target_met |= u->accuracy > 0 && r->n_evaluations > 0 && accuracy >= u->accuracy;
     uint64_t steps = until_steps(u, t->config.part->n, t->config.learner.batch);
     bool over = (steps > 0 && r->step >= steps) ||
                 (u->duration_us > 0 && t->stepping && clock_us() - t->started_us >= u->duration_us);

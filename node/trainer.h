@@ -18,6 +18,7 @@ struct trainer_config {
     const struct dataset *test;
     struct until until;
     bool alone;               /* no peer to train on for once --until is met: no step more */
+    bool swarm_accuracy;      /* --until acc= is the swarm's, not that on `test` */
     double eval_epochs;       /* epochs between evaluations; 0: only at the end */
     uint64_t pace_us;         /* least time a step takes, waiting idly */
     double slow;              /* >= 1: each step takes so many times as long, as if computing */

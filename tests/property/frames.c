@@ -12,8 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 enum { FRAMES = 1000000, FRAME_MAX = 2 * WIRE_HEAD_MAX, AT_MAP_BYTES = 8 };
 
-static const enum wire_kind kinds[] = {WIRE_HELLO,   WIRE_STATUS, WIRE_BYE,
-                                       WIRE_REQUEST, WIRE_REPLY,  WIRE_DECLINE};
+static const enum wire_kind kinds[] = {WIRE_HELLO, WIRE_STATUS,  WIRE_BYE,   WIRE_REQUEST,
+                                       WIRE_REPLY, WIRE_DECLINE, WIRE_SCORE, WIRE_SUMMARY};
 
 static void draw_text(struct rng *r, char text[WIRE_TEXT_MAX])
 {
@@ -71,6 +71,16 @@ static size_t draw_frame(struct rng *r, uint8_t *bytes)
         break;
     case WIRE_DECLINE:
         m.id = rng_u64(r);
+        break;
+    case WIRE_SCORE:
+        m.score.beat = rng_u64(r);
+        m.score.n = rng_below(r, 1000);
+        m.score.n_correct = rng_below(r, (uint32_t)m.score.n + 1);
+        m.score.loss = (float)rng_uniform(r);
+        m.score.final = rng_below(r, 2);
+        break;
+    case WIRE_SUMMARY:
+        m.body_bytes = sizeof body;
         break;
     }
     return wire_encode(&m, m.body_bytes > 0 ? body : NULL, bytes);

@@ -67,7 +67,7 @@ static struct wire_message bye(const char *text)
     return m;
 }
 
-enum { N_SAMPLES = 9 };
+enum { N_SAMPLES = 11 };
 
 static struct wire_message sample(int i)
 {
@@ -88,6 +88,13 @@ static struct wire_message sample(int i)
         return tensor(WIRE_REPLY, WIRE_PULL, 0.5f);
     case 7:
         return tensor(WIRE_REQUEST, WIRE_PUSH, 0.5f);
+    case 8:
+        return (struct wire_message){
+            .kind = WIRE_SCORE,
+            .score = {
+                .id = {7, 8}, .beat = 5, .n = 1000, .n_correct = 875, .loss = 0.5f, .final = 1}};
+    case 9:
+        return (struct wire_message){.kind = WIRE_SUMMARY, .body_bytes = sizeof floats};
     default:
         return (struct wire_message){.kind = WIRE_DECLINE, .id = 9};
     }
@@ -256,7 +263,8 @@ struct bad_header {
 
 static const struct bad_header bad_headers[] = {
     {WIRE_STATUS, 0, 0x20544547, "starts with 47 45 54 20, not with \"HUBB\""},
-    {WIRE_STATUS, 4, 0x00040001, "kind 4 is unknown"},
+    {WIRE_STATUS, 4, 0x00050001, "kind 5 is unknown"},
+    {WIRE_STATUS, 4, 0x00130001, "SUMMARY without a body"},
     {WIRE_STATUS, 4, 0xffff0001, "kind 65535 is unknown"},
     {WIRE_STATUS, 8, 0, "STATUS with a map of 0 bytes, allowed are 1 to 4096"},
     {WIRE_STATUS, 8, 4097, "map of 4097 bytes"},
@@ -316,6 +324,9 @@ struct bad_map {
     {                                                                                              \
         kind, body, sizeof(map) - 1, map, expect                                                   \
     }
+#define SCORE_ID                                                                                   \
+    "\xa2id\xc4\x20"                                                                               \
+    "0123456789abcdef0123456789abcdef"
 #define STATE "\xa5state\x01"
 #define STEP  "\xa4step\x05"
 #define TENSOR(n, codec, mode, m, w)                                                               \
@@ -361,6 +372,24 @@ static const struct bad_map bad_maps[] = {
     MAP(WIRE_STATUS, 0, "\x82\xa5state\xcf\x00\x00\x00\x01\x00\x00\x00\x00" STEP,
         "\"state\" is 4294967296, must be 0 to 4"),
     MAP(WIRE_STATUS, 0, "\x82" STATE "\xa4step\xca\x3f\x80\x00\x00", "\"step\" is not an integer"),
+    MAP(WIRE_SCORE, 0,
+        "\x86" SCORE_ID "\xa4"
+        "beat\x01\xa1n\x01\xa4"
+        "good\x02\xa4loss\xca\x3f\x80\x00\x00\xa5"
+        "final\x00",
+        "SCORE: \"good\" is 2, above \"n\" 1"),
+    MAP(WIRE_SCORE, 0,
+        "\x86" SCORE_ID "\xa4"
+        "beat\x01\xa1n\x01\xa4"
+        "good\x01\xa4loss\xca\xff\xc0\x00\x00\xa5"
+        "final\x00",
+        "SCORE: \"loss\" is"),
+    MAP(WIRE_SCORE, 0,
+        "\x86" SCORE_ID "\xa4"
+        "beat\x01\xa1n\x01\xa4"
+        "good\x01\xa4loss\xca\x3f\x80\x00\x00\xa5"
+        "final\x02",
+        "\"final\" is 2, must be 0 to 1"),
     MAP(WIRE_BYE, 0, "\x82\xa3why\x07\xa4text\xa0", "\"why\" is 7, must be 0 to 6"),
     MAP(WIRE_BYE, 0, "\x82\xa3why\x00\xa4text\xc4\x01x", "\"text\" is not a string"),
     MAP(WIRE_BYE, 0, "\x82\xa3why\x00\xa4text\xa3x\x1bx", "control character 0x1b at 1"),
@@ -513,6 +542,12 @@ static void check_in_range(const struct wire_message *m)
         break;
     case WIRE_REPLY:
         cr_assert(isfinite(m->tensor.mass) && m->body_bytes == 4 * m->tensor.count);
+        break;
+    case WIRE_SCORE:
+        cr_assert(m->score.n_correct <= m->score.n && m->score.loss >= 0 && m->score.final <= 1);
+        break;
+    case WIRE_SUMMARY:
+        cr_assert_gt(m->body_bytes, 0);
         break;
     case WIRE_DECLINE:
         cr_assert(m->body_bytes == 0);
