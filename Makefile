@@ -24,9 +24,9 @@ APT_BUILD := gcc pkg-config libuv1-dev libmsgpack-dev libopenblas-dev zlib1g-dev
 APT_DATA  := dataset-fashion-mnist
 APT_TEST  := libcriterion-dev clang libclang-rt-14-dev python3-numpy python3-xxhash \
              python3-sklearn iproute2 bible-kjv
-APT_TORCH := python3-torch
+APT_TORCH := python3-torch libblis4-serial
 
-have_torch = /usr/bin/python3 -c 'import torch' 2>/dev/null
+have_torch = /usr/bin/python3 -c 'import torch' 2>/dev/null && ls /usr/lib/*/blis-serial/libblas.so.3 >/dev/null 2>&1
 have_build = command -v $(CC) >/dev/null && command -v pkg-config >/dev/null && \
              pkg-config --exists $(LIBS)
 have_data  = test -r /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
