@@ -91,6 +91,8 @@ static int find_schema(struct opening *o, const struct source *s, struct error *
     }
     if (rc == 0)
         rc = schema_check_target(schema, err);
+    if (rc != 0 && !is_said(o->options->schema) && strstr(err->text, s->path) == NULL)
+        error_prefix(err, "%s", s->path);
     if (rc == 0) {
         o->data->schema = schema;
         return 0;
