@@ -49,7 +49,7 @@ Test(unpack, once_into_the_cache_and_again_when_that_is_damaged)
     char dir[FILES_DIR_MAX], path[FILES_PATH_MAX], entry[FILES_PATH_MAX + 128];
     struct stat before, after;
     for (int i = 0; i < N; i++)
-        bytes[i] = (uint8_t)(i * i >> 5);
+        bytes[i] = (uint8_t)((uint32_t)i * (uint32_t)i >> 5);
     files_begin(dir);
     setenv("XDG_CACHE_HOME", dir, 1);
     files_write(dir, "a.gz", bytes, N, 1, path);
