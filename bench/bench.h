@@ -2,6 +2,15 @@
 #ifndef HUBBUB_BENCH_BENCH_H
 #define HUBBUB_BENCH_BENCH_H
 
+#include "base/opts.h"
+
+/* Fills the options; a benchmark takes no operand. OPTS_RUN, OPTS_DONE or ERR_*, as opts_parse. */
+int bench_parse(const struct opts *o, void *target, int argc, char **argv,
+                struct error *err) MUST_USE;
+
+/* The exit code after that and the rest; says on stderr what went wrong. */
+int bench_end(const struct opts *o, int rc, const struct error *err);
+
 /* argv[0] is the benchmark's name; returns the exit code of the process. */
 int bench_train(int argc, char **argv);
 int bench_data(int argc, char **argv);

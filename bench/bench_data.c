@@ -203,16 +203,10 @@ int bench_data(int argc, char **argv)
     struct options o = {0};
     struct error err;
     struct rounds r = {0};
-    int n_operands = 0, rc = opts_parse(&bench_data_options, &o, argc, argv, &n_operands, &err);
-    if (rc == OPTS_DONE)
-        return 0;
-    if (rc == 0 && n_operands > 0)
-        rc = error_set(&err, ERR_USAGE, "no operand is expected, but '%s' stands there", argv[1]);
+    int rc = bench_parse(&bench_data_options, &o, argc, argv, &err);
     if (rc == 0)
         rc = measure(&r, &err);
     if (rc == 0)
         report(&r, o.json);
-    else
-        fprintf(stderr, "hubbub bench data: %s\n", err.text);
-    return -rc;
+    return bench_end(&bench_data_options, rc, &err);
 }

@@ -208,12 +208,7 @@ int bench_exchange(int argc, char **argv)
     static struct bench b;
     struct options o = {0};
     struct error err;
-    int n_operands = 0;
-    int rc = opts_parse(&bench_exchange_options, &o, argc, argv, &n_operands, &err);
-    if (rc == OPTS_DONE)
-        return 0;
-    if (rc == 0 && n_operands > 0)
-        rc = error_set(&err, ERR_USAGE, "no operand is expected, but '%s' stands there", argv[1]);
+    int rc = bench_parse(&bench_exchange_options, &o, argc, argv, &err);
     if (rc == 0 && o.slice * o.flight > FLOATS_MAX)
         rc = error_set(&err, ERR_USAGE, "--slice-floats times --open is at most %d floats",
                        FLOATS_MAX);
@@ -226,7 +221,5 @@ int bench_exchange(int argc, char **argv)
     }
     if (rc == 0)
         report(&b, &o);
-    else
-        fprintf(stderr, "hubbub bench exchange: %s\n", err.text);
-    return -rc;
+    return bench_end(&bench_exchange_options, rc, &err);
 }

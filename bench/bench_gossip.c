@@ -268,11 +268,8 @@ int bench_gossip(int argc, char **argv)
 {
     struct options o = {0};
     struct error err;
-    int n_operands = 0;
     struct bench *b = MEM_NEW(struct bench, 1);
-    int rc = opts_parse(&bench_gossip_options, &o, argc, argv, &n_operands, &err);
-    if (rc == 0 && n_operands > 0)
-        rc = error_set(&err, ERR_USAGE, "no operand is expected, but '%s' stands there", argv[1]);
+    int rc = bench_parse(&bench_gossip_options, &o, argc, argv, &err);
     if (rc == 0)
         rc = model_blas_setup(1, 1, &err);
     if (rc == 0) {
@@ -283,8 +280,6 @@ int bench_gossip(int argc, char **argv)
             pair_close(&b->pair);
         }
     }
-    if (rc < 0)
-        fprintf(stderr, "hubbub bench gossip: %s\n", err.text);
     free(b);
-    return rc == OPTS_DONE ? 0 : -rc;
+    return bench_end(&bench_gossip_options, rc, &err);
 }

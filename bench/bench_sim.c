@@ -126,18 +126,11 @@ int bench_sim(int argc, char **argv)
 {
     struct options o = {0};
     struct error err;
-    int n_operands = 0;
-    int rc = opts_parse(&bench_sim_options, &o, argc, argv, &n_operands, &err);
-    if (rc == OPTS_DONE)
-        return 0;
-    if (rc == 0 && n_operands > 0)
-        rc = error_set(&err, ERR_USAGE, "no operand is expected, but '%s' stands there", argv[1]);
+    int rc = bench_parse(&bench_sim_options, &o, argc, argv, &err);
     for (uint64_t round = 0; rc == 0 && round < o.rounds; round++)
         for (int i = 0; rc == 0 && i < N_VARIANTS; i++)
             rc = measure(&o, &variants[i], &variants[i].rates[round], &err);
     if (rc == 0)
         report(&o);
-    else
-        fprintf(stderr, "hubbub bench sim: %s\n", err.text);
-    return -rc;
+    return bench_end(&bench_sim_options, rc, &err);
 }

@@ -254,12 +254,7 @@ int bench_train(int argc, char **argv)
     struct data_pair data = {0};
     struct model m;
     struct shard shard = {0};
-    int n_operands = 0;
-    int rc = opts_parse(&bench_train_options, &o, argc, argv, &n_operands, &err);
-    if (rc == OPTS_DONE)
-        return 0;
-    if (rc == 0 && n_operands > 0)
-        rc = error_set(&err, ERR_USAGE, "no operand is expected, but '%s' stands there", argv[1]);
+    int rc = bench_parse(&bench_train_options, &o, argc, argv, &err);
     if (rc == 0)
         rc = data_open(&data, o.data.spec, &o.data, &err);
     if (rc == 0)
@@ -270,9 +265,7 @@ int bench_train(int argc, char **argv)
         rc = shard_make(&shard, &data.train, &partition_iid, 0, 1, 1, &err);
     if (rc == 0)
         run_bench(&o, &data, &m, &shard);
-    else
-        fprintf(stderr, "hubbub bench train: %s\n", err.text);
     shard_close(&shard);
     data_close(&data);
-    return -rc;
+    return bench_end(&bench_train_options, rc, &err);
 }

@@ -51,3 +51,18 @@ int cmd_bench(int argc, char **argv)
             nearest ? "'?" : "");
     return -ERR_USAGE;
 }
+
+int bench_parse(const struct opts *o, void *target, int argc, char **argv, struct error *err)
+{
+    int n_operands = 0, rc = opts_parse(o, target, argc, argv, &n_operands, err);
+    if (rc == 0 && n_operands > 0)
+        rc = error_set(err, ERR_USAGE, "no operand is expected, but '%s' stands there", argv[1]);
+    return rc;
+}
+
+int bench_end(const struct opts *o, int rc, const struct error *err)
+{
+    if (rc < 0)
+        fprintf(stderr, "%s: %s\n", o->command, err->text);
+    return rc == OPTS_DONE ? 0 : -rc;
+}
