@@ -23,7 +23,7 @@ void file_emit(struct file_writer *w, const void *bytes, size_t n);
 int npy_read_header(const struct model_file *f, struct file_tensor *t, uint64_t offset,
                     uint64_t size, struct error *err) MUST_USE;
 /* That header for a tensor; returns its length. */
-enum { NPY_HEADER_MAX = 4096, NPY_WRITTEN_MAX = 384 };
+enum { NPY_READ_MAX = 4096, NPY_WRITTEN_MAX = 384 };
 size_t npy_write_header(const struct file_tensor *t, uint8_t header[NPY_WRITTEN_MAX]);
 
 /* A new tensor at the end of the list, its name checked and copied. NULL with ERR_DATA. */

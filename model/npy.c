@@ -2,17 +2,20 @@
 #include "model/file_inner.h"
 
 #include "base/check.h"
+#include "data/npy.h"
 
 #include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 #include <zlib.h>
 
-enum { ALIGN = 64, PREFIX = 10 /* magic, version 1.0, u16 length of the text */ };
+enum { PREFIX = 10 /* magic, version 1.0, u16 length of the text */ };
 
 /* numpy has no bf16. */
-static const char *const descrs[N_DTYPES] = {
-    [DTYPE_F32] = "<f4", [DTYPE_F16] = "<f2", [DTYPE_F64] = "<f8"};
+static const enum element as_element[N_DTYPES] = {[DTYPE_F32] = ELEMENT_F32,
+                                                  [DTYPE_F16] = ELEMENT_F16,
+                                                  [DTYPE_BF16] = N_ELEMENTS,
+                                                  [DTYPE_F64] = ELEMENT_F64};
 
 /* What follows 'key': in the dictionary, or NULL. */
 static const char *value_of(const char *text, const char *key)
@@ -59,7 +62,8 @@ static int parse_text(const struct model_file *f, struct file_tensor *t, const c
     snprintf(t->dtype_text, sizeof t->dtype_text, "%.*s", n, descr + quoted);
     t->dtype = N_DTYPES;
     for (int d = 0; quoted && d < N_DTYPES; d++)
-        if (descrs[d] != NULL && strcmp(t->dtype_text, descrs[d]) == 0)
+        if (as_element[d] != N_ELEMENTS &&
+            strcmp(t->dtype_text, elements[as_element[d]].descr) == 0)
             t->dtype = (enum dtype)d;
     t->is_fortran = strncmp(order, "True", 4) == 0;
     if (!t->is_fortran && strncmp(order, "False", 5) != 0)
@@ -77,8 +81,8 @@ static int parse_text(const struct model_file *f, struct file_tensor *t, const c
 int npy_read_header(const struct model_file *f, struct file_tensor *t, uint64_t offset,
                     uint64_t size, struct error *err)
 {
-    uint8_t head[NPY_HEADER_MAX + 1] = {0};
-    uint64_t n = size < NPY_HEADER_MAX ? size : NPY_HEADER_MAX;
+    uint8_t head[NPY_READ_MAX + 1] = {0};
+    uint64_t n = size < NPY_READ_MAX ? size : NPY_READ_MAX;
     if (file_read_at(f->fd, f->path, offset, head, n, err) != 0)
         return err->code;
     if (n < 12 || memcmp(head, "\x93NUMPY", 6) != 0 || head[6] < 1 || head[6] > 3)
@@ -110,18 +114,7 @@ int npy_open(struct model_file *f, struct error *err)
 
 size_t npy_write_header(const struct file_tensor *t, uint8_t header[NPY_WRITTEN_MAX])
 {
-    char shape[FILE_SHAPE_MAX];
-    CHECK(t->dtype < N_DTYPES && descrs[t->dtype] != NULL);
-    file_shape_text(shape, t->shape, t->n_dims);
-    memcpy(header, "\x93NUMPY\x01\x00", 8);
-    int n =
-        snprintf((char *)header + PREFIX, NPY_WRITTEN_MAX - PREFIX,
-                 "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", descrs[t->dtype], shape);
-    size_t used = PREFIX + (size_t)n + 1;
-    size_t total = (used + ALIGN - 1) / ALIGN * ALIGN;
-    CHECK(total <= NPY_WRITTEN_MAX);
-    memset(header + used - 1, ' ', total - used);
-    header[total - 1] = '\n';
-    put16(header + 8, (uint32_t)(total - PREFIX));
-    return total;
+    _Static_assert((int)NPY_WRITTEN_MAX == (int)NPY_HEADER_OUT_MAX, "room for the header");
+    CHECK(t->dtype < N_DTYPES && as_element[t->dtype] != N_ELEMENTS);
+    return npy_format_header((char *)header, as_element[t->dtype], t->n_dims, t->shape);
 }
