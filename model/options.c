@@ -2,6 +2,7 @@
 
 #include "base/parse.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -44,7 +45,23 @@ int step_span_parse(const char *text, void *field, struct error *err)
                      text);
 }
 
-uint64_t step_span_steps(const struct step_span *span, uint32_t n, uint32_t batch)
+static uint64_t span_steps(const struct step_span *span, uint32_t n, uint32_t batch)
 {
     return (uint64_t)ceil(span->epochs ? span->count * n / batch : span->count);
+}
+
+int training_set_lengths(struct optim_config *c, const struct step_span *warmup,
+                         const struct step_span *step_size, uint32_t n, uint32_t batch,
+                         const char *end, struct error *err)
+{
+    c->warmup = span_steps(warmup, n, batch);
+    c->step_size = span_steps(step_size, n, batch);
+    if (c->schedule == LR_COSINE && c->warmup >= c->steps)
+        return error_set(err, ERR_USAGE,
+                         "--warmup: %" PRIu64 " steps, but %s ends after %" PRIu64 " (right: less)",
+                         c->warmup, end, c->steps);
+    if (c->schedule == LR_STEP && c->step_size == 0)
+        return error_set(err, ERR_USAGE,
+                         "--lr-schedule step needs --step-size, such as 30epochs or 1000");
+    return 0;
 }

@@ -25,8 +25,10 @@ struct training_options {
 };
 
 /* What stands in it before parsing: not said. */
-#define TRAINING_UNSAID \
-    {.optimizer = -1, .lr = -1, .weight_decay = -1, .partition.kind = N_PARTITION_KINDS}
+#define TRAINING_UNSAID                                                                            \
+    {                                                                                              \
+        .optimizer = -1, .lr = -1, .weight_decay = -1, .partition.kind = N_PARTITION_KINDS         \
+    }
 
 extern const char *const training_schedules[];
 
@@ -37,8 +39,11 @@ struct optim_config training_optim(const struct training_options *t, bool gossip
 /* "500", "500steps", "2epochs" to a struct step_span. ERR_USAGE. */
 int step_span_parse(const char *text, void *field, struct error *err) MUST_USE;
 
-/* In steps, on a shard of n samples. */
-uint64_t step_span_steps(const struct step_span *span, uint32_t n, uint32_t batch);
+/* Sets the lengths of a schedule whose steps are known, on a shard of n samples. `end` is the flag
+ * that says how long training lasts. ERR_USAGE where they do not fit. */
+int training_set_lengths(struct optim_config *c, const struct step_span *warmup,
+                         const struct step_span *step_size, uint32_t n, uint32_t batch,
+                         const char *end, struct error *err) MUST_USE;
 
 /* Rows for a table whose target is a `type` with a struct training_options in `member`. The group
  * after them has to be named. */

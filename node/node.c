@@ -384,20 +384,12 @@ static int open_inputs(struct node *n, struct error *err)
     c->optim.steps = until_steps(&c->until, n->part.n, c->batch);
     if (!c->schedule_is_given)
         c->optim.schedule = c->optim.steps > 0 ? LR_COSINE : LR_CONSTANT;
-    c->optim.warmup = step_span_steps(&c->warmup, n->part.n, c->batch);
-    c->optim.step_size = step_span_steps(&c->step_size, n->part.n, c->batch);
     if (c->optim.schedule == LR_COSINE && c->optim.steps == 0)
         return error_set(err, ERR_USAGE,
                          "--lr-schedule cosine needs a length: give epochs= or "
                          "steps= in --until");
-    if (c->optim.schedule == LR_COSINE && c->optim.warmup >= c->optim.steps)
-        return error_set(err, ERR_USAGE,
-                         "--warmup: %llu steps, but --until ends after %llu (right: less)",
-                         (unsigned long long)c->optim.warmup, (unsigned long long)c->optim.steps);
-    if (c->optim.schedule == LR_STEP && c->optim.step_size == 0)
-        return error_set(err, ERR_USAGE,
-                         "--lr-schedule step needs --step-size, such as 30epochs or 1000");
-    return 0;
+    return training_set_lengths(&c->optim, &c->warmup, &c->step_size, n->part.n, c->batch,
+                                "--until", err);
 }
 
 static int open_network(struct node *n, struct error *err)

@@ -23,17 +23,6 @@ static uint32_t neighbour(const void *ctx, uint32_t self, uint32_t k)
     return topology_neighbour(ctx, self, k);
 }
 
-static int check_schedule(const struct optim_config *c, struct error *err)
-{
-    if (c->schedule == LR_COSINE && c->warmup >= c->steps)
-        return error_set(err, ERR_USAGE, "--warmup: %" PRIu64 " steps of %" PRIu64 " (right: less)",
-                         c->warmup, c->steps);
-    if (c->schedule == LR_STEP && c->step_size == 0)
-        return error_set(err, ERR_USAGE,
-                         "--lr-schedule step needs --step-size, such as 30epochs or 1000");
-    return 0;
-}
-
 static int open_data(struct sim *s, struct error *err)
 {
     struct sim_config *c = &s->config;
@@ -59,10 +48,6 @@ static void set_times(struct sim *s)
     uint64_t step_us = c->speed.step_us > 0 ? c->speed.step_us : 1;
     s->cycle_us = c->every_steps > 0 ? c->every_steps * step_us : c->every_us;
     c->optim.steps = c->train == SIM_ON_RECEIVE ? c->cycles : c->cycles * s->cycle_us / step_us;
-    uint32_t n = split_shard(&s->split, 0).n;
-    c->optim.warmup = step_span_steps(&c->warmup, n, c->batch);
-    c->optim.step_size = step_span_steps(&c->step_size, n, c->batch);
-    s->learner_config.optim = c->optim;
     struct network *net = &c->network;
     net->seed = c->seed;
     if (net->floor_us == 0)
@@ -146,8 +131,11 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
                                                 .batch = s->config.batch,
                                                 .seed = s->config.seed};
     if (rc == 0) {
+        struct sim_config *c = &s->config;
         set_times(s);
-        rc = check_schedule(&s->config.optim, err);
+        rc = training_set_lengths(&c->optim, &c->warmup, &c->step_size, split_shard(&s->split, 0).n,
+                                  c->batch, "--cycles", err);
+        s->learner_config.optim = c->optim;
     }
     if (rc == 0) {
         set_gossip(s);
