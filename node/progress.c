@@ -57,10 +57,12 @@ static void add_left(struct line *line, const struct node *n, double seconds)
     }
 }
 
-static void add_accuracy(struct line *line, const struct node *n)
+static void add_score(struct line *line, const struct node *n)
 {
     struct scores_sum swarm = scores_swarm(n);
-    add(line, ", accuracy %.2f %%", 100 * n->report.accuracy);
+    char score[RESULT_SCORE_MAX];
+    result_score(n, score);
+    add(line, ", %s", score);
     if (scores_are_shared(n) && swarm.n > 0)
         add(line, " own, %.2f %% swarm", 100 * (double)swarm.n_correct / (double)swarm.n);
 }
@@ -80,7 +82,7 @@ static void draw(struct node *n, uint64_t now_us)
     add(&line, "%s: step %llu, epoch %.2f, loss %.4f", peer_state_names[n->state],
         (unsigned long long)r->step, r->epochs, r->loss);
     if (r->n_evaluations > 0)
-        add_accuracy(&line, n);
+        add_score(&line, n);
     add(&line, ", %.0f steps/s", s > 0 ? (double)r->steps_done / s : 0);
     if (n->config.gossip != GOSSIP_CHOICE_OFF && lately > 0)
         add(&line,
