@@ -162,25 +162,3 @@ int zip_next(const struct zip *z, uint64_t *at, struct zip_member *m, struct err
     int rc = locate(z, entry, m, err);
     return rc != 0 ? rc : 1;
 }
-
-static bool is_called(const struct zip_member *m, const char *name)
-{
-    return m->n_name == strlen(name) && memcmp(m->name, name, m->n_name) == 0;
-}
-
-int zip_find(const struct zip *z, const char *name, struct zip_member *m, struct error *err)
-{
-    struct zip_member each;
-    uint64_t at = 0;
-    bool found = false;
-    int rc;
-    while ((rc = zip_next(z, &at, &each, err)) == 1) {
-        if (!is_called(&each, name))
-            continue;
-        if (found)
-            return bad(m, err, "stands twice in the directory");
-        *m = each;
-        found = true;
-    }
-    return rc != 0 ? rc : found;
-}

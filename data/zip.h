@@ -31,8 +31,4 @@ int zip_open(struct zip *z, const uint8_t *bytes, uint64_t n, struct error *err)
  * ERR_DATA. */
 int zip_next(const struct zip *z, uint64_t *at, struct zip_member *m, struct error *err) MUST_USE;
 
-/* By its name: 1; 0: there is none; ERR_DATA, also when there are two. */
-int zip_find(const struct zip *z, const char *name, struct zip_member *m,
-             struct error *err) MUST_USE;
-
 #endif

@@ -349,8 +349,3 @@ uint32_t topology_neighbour(const struct topology *t, uint32_t node, uint32_t k)
     }
     return 0;
 }
-
-bool topology_is_static(const struct topology *t)
-{
-    return t->kind != TOPOLOGY_RANDOM && t->kind != TOPOLOGY_ONE_PEER_EXPONENTIAL;
-}

@@ -53,7 +53,4 @@ uint32_t topology_degree(const struct topology *t, uint32_t node);
 /* Number k < topology_degree of them. */
 uint32_t topology_neighbour(const struct topology *t, uint32_t node, uint32_t k);
 
-/* The same neighbours in every round; else they are drawn (random) or take turns. */
-bool topology_is_static(const struct topology *t);
-
 #endif
