@@ -283,14 +283,17 @@ static void take_peer(struct schema *schema, struct schema_peer *peer, const str
             s->label.categories.counts[i];
 }
 
-static int check_merged(const struct schema *schema, struct error *err)
+int schema_check_features(const struct schema *s, struct error *err)
 {
-    if (schema->n_columns == 0)
+    uint32_t n_features = schema_shape(s).n_features;
+    if (s->n_columns == 0)
         return error_set(err, ERR_DATA, "every column holds one value only: nothing to learn from");
-    if (schema_shape(schema).n_features > SCHEMA_FEATURES_MAX)
+    if (n_features == 0)
+        return error_set(err, ERR_DATA, "every column is empty: nothing to learn from");
+    if (n_features > SCHEMA_FEATURES_MAX)
         return error_set(err, ERR_DATA,
-                         "%" PRIu32 " features, categories one-hot (right: at most %d)",
-                         schema_shape(schema).n_features, SCHEMA_FEATURES_MAX);
+                         "%" PRIu32 " features, categories one-hot (right: at most %d)", n_features,
+                         SCHEMA_FEATURES_MAX);
     return 0;
 }
 
@@ -317,7 +320,7 @@ int schema_merge(struct schema *schema, const struct summary *const *summaries, 
     if (rc == 0)
         rc = merge_columns(schema, s, n, err);
     if (rc == 0)
-        rc = check_merged(schema, err);
+        rc = schema_check_features(schema, err);
     if (rc == 0) {
         schema->n_peers = n;
         schema->peers = MEM_NEW(struct schema_peer, n);

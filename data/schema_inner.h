@@ -21,4 +21,7 @@ void column_close(struct column *c);
 /* Sorts the names and takes their texts over. */
 void categories_take(struct categories *c, struct names *names);
 
+/* ERR_DATA unless the columns make 1 to SCHEMA_FEATURES_MAX features. */
+int schema_check_features(const struct schema *s, struct error *err) MUST_USE;
+
 #endif

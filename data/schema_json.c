@@ -360,8 +360,8 @@ int schema_from_json(struct schema *s, const json_t *json, struct error *err)
         rc = bad(err, "peers", "are more than 1024");
     if (rc == 0 && s->preprocess.normalize == NORMALIZE_AUTO)
         rc = bad(err, "normalize", "is auto, which a schema has decided");
-    if (rc == 0 && schema_shape(s).n_features > SCHEMA_FEATURES_MAX)
-        rc = bad(err, "columns", "are more than 1048576 features");
+    if (rc == 0)
+        rc = schema_check_features(s, err);
     s->peers = MEM_NEW(struct schema_peer, rc == 0 ? n : 0);
     for (size_t i = 0; i < n && rc == 0; i++) {
         s->n_peers++;

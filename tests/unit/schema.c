@@ -265,6 +265,23 @@ Test(schema, constant_columns)
     schema_close(&s);
 }
 
+Test(schema, columns_without_a_value_are_nothing_to_learn_from)
+{
+    static const char empty[] =
+        "{\"hubbub\":\"summary\",\"version\":1,\"rows\":2,\"preprocess\":{\"clean\":\"fail\","
+        "\"drop_constant\":false,\"normalize\":\"none\"},\"label\":{\"name\":\"y\",\"kind\":"
+        "\"category\",\"missing\":0,\"categories\":[\"A\"],\"counts\":[2]},\"columns\":[{\"name\":"
+        "\"a\",\"kind\":\"category\",\"missing\":2,\"categories\":[],\"counts\":[]}]}";
+    struct error err = {0};
+    struct summary summary;
+    struct schema s;
+    cr_assert_eq(summary_parse(&summary, empty, strlen(empty), &err), 0, "%s", err.text);
+    const struct summary *list[] = {&summary};
+    cr_assert_eq(schema_merge(&s, list, 1, &err), ERR_DATA);
+    cr_assert_not_null(strstr(err.text, "every column is empty"), "%s", err.text);
+    summary_close(&summary);
+}
+
 Test(schema, choosing_columns)
 {
     static const char *const ignored[] = {"id", "4"};
