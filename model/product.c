@@ -36,43 +36,53 @@ struct job {
 
 enum mode { PLAIN, OFFSETS_B, OFFSETS_A };
 
+/* Rows are reached by adding: that leaves one address a row to compute, not one a vector. */
 LANES_INLINE void finish(const struct job *j, int rows, int vectors,
                          lanes acc[ROWS_MAX][VECTORS_MAX])
 {
-    UNROLL for (int i = 0; i < rows; i++)
-    {
-        lanes bias = lanes_all(j->bias != NULL ? j->bias[i] : 0.0f);
-        UNROLL for (int v = 0; v < vectors; v++)
-        {
-            float *at = j->c + (uint64_t)i * j->c_row + v * LANES;
-            lanes sum = acc[i][v] + bias;
-            if (j->beta != 0.0f)
-                sum = lanes_fma(lanes_all(j->beta), lanes_load(at), sum);
-            lanes_store(at, sum);
-        }
-    }
+    float *c = j->c;
+    lanes beta = lanes_all(j->beta);
+    if (j->bias != NULL)
+        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] +=
+            lanes_all(j->bias[i]);
+    if (j->beta == 0.0f)
+        UNROLL for (int i = 0; i < rows; i++, c += j->c_row)
+            UNROLL for (int v = 0; v < vectors; v++) lanes_store(c + v * LANES, acc[i][v]);
+    else
+        UNROLL for (int i = 0; i < rows; i++, c += j->c_row)
+            UNROLL for (int v = 0; v < vectors; v++)
+                lanes_store(c + v * LANES, lanes_fma(beta, lanes_load(c + v * LANES), acc[i][v]));
 }
 
+/* Where the result is added to, the next tile's part of it is asked for row by row during the
+ * product: it lies in as many places as it has rows, too few bytes each for the processor to see a
+ * pattern in. */
 LANES_INLINE void tile(const struct job *j, int rows, int vectors, enum mode mode)
 {
     lanes acc[ROWS_MAX][VECTORS_MAX], x[VECTORS_MAX];
     const float *a = j->a, *b = j->b, *starts[ROWS_MAX];
-    uint64_t k = j->k, a_row = j->a_row, a_column = j->a_column, b_row = j->b_row;
+    const float *next = j->c + (uint64_t)rows * j->c_row;
+    uint64_t k = j->k, a_row = j->a_row, a_column = j->a_column, b_row = j->b_row, p = 0;
+    bool adds = j->beta != 0.0f;
     UNROLL for (int i = 0; i < rows; i++)
     {
         starts[i] = mode == OFFSETS_A ? a + j->a_offsets[i] : a;
         UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = lanes_all(0.0f);
     }
-    for (uint64_t p = 0; p < k; p++) {
-        const float *at = mode == OFFSETS_B ? b + j->b_offsets[p] : b;
-        UNROLL for (int v = 0; v < vectors; v++) x[v] = lanes_load(at + v * LANES);
-        UNROLL for (int i = 0; i < rows; i++)
-        {
-            lanes w = lanes_all(mode == OFFSETS_A ? starts[i][p] : a[(uint64_t)i * a_row]);
-            UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = lanes_fma(w, x[v], acc[i][v]);
+    for (uint64_t r = 1; p < k; r++, next += j->c_row) {
+        if (adds)
+            UNROLL for (int v = 0; v < vectors; v++) __builtin_prefetch(next + v * LANES, 1);
+        for (uint64_t end = adds ? k * r / (uint64_t)rows : k; p < end; p++) {
+            const float *at = mode == OFFSETS_B ? b + j->b_offsets[p] : b;
+            UNROLL for (int v = 0; v < vectors; v++) x[v] = lanes_load(at + v * LANES);
+            UNROLL for (int i = 0; i < rows; i++)
+            {
+                lanes w = lanes_all(mode == OFFSETS_A ? starts[i][p] : a[(uint64_t)i * a_row]);
+                UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = lanes_fma(w, x[v], acc[i][v]);
+            }
+            a += a_column;
+            b += mode == OFFSETS_B ? 0 : b_row;
         }
-        a += a_column;
-        b += mode == OFFSETS_B ? 0 : b_row;
     }
     finish(j, rows, vectors, acc);
 }
