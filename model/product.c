@@ -63,7 +63,7 @@ LANES_INLINE void tile(const struct job *j, int rows, int vectors, enum mode mod
     const float *a = j->a, *b = j->b, *starts[ROWS_MAX];
     const float *next = j->c + (uint64_t)rows * j->c_row;
     uint64_t k = j->k, a_row = j->a_row, a_column = j->a_column, b_row = j->b_row, p = 0;
-    bool adds = j->beta != 0.0f;
+    bool adds = mode == PLAIN && j->beta != 0.0f;
     UNROLL for (int i = 0; i < rows; i++)
     {
         starts[i] = mode == OFFSETS_A ? a + j->a_offsets[i] : a;
