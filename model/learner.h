@@ -54,7 +54,8 @@ struct workspace {
     struct workspace_part parts[TEAM_MAX];
     union target *y;
     uint32_t *rows;
-    /* Whose rows these are: of which step, node and shard; drawn NULL: of none. */
+    /* Whose rows these are, if anybody's: of which step, node and shard. */
+    bool has_drawn;
     const uint32_t *drawn;
     uint64_t drawn_step;
     uint32_t drawn_node;
@@ -76,6 +77,12 @@ void learner_move(struct learner *l, float *storage);
 
 /* One minibatch: gather, gradient, update. Returns the batch's mean loss before the update. */
 double learner_step(struct learner *l, struct workspace *w);
+
+/* learner_step in two halves, for a gradient that is averaged with those of others in between. First
+ * the next minibatch's, into grad [dim], on a workspace of one thread; returns its mean loss. Then
+ * the step with grad. */
+double learner_gradient(struct learner *l, struct workspace *w, float *grad);
+void learner_update(struct learner *l, const float *grad);
 
 /* Samples drawn so far over the size of the shard. */
 double learner_epochs(const struct learner *l);
