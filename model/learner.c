@@ -87,9 +87,10 @@ void workspace_close(struct workspace *w)
 static void next_rows(const struct learner *l, struct workspace *w)
 {
     const struct learner_config *c = l->config;
-    if (w->drawn == l->shard.rows && w->drawn_step == l->step && w->drawn_node == l->node)
+    if (w->has_drawn && w->drawn == l->shard.rows && w->drawn_step == l->step && w->drawn_node == l->node)
         return;
     batches_rows(&l->shard, c->seed, l->node, l->step * c->batch, w->rows, c->batch);
+    w->has_drawn = true;
     w->drawn = l->shard.rows;
     w->drawn_step = l->step;
     w->drawn_node = l->node;
@@ -175,10 +176,28 @@ static void part_update(void *ctx, uint32_t i)
     }
 }
 
-double learner_gradient(struct learner *l, struct workspace *w)
+/* Of the step that begins. */
+static struct optim_rates next_rates(struct learner *l)
+{
+    uint64_t at = l->step > l->swarm_step ? l->step : l->swarm_step;
+    return (struct optim_rates){
+        .lr = lr_at(&l->config->optim, at), .scale = 1.0f, .age = ++l->age};
+}
+
+static void note_step(struct learner *l, const struct optim_rates *rates)
+{
+    l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
+    l->mixed = 0;
+    l->last_lr = rates->lr;
+}
+
+double learner_step(struct learner *l, struct workspace *w)
 {
     const struct learner_config *c = l->config;
-    struct step s = {.learner = l, .workspace = w};
+    struct step s = {.learner = l,
+                     .workspace = w,
+                     .fetch = l->shard.n > c->batch,
+                     .rates = next_rates(l)};
     double loss = 0;
     next_rows(l, w);
     team_run(w->team, part_gradient, &s);
@@ -186,38 +205,41 @@ double learner_gradient(struct learner *l, struct workspace *w)
         team_run(w->team, part_sum, &s);
     for (uint32_t i = 0; i < team_size(w->team); i++)
         loss += w->parts[i].loss * w->parts[i].n / c->batch;
-    return loss;
-}
-
-float *learner_direction(const struct learner *l, const struct workspace *w)
-{
-    return optim_wants_gradient(&l->config->optim) ? w->parts[0].grad : l->momentum;
-}
-
-void learner_update(struct learner *l, struct workspace *w)
-{
-    const struct learner_config *c = l->config;
-    uint64_t at = l->step > l->swarm_step ? l->step : l->swarm_step;
-    struct step s = {.learner = l,
-                     .workspace = w,
-                     .fetch = l->shard.n > c->batch,
-                     .rates = {.lr = lr_at(&c->optim, at), .scale = 1.0f, .age = ++l->age}};
     if (optim_wants_gradient(&c->optim))
         s.rates.scale = optim_clip(&c->optim, w->parts[0].grad, c->model->dim);
     l->step++;
     if (s.fetch)
         next_rows(l, w);
     team_run(w->team, part_update, &s);
-    l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
-    l->mixed = 0;
-    l->last_lr = s.rates.lr;
+    note_step(l, &s.rates);
+    return loss;
 }
 
-double learner_step(struct learner *l, struct workspace *w)
+double learner_gradient(struct learner *l, struct workspace *w, float *grad)
 {
-    double loss = learner_gradient(l, w);
-    learner_update(l, w);
-    return loss;
+    struct step s = {.learner = l, .workspace = w};
+    float *own = w->parts[0].grad;
+    CHECK(team_size(w->team) == 1);
+    next_rows(l, w);
+    w->parts[0].grad = grad;
+    part_gradient(&s, 0);
+    w->parts[0].grad = own;
+    return w->parts[0].loss;
+}
+
+void learner_update(struct learner *l, const float *grad)
+{
+    const struct optim_config *c = &l->config->optim;
+    uint64_t dim = l->config->model->dim;
+    struct optim_rates rates = next_rates(l);
+    bool apart = optim_wants_gradient(c);
+    if (apart)
+        rates.scale = optim_clip(c, grad, dim);
+    else
+        vec_scale_add(l->momentum, c->momentum, 1.0f, grad, dim);
+    l->step++;
+    optim_step(c, &rates, l->theta, l->momentum, l->second, apart ? grad : NULL, dim);
+    note_step(l, &rates);
 }
 
 double learner_epochs(const struct learner *l)

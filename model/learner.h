@@ -54,7 +54,8 @@ struct workspace {
     struct workspace_part parts[TEAM_MAX];
     union target *y;
     uint32_t *rows;
-    /* Whose rows these are: of which step, node and shard; drawn NULL: of none. */
+    /* Whose rows these are, if anybody's: of which step, node and shard. */
+    bool has_drawn;
     const uint32_t *drawn;
     uint64_t drawn_step;
     uint32_t drawn_node;
@@ -77,13 +78,11 @@ void learner_move(struct learner *l, float *storage);
 /* One minibatch: gather, gradient, update. Returns the batch's mean loss before the update. */
 double learner_step(struct learner *l, struct workspace *w);
 
-/* The two halves of a step, for all-reduce: each replica adds its gradient to its direction, the
- * directions are averaged, and each moves its theta along. The direction [dim] is the gradient, or,
- * unless optim_wants_gradient, the momentum with the gradient already in it: averaged, either gives
- * what one process would have with all the batches. */
-double learner_gradient(struct learner *l, struct workspace *w);
-float *learner_direction(const struct learner *l, const struct workspace *w);
-void learner_update(struct learner *l, struct workspace *w);
+/* learner_step in two halves, for a gradient that is averaged with those of others in between. First
+ * the next minibatch's, into grad [dim], on a workspace of one thread; returns its mean loss. Then
+ * the step with grad. */
+double learner_gradient(struct learner *l, struct workspace *w, float *grad);
+void learner_update(struct learner *l, const float *grad);
 
 /* Samples drawn so far over the size of the shard. */
 double learner_epochs(const struct learner *l);

@@ -27,11 +27,13 @@ struct flags {
     double drop;
     uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, step_time, eval_every,
         eval_nodes;
-    int gossip, train, frames;
+    int algorithm, mixing, order, gossip, train, frames;
     bool json, verbose, quiet;
 };
 
 static const char *const gossips[] = {"pairwise", "pull", "push", "off", NULL};
+static const char *const algorithms[] = {"gossip", "dpsgd", "allreduce", "local", NULL};
+static const char *const orders[] = {"adapt-then-combine", "combine-then-adapt", NULL};
 static const char *const trains[] = {"continuous", "on-receive", NULL};
 static const char *const on_off[] = {"on", "off", NULL};
 enum { GOSSIP_OFF = 3, FRAMES_ON = 0 };
@@ -46,6 +48,16 @@ static const struct opt table[] = {
     {"threads", OPT_U64, F(threads), "N", "1", "that share the work; the result is the same", 0, 1,
      SIM_THREADS_MAX},
     {"cycles", OPT_U64, F(cycles), "N", "100", "how long: in gossip periods", 0, 1, 1e9},
+
+    {"algorithm", OPT_CHOICE, F(algorithm), "NAME", "gossip",
+     "gossip; in rounds, each as long as its slowest peer: dpsgd, allreduce, local", "algorithm", 0,
+     0, algorithms},
+    {"mixing-matrix", OPT_CHOICE, F(mixing), "HOW", "metropolis",
+     "of dpsgd: metropolis, or uniform (the same weight on each edge)", 0, 0, 0,
+     mixing_kind_names},
+    {"order", OPT_CHOICE, F(order), "HOW", "adapt-then-combine",
+     "of dpsgd: adapt-then-combine X <- W(X - lr G), combine-then-adapt X <- WX - lr G", 0, 0, 0,
+     orders},
 
     TRAINING_OPTIONS(struct flags, training),
     {"train", OPT_CHOICE, F(train), "HOW", "continuous",
@@ -103,17 +115,26 @@ const struct opts cmd_sim_options = {
     .table = table,
     .n = sizeof table / sizeof table[0]};
 
+static bool averages_weights(const struct flags *f)
+{
+    enum sim_algorithm a = (enum sim_algorithm)f->algorithm;
+    return a == SIM_DPSGD || (a == SIM_GOSSIP && f->gossip != GOSSIP_OFF);
+}
+
 static int make_config(const struct flags *f, struct sim_config *c, struct error *err)
 {
     const struct training_options *t = &f->training;
     *c = (struct sim_config){
+        .algorithm = (enum sim_algorithm)f->algorithm,
+        .order = (enum sim_order)f->order,
+        .mixing = (enum mixing_kind)f->mixing,
         .n_nodes = (uint32_t)f->nodes,
         .n_threads = (uint32_t)f->threads,
         .topology = f->topology,
         .data = t->data,
         .model_spec = t->model,
         .partition = t->partition.kind != N_PARTITION_KINDS ? t->partition : partition_iid,
-        .optim = training_optim(t, f->gossip != GOSSIP_OFF),
+        .optim = training_optim(t, averages_weights(f)),
         .warmup = t->warmup,
         .step_size = t->step_size,
         .batch = (uint32_t)t->batch,
@@ -175,12 +196,12 @@ static void tell(struct progress *p, const struct sim_measure *m)
     uint64_t now_us = sim_now_us(p->sim);
     log_info("cycle %" PRIu64 ", %.6g s: %.2f M events/s, accuracy %.2f %% (%.2f to %.2f), "
              "consensus %.3g, %" PRIu64 " MB",
-             now_us / sim_cycle_us(p->sim), seconds(now_us),
+             sim_cycles(p->sim), seconds(now_us),
              (double)t.events / (double)(p->run_us > 0 ? p->run_us : 1), 100 * m->acc_mean,
              100 * m->acc_min, 100 * m->acc_max, m->consensus, peak_bytes() >> 20);
     metrics_write(&p->metrics, "evaluation",
                   json_pack("{s:I, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:I}", "cycle",
-                            (json_int_t)(now_us / sim_cycle_us(p->sim)), "virtual_s",
+                            (json_int_t)sim_cycles(p->sim), "virtual_s",
                             seconds(now_us), "node_updates", (json_int_t)t.node_updates, "acc_mean",
                             m->acc_mean, "acc_min", m->acc_min, "acc_max", m->acc_max, "loss",
                             m->loss, "consensus", m->consensus, "bytes", (json_int_t)t.bytes));
@@ -193,7 +214,7 @@ static struct sim_measure run(struct progress *p)
     uint32_t n_eval = (uint32_t)f->eval_nodes;
     for (uint64_t cycle = 1; cycle <= f->cycles; cycle++) {
         uint64_t start = clock_us();
-        sim_run_until(p->sim, cycle * sim_cycle_us(p->sim));
+        sim_run_cycles(p->sim, cycle);
         uint64_t now = clock_us();
         p->run_us += now - start;
         bool asked = f->eval_every > 0 && cycle % f->eval_every == 0;

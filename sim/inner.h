@@ -81,6 +81,8 @@ struct worker {
     bool in_jobs;
 };
 
+struct rounds;
+
 struct sim {
     struct sim_config config;
     struct data_pair data;
@@ -98,7 +100,8 @@ struct sim {
     struct barrier barrier;
     pthread_barrier_t gate; /* the start and the end of a run_until */
     bool stop;
-    struct worker *workers;
+    struct worker *workers; /* NULL in rounds */
+    struct rounds *rounds;  /* NULL with gossip */
     struct evaluator evaluator;
 };
 

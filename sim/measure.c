@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "sim/rounds.h"
 
 #include <math.h>
 #include <openssl/evp.h>
@@ -13,6 +14,8 @@
 struct sim_totals sim_totals(const struct sim *s)
 {
     struct sim_totals sum = {0};
+    if (s->rounds != NULL)
+        return rounds_totals(s->rounds);
     for (uint32_t i = 0; i < s->config.n_threads; i++) {
         const struct sim_totals *t = &s->workers[i].totals;
         sum.events += t->events;

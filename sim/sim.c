@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "sim/rounds.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -68,6 +69,8 @@ static void set_gossip(struct sim *s)
                                               .serve_max = (uint16_t)serve,
                                               .open_per_slice = (uint16_t)c->open_per_slice,
                                               .seed = c->seed,
+                                              .in_turn = s->topology.kind ==
+                                                         TOPOLOGY_ONE_PEER_EXPONENTIAL,
                                               .neighbour = neighbour,
                                               .ctx = &s->topology};
     s->head_bytes = MEM_NEW(uint32_t, n_slices + 1);
@@ -125,7 +128,9 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
     s->config = *config;
     if (s->config.n_threads > s->config.n_nodes)
         s->config.n_threads = s->config.n_nodes;
-    int rc = open_data(s, err);
+    int rc = rounds_check(config, err);
+    if (rc == 0)
+        rc = open_data(s, err);
     s->learner_config = (struct learner_config){.model = &s->model,
                                                 .train = &s->data.train,
                                                 .batch = s->config.batch,
@@ -152,14 +157,20 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
     parcels_init(&s->parcels, floats);
     evaluator_init(&s->evaluator, &s->model, &s->data.test);
     make_nodes(s);
-    engine_init(s);
+    if (s->config.algorithm == SIM_GOSSIP)
+        engine_init(s);
+    else
+        s->rounds = rounds_new(s);
     return 0;
 }
 
 void sim_close(struct sim *s)
 {
-    if (s->workers != NULL) {
+    if (s->workers != NULL)
         engine_close(s);
+    if (s->rounds != NULL)
+        rounds_free(s->rounds);
+    if (s->workers != NULL || s->rounds != NULL) {
         parcels_close(&s->parcels);
         evaluator_close(&s->evaluator);
     }
@@ -180,7 +191,22 @@ uint64_t sim_cycle_us(const struct sim *s)
 
 uint64_t sim_end_us(const struct sim *s)
 {
+    if (s->rounds != NULL)
+        return SIM_NEVER;
     return SIM_WINDOWS_MAX * s->window_us;
+}
+
+void sim_run_cycles(struct sim *s, uint64_t n_cycles)
+{
+    if (s->rounds != NULL)
+        rounds_run(s->rounds, n_cycles);
+    else
+        sim_run_until(s, n_cycles * s->cycle_us);
+}
+
+uint64_t sim_cycles(const struct sim *s)
+{
+    return s->rounds != NULL ? rounds_done(s->rounds) : s->now_us / s->cycle_us;
 }
 
 uint64_t sim_now_us(const struct sim *s)
@@ -205,6 +231,8 @@ const float *sim_theta(const struct sim *s, uint32_t node)
 
 struct sim_memory sim_memory(const struct sim *s)
 {
+    if (s->rounds != NULL)
+        return (struct sim_memory){.node_bytes = rounds_node_bytes(s->rounds)};
     return (struct sim_memory){.node_bytes = s->floats_offset,
                                .parcels = parcels_count(&s->parcels),
                                .parcel_bytes = s->parcels.stride};
