@@ -1,21 +1,14 @@
-/* hubbub sim: the options of a simulation, its progress and its result. */
+/* hubbub sim: its options. */
 #include "sim/cmd_sim.h"
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "base/metrics.h"
-#include "model/meta.h"
 #include "model/options.h"
 #include "net/gossip_every.h"
-#include "sim/sim.h"
+#include "sim/run.h"
 #include "sim/topology.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
+#include <stdio.h>
 
 struct flags {
     struct training_options training;
@@ -148,166 +141,31 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
     return 0;
 }
 
-/* ---- progress ------------------------------------------------------------------------------ */
-
-struct progress {
-    struct sim *sim;
-    const struct flags *flags;
+static int simulate(const struct flags *flags, struct error *err)
+{
     struct metrics metrics;
-    uint64_t run_us; /* of real time, without evaluations */
-    uint64_t told_us;
-};
-
-static uint64_t peak_bytes(void)
-{
-    struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
-}
-
-static double seconds(uint64_t us)
-{
-    return (double)us / 1e6;
-}
-
-static void tell(struct progress *p, const struct sim_measure *m)
-{
-    struct sim_totals t = sim_totals(p->sim);
-    uint64_t now_us = sim_now_us(p->sim);
-    log_info("cycle %" PRIu64 ", %.6g s: %.2f M events/s, accuracy %.2f %% (%.2f to %.2f), "
-             "consensus %.3g, %" PRIu64 " MB",
-             now_us / sim_cycle_us(p->sim), seconds(now_us),
-             (double)t.events / (double)(p->run_us > 0 ? p->run_us : 1), 100 * m->acc_mean,
-             100 * m->acc_min, 100 * m->acc_max, m->consensus, peak_bytes() >> 20);
-    metrics_write(&p->metrics, "evaluation",
-                  json_pack("{s:I, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:I}", "cycle",
-                            (json_int_t)(now_us / sim_cycle_us(p->sim)), "virtual_s",
-                            seconds(now_us), "node_updates", (json_int_t)t.node_updates, "acc_mean",
-                            m->acc_mean, "acc_min", m->acc_min, "acc_max", m->acc_max, "loss",
-                            m->loss, "consensus", m->consensus, "bytes", (json_int_t)t.bytes));
-}
-
-/* Cycle by cycle; a line of progress where one is asked for, or every few seconds. */
-static struct sim_measure run(struct progress *p)
-{
-    const struct flags *f = p->flags;
-    uint32_t n_eval = (uint32_t)f->eval_nodes;
-    for (uint64_t cycle = 1; cycle <= f->cycles; cycle++) {
-        uint64_t start = clock_us();
-        sim_run_until(p->sim, cycle * sim_cycle_us(p->sim));
-        uint64_t now = clock_us();
-        p->run_us += now - start;
-        bool asked = f->eval_every > 0 && cycle % f->eval_every == 0;
-        if (cycle < f->cycles && (asked || (!f->quiet && now - p->told_us > 5 * SECOND_US))) {
-            struct sim_measure m = sim_measure(p->sim, n_eval);
-            tell(p, &m);
-            p->told_us = clock_us();
-        }
-    }
-    struct sim_measure m = sim_measure(p->sim, n_eval);
-    tell(p, &m);
-    return m;
-}
-
-/* ---- the result ------------------------------------------------------------------------------ */
-
-static void print_result(const struct progress *p, const struct sim_measure *m)
-{
-    const struct sim *sim = p->sim;
-    struct sim_totals t = sim_totals(sim);
-    struct sim_memory memory = sim_memory(sim);
-    double took = seconds(p->run_us > 0 ? p->run_us : 1);
-    char trace[SIM_HASH_TEXT], weights[SIM_HASH_TEXT];
-    sim_trace_sha256(sim, trace);
-    sim_weights_sha256(sim, weights);
-    if (p->flags->json) {
-        json_t *o = json_pack(
-            "{s:I, s:I, s:I, s:f, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:s, s:s}", "nodes",
-            (json_int_t)p->flags->nodes, "cycles", (json_int_t)p->flags->cycles, "node_updates",
-            (json_int_t)t.node_updates, "seconds", took, "node_updates_per_s",
-            (double)t.node_updates / took, "rss_bytes", (json_int_t)peak_bytes(), "test_error",
-            1 - m->acc_mean, "acc_mean", m->acc_mean, "acc_min", m->acc_min, "acc_max", m->acc_max,
-            "consensus", m->consensus, "virtual_s", seconds(sim_now_us(sim)), "bytes",
-            (json_int_t)t.bytes, "trace_sha256", trace, "weights_sha256", weights);
+    struct sim_config config;
+    struct sim_result result;
+    int rc = make_config(flags, &config, err);
+    if (rc == 0)
+        rc = metrics_open(&metrics, flags->metrics, err);
+    if (rc != 0)
+        return rc;
+    struct run_options options = {.eval_every = flags->eval_every,
+                                  .eval_nodes = (uint32_t)flags->eval_nodes,
+                                  .save = flags->save,
+                                  .metrics = &metrics,
+                                  .quiet = flags->quiet};
+    rc = sim_run(&config, &options, &result, err);
+    metrics_close(&metrics);
+    if (result.nodes > 0 && flags->json) {
+        json_t *o = sim_result_json(&result);
         json_dumpf(o, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(o);
-        return;
+    } else if (result.nodes > 0) {
+        sim_result_print(&result);
     }
-    printf("%14" PRIu64 "  peers, %" PRIu64 " cycles, %.6g virtual seconds\n", p->flags->nodes,
-           p->flags->cycles, seconds(sim_now_us(sim)));
-    printf("%14.3f  seconds: %.3f M node-updates/s, %.3f M events/s\n", took,
-           (double)t.node_updates / took / 1e6, (double)t.events / took / 1e6);
-    printf("%14" PRIu64 "  node-updates, %" PRIu64 " messages (%" PRIu64 " lost) of %" PRIu64
-           " bytes\n",
-           t.node_updates, t.messages, t.lost, t.bytes);
-    printf("%14.2f  %% accuracy, mean of %" PRIu32 " peers (%.2f to %.2f); loss %.4f\n",
-           100 * m->acc_mean, m->n_evaluated, 100 * m->acc_min, 100 * m->acc_max, m->loss);
-    printf("%14.3e  consensus distance\n", m->consensus);
-    printf("%14" PRIu64 "  MB at most; a peer %" PRIu64 " B beside weights and optimiser, %" PRIu64
-           " parcels of %" PRIu64 " B\n",
-           peak_bytes() >> 20, memory.node_bytes, memory.parcels, memory.parcel_bytes);
-    printf("%14s  %s\n%14s  %s\n", "trace", trace, "weights", weights);
-}
-
-static int save(const struct progress *p, struct error *err)
-{
-    const char *dir = p->flags->save;
-    if (mkdir(dir, 0777) != 0 && errno != EEXIST)
-        return error_set(err, ERR_FAILURE, "%s: cannot be made: %m", dir);
-    int rc = 0;
-    for (uint32_t i = 0; rc == 0 && i < p->flags->nodes; i++) {
-        char path[4096];
-        snprintf(path, sizeof path, "%s/%" PRIu32 ".npz", dir, i);
-        json_t *meta = meta_new(sim_model(p->sim), sim_data(p->sim));
-        json_object_set_new(meta, "node", json_integer(i));
-        json_object_set_new(meta, "cycles", json_integer((json_int_t)p->flags->cycles));
-        rc = model_file_write(path, sim_model(p->sim), sim_theta(p->sim, i), meta, err);
-        json_decref(meta);
-    }
-    return rc;
-}
-
-static int check(const struct progress *p, struct error *err)
-{
-    struct sim_totals t = sim_totals(p->sim);
-    if (t.punished > 0)
-        return error_set(err, ERR_FAILURE,
-                         "%" PRIu64 " messages broke the protocol: a bug of hubbub's; seed %" PRIu64
-                         " shows it",
-                         t.punished, p->flags->training.seed);
-    if (t.diverged > 0)
-        return error_set(err, ERR_UNREACHED,
-                         "training diverged: %" PRIu64 " steps with a loss that is no number "
-                         "(a lower --lr may help)",
-                         t.diverged);
-    return 0;
-}
-
-static int simulate(const struct flags *flags, struct error *err)
-{
-    struct progress p = {.flags = flags, .told_us = clock_us()};
-    struct sim_config config;
-    int rc = make_config(flags, &config, err);
-    if (rc == 0)
-        rc = metrics_open(&p.metrics, flags->metrics, err);
-    if (rc != 0)
-        return rc;
-    rc = sim_open(&p.sim, &config, err);
-    if (rc == 0 && flags->cycles > sim_end_us(p.sim) / sim_cycle_us(p.sim)) {
-        rc = error_set(err, ERR_USAGE,
-                       "--cycles %" PRIu64 " (right: at most %" PRIu64
-                       " with these latencies: a longer --tick allows more)",
-                       flags->cycles, sim_end_us(p.sim) / sim_cycle_us(p.sim));
-        sim_close(p.sim);
-    } else if (rc == 0) {
-        struct sim_measure m = run(&p);
-        print_result(&p, &m);
-        rc = check(&p, err);
-        if (rc == 0 && flags->save[0] != '\0')
-            rc = save(&p, err);
-        sim_close(p.sim);
-    }
-    metrics_close(&p.metrics);
     return rc;
 }
 
