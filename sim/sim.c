@@ -150,7 +150,10 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
         s->way_out_us = MEM_NEW(uint64_t, s->config.n_nodes);
     uint64_t floats = s->model.dim < GOSSIP_SLICE_FLOATS ? s->model.dim : GOSSIP_SLICE_FLOATS;
     parcels_init(&s->parcels, floats);
-    evaluator_init(&s->evaluator, &s->model, &s->data.test);
+    s->team = team_new(s->config.n_threads);
+    s->evaluators = MEM_NEW(struct evaluator, s->config.n_threads);
+    for (uint32_t i = 0; i < s->config.n_threads; i++)
+        evaluator_init(&s->evaluators[i], &s->model, &s->data.test);
     make_nodes(s);
     engine_init(s);
     return 0;
@@ -161,10 +164,16 @@ void sim_close(struct sim *s)
     if (s->workers != NULL) {
         engine_close(s);
         parcels_close(&s->parcels);
-        evaluator_close(&s->evaluator);
+        team_free(s->team);
+        for (uint32_t i = 0; i < s->config.n_threads; i++)
+            evaluator_close(&s->evaluators[i]);
+        free(s->evaluators);
     }
     if (s->arena != NULL)
         munmap(s->arena, s->arena_bytes);
+    if (s->sample != NULL)
+        record_sample_close(s->sample);
+    free(s->sample);
     free(s->head_bytes);
     free(s->way_out_us);
     topology_close(&s->topology);

@@ -54,9 +54,15 @@ struct sim_totals {
 };
 
 struct sim_measure {
-    uint32_t n_evaluated; /* nodes, evenly spaced */
-    double acc_mean, acc_min, acc_max, loss;
-    double consensus; /* root of the mean squared distance to the mean theta */
+    uint32_t n_evaluated;              /* nodes, evenly spaced */
+    double acc_mean, acc_min, acc_max; /* R^2 where the target is real */
+    double loss, loss_min, loss_max;   /* loss: the mean */
+    double consensus;                  /* root of the mean squared distance to the mean theta */
+};
+
+/* Of one node, on the test data. */
+struct sim_score {
+    double accuracy, loss;
 };
 
 struct sim;
@@ -77,8 +83,11 @@ uint64_t sim_now_us(const struct sim *sim);
 
 struct sim_totals sim_totals(const struct sim *sim);
 
-/* Accuracy on the test data of n_max nodes or all. Changes nothing. */
+/* Accuracy on the test data of n_max nodes or all. Changes nothing, as does the next. */
 struct sim_measure sim_measure(struct sim *sim, uint32_t n_max);
+
+/* scores [n] of these nodes; the threads share the work. */
+void sim_score(struct sim *sim, const uint32_t *nodes, uint32_t n, struct sim_score *scores);
 
 /* SHA-256 in hexadecimal: of the nodes' trace hashes, and of all theta, in node order. */
 void sim_trace_sha256(const struct sim *sim, char text[SIM_HASH_TEXT]);
