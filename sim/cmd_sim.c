@@ -21,7 +21,7 @@ struct flags {
     uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, step_time, eval_every,
         eval_nodes;
     int gossip, train, frames;
-    bool json, verbose, quiet;
+    bool calibrate, json, verbose, quiet;
 };
 
 static const char *const gossips[] = {"pairwise", "pull", "push", "off", NULL};
@@ -69,6 +69,8 @@ static const struct opt table[] = {
      "of peers: const, lognormal:SIGMA, stragglers:0.1,4x", "compute", .parse = speed_parse},
     {"step-time", OPT_DURATION, F(step_time), "TIME", "0",
      "virtual time of a step; 0: from the model, at 10 GFLOP/s"},
+    {"calibrate", OPT_SWITCH, F(calibrate), 0, 0,
+     "as long as a step takes on this machine, measured now; the result then depends on it"},
 
     {"eval-every", OPT_U64, F(eval_every), "CYCLES", "0",
      "between evaluations on the test data; 0: only at the end", "reports"},
@@ -105,7 +107,7 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
         .topology = f->topology,
         .data = t->data,
         .model_spec = t->model,
-        .partition = t->partition.kind != N_PARTITION_KINDS ? t->partition : partition_iid,
+        .partition = training_partition(t),
         .optim = training_optim(t, f->gossip != GOSSIP_OFF),
         .warmup = t->warmup,
         .step_size = t->step_size,
@@ -127,6 +129,11 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
         .speed = f->speed,
         .frames = f->frames == FRAMES_ON};
     c->speed.step_us = f->step_time;
+    c->calibrate = f->calibrate;
+    if (f->calibrate && f->step_time > 0)
+        return error_set(err, ERR_USAGE,
+                         "--calibrate measures what --step-time %" PRIu64 "us says (right: one)",
+                         f->step_time);
     if (f->every.automatic)
         return error_set(err, ERR_USAGE,
                          "--gossip-every auto follows the clock of a real machine (right: a number "
@@ -154,6 +161,7 @@ static int simulate(const struct flags *flags, struct error *err)
     struct run_options options = {.eval_every = flags->eval_every,
                                   .eval_nodes = (uint32_t)flags->eval_nodes,
                                   .save = flags->save,
+                                  .name = "",
                                   .metrics = &metrics,
                                   .quiet = flags->quiet};
     rc = sim_run(&config, &options, &result, err);

@@ -82,6 +82,7 @@ struct sim_measure sim_measure(struct sim *s, uint32_t n_max)
         nodes[i] = (uint32_t)((uint64_t)s->config.n_nodes * i / n);
     sim_score(s, nodes, n, scores);
     struct sim_measure m = {.n_evaluated = n,
+                            .is_real = s->data.test.shape.n_classes == 0,
                             .acc_min = INFINITY,
                             .acc_max = -INFINITY,
                             .loss_min = INFINITY,

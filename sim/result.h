@@ -8,6 +8,7 @@
 
 struct sim_result {
     uint64_t nodes, cycles, seed, virtual_us;
+    uint64_t step_us;   /* of virtual time: a nominal step */
     uint64_t run_us;    /* of real time, without evaluations */
     uint64_t rss_bytes; /* at most */
     struct sim_totals totals;
@@ -26,8 +27,14 @@ json_t *sim_result_json(const struct sim_result *r);
 /* A block of lines on stdout. */
 void sim_result_print(const struct sim_result *r);
 
-/* The greatest resident set of this process so far. */
+/* The greatest resident set of this process since the start, or the last reset where the system
+ * allows one. */
 uint64_t sim_peak_bytes(void);
+void sim_peak_reset(void);
+
+/* "accuracy 91.20 % (90.10 to 92.30)", or of a real target "R^2 0.9120 (...)"; returns text. */
+enum { SIM_SCORE_TEXT = 128 };
+const char *sim_score_text(const struct sim_measure *m, char text[SIM_SCORE_TEXT]);
 
 /* JSON has no NaN: null. */
 json_t *sim_json_real(double x);

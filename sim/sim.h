@@ -42,8 +42,9 @@ struct sim_config {
     uint32_t open_per_slice, serve_per_slice;
     enum sim_train train;
     struct network network; /* floor_us 0: a thousandth of a cycle */
-    struct speed speed;
-    bool frames; /* encode and decode every message */
+    struct speed speed;     /* step_us 0: from the model */
+    bool calibrate;         /* step_us: as measured here and now */
+    bool frames;            /* encode and decode every message */
 };
 
 struct sim_totals {
@@ -55,6 +56,7 @@ struct sim_totals {
 
 struct sim_measure {
     uint32_t n_evaluated;              /* nodes, evenly spaced */
+    bool is_real;                      /* the target */
     double acc_mean, acc_min, acc_max; /* R^2 where the target is real */
     double loss, loss_min, loss_max;   /* loss: the mean */
     double consensus;                  /* root of the mean squared distance to the mean theta */
@@ -73,6 +75,9 @@ void sim_close(struct sim *sim);
 
 /* A gossip period: every_us, or every_steps nominal steps. */
 uint64_t sim_cycle_us(const struct sim *sim);
+
+/* Virtual time of a step of a peer of speed 1; 0: none. */
+uint64_t sim_step_us(const struct sim *sim);
 
 /* The latest time that sim_run_until may be given: SIM_WINDOWS_MAX windows. */
 uint64_t sim_end_us(const struct sim *sim);
