@@ -2,13 +2,15 @@
 #include "sim/cmd_sim.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "model/options.h"
 #include "net/gossip_every.h"
-#include "sim/run.h"
+#include "sim/study.h"
 #include "sim/topology.h"
 
 #include <inttypes.h>
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct flags {
     struct training_options training;
@@ -21,6 +23,8 @@ struct flags {
     uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, step_time, eval_every,
         eval_nodes;
     int gossip, train, frames;
+    uint64_t repeat;
+    struct opt_list sweep;
     bool calibrate, json, verbose, quiet;
 };
 
@@ -75,6 +79,10 @@ static const struct opt table[] = {
     {"eval-every", OPT_U64, F(eval_every), "CYCLES", "0",
      "between evaluations on the test data; 0: only at the end", "reports"},
     {"eval-nodes", OPT_U64, F(eval_nodes), "N", "100", "peers that are evaluated", 0, 1, 1 << 28},
+    {"repeat", OPT_U64, F(repeat), "N", "1",
+     "runs, with seeds from --seed on: medians and quartiles", 0, 1, 1000},
+    {"sweep", OPT_LIST, F(sweep), "NAME=VALUES", 0,
+     "a run for each value of an option (partition=iid labels:2), in all combinations"},
     {"metrics", OPT_STRING, F(metrics), "FILE", "", "append evaluations as JSON lines"},
     {"save", OPT_STRING, F(save), "DIR", "", "the peers' models at the end, as DIR/NODE.npz"},
     {"json", OPT_SWITCH, F(json), 0, 0, "the result on stdout as one JSON object"},
@@ -148,32 +156,55 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
     return 0;
 }
 
-static int simulate(const struct flags *flags, struct error *err)
+struct command_line {
+    int argc;
+    char **argv;
+};
+
+/* Words that a study adds stand last, so they count. */
+static int configure(void *ctx, char **words, uint32_t n_words, struct sim_config *config,
+                     struct error *err)
+{
+    const struct command_line *line = ctx;
+    struct flags flags = {.training = TRAINING_UNSAID};
+    char **argv = MEM_NEW(char *, (size_t)line->argc + n_words + 1);
+    memcpy(argv, line->argv, (size_t)line->argc * sizeof *argv);
+    memcpy(argv + line->argc, words, n_words * sizeof *argv);
+    int n_operands;
+    int rc = opts_parse(&cmd_sim_options, &flags, line->argc + (int)n_words, argv, &n_operands, err);
+    free(argv);
+    return rc == 0 ? make_config(&flags, config, err) : rc;
+}
+
+static int run_study(struct study *study, const struct flags *flags, struct error *err)
 {
     struct metrics metrics;
-    struct sim_config config;
-    struct sim_result result;
-    int rc = make_config(flags, &config, err);
-    if (rc == 0)
-        rc = metrics_open(&metrics, flags->metrics, err);
-    if (rc != 0)
-        return rc;
     struct run_options options = {.eval_every = flags->eval_every,
                                   .eval_nodes = (uint32_t)flags->eval_nodes,
                                   .save = flags->save,
-                                  .name = "",
                                   .metrics = &metrics,
                                   .quiet = flags->quiet};
-    rc = sim_run(&config, &options, &result, err);
+    int rc = metrics_open(&metrics, flags->metrics, err);
+    if (rc != 0)
+        return rc;
+    rc = study_run(study, &options, false, err);
     metrics_close(&metrics);
-    if (result.nodes > 0 && flags->json) {
-        json_t *o = sim_result_json(&result);
-        json_dumpf(o, stdout, JSON_INDENT(2));
-        putchar('\n');
-        json_decref(o);
-    } else if (result.nodes > 0) {
-        sim_result_print(&result);
-    }
+    if (rc == 0 || rc == ERR_UNREACHED)
+        study_print(study, flags->json);
+    return rc;
+}
+
+static int simulate(const struct flags *flags, struct command_line *line, struct error *err)
+{
+    struct study study;
+    int rc = study_open(&study, &flags->sweep, flags->training.seed, (uint32_t)flags->repeat,
+                        configure, line, err);
+    if (rc == 0 && flags->save[0] != '\0' && study.n_settings * study.n_seeds > 1)
+        rc = error_set(err, ERR_USAGE, "--save %s: is for one run, not for --repeat or --sweep",
+                       flags->save);
+    if (rc == 0)
+        rc = run_study(&study, flags, err);
+    study_close(&study);
     return rc;
 }
 
@@ -181,13 +212,16 @@ int cmd_sim(int argc, char **argv)
 {
     struct flags flags = {.training = TRAINING_UNSAID};
     struct error err = {0};
+    struct command_line line = {.argc = argc, .argv = MEM_NEW(char *, (size_t)argc + 1)};
+    memcpy(line.argv, argv, (size_t)argc * sizeof *argv);
     int n_operands, rc = opts_parse(&cmd_sim_options, &flags, argc, argv, &n_operands, &err);
     if (rc == 0 && n_operands > 0)
         rc = error_set(&err, ERR_USAGE, "'%s' is no option of hubbub sim", argv[1]);
     log_set_level(flags.verbose ? LOG_DEBUG : flags.quiet ? LOG_WARN : LOG_INFO);
     if (rc == 0)
-        rc = simulate(&flags, &err);
+        rc = simulate(&flags, &line, &err);
     if (rc < 0)
         log_error("%s", err.text);
+    free(line.argv);
     return rc == OPTS_DONE ? 0 : -rc;
 }
