@@ -1,11 +1,12 @@
 /* hubbub sim: its options. */
 #include "sim/cmd_sim.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "model/options.h"
 #include "net/gossip_every.h"
-#include "sim/study.h"
+#include "sim/report.h"
 #include "sim/topology.h"
 
 #include <inttypes.h>
@@ -18,7 +19,7 @@ struct flags {
     struct dist latency;
     struct netsplit split;
     struct speed speed;
-    const char *topology, *metrics, *save;
+    const char *topology, *metrics, *save, *report;
     double drop;
     uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, step_time, eval_every,
         eval_nodes;
@@ -77,8 +78,10 @@ static const struct opt table[] = {
      "as long as a step takes on this machine, measured now; the result then depends on it"},
 
     {"eval-every", OPT_U64, F(eval_every), "CYCLES", "0",
-     "between evaluations on the test data; 0: only at the end", "reports"},
+     "between evaluations on the test data; 0: only at the end (with --report 40 on the way)", "reports"},
     {"eval-nodes", OPT_U64, F(eval_nodes), "N", "100", "peers that are evaluated", 0, 1, 1 << 28},
+    {"report", OPT_STRING, F(report), "FILE", "",
+     "write a page of plots and data that needs nothing else (FILE.html)"},
     {"repeat", OPT_U64, F(repeat), "N", "1",
      "runs, with seeds from --seed on: medians and quartiles", 0, 1, 1000},
     {"sweep", OPT_LIST, F(sweep), "NAME=VALUES", 0,
@@ -176,7 +179,8 @@ static int configure(void *ctx, char **words, uint32_t n_words, struct sim_confi
     return rc == 0 ? make_config(&flags, config, err) : rc;
 }
 
-static int run_study(struct study *study, const struct flags *flags, struct error *err)
+static int run_study(struct study *study, const struct flags *flags,
+                     const struct command_line *line, struct error *err)
 {
     struct metrics metrics;
     struct run_options options = {.eval_every = flags->eval_every,
@@ -187,10 +191,31 @@ static int run_study(struct study *study, const struct flags *flags, struct erro
     int rc = metrics_open(&metrics, flags->metrics, err);
     if (rc != 0)
         return rc;
-    rc = study_run(study, &options, false, err);
+    bool reports = flags->report[0] != '\0';
+    struct file_draft page;
+    if (reports)
+        rc = file_draft_open(&page, flags->report, err);
+    if (rc != 0) {
+        metrics_close(&metrics);
+        return error_prefix(err, "--report");
+    }
+    rc = study_run(study, &options, reports, err);
     metrics_close(&metrics);
-    if (rc == 0 || rc == ERR_UNREACHED)
+    bool has_run = rc == 0 || rc == ERR_UNREACHED;
+    if (has_run)
         study_print(study, flags->json);
+    if (!reports)
+        return rc;
+    if (!has_run) {
+        file_draft_drop(&page);
+        return rc;
+    }
+    report_write(page.out, study, line->argc, line->argv);
+    struct error unwritten;
+    if (file_draft_commit(&page, &unwritten) != 0) {
+        *err = unwritten;
+        return error_prefix(err, "--report");
+    }
     return rc;
 }
 
@@ -203,7 +228,7 @@ static int simulate(const struct flags *flags, struct command_line *line, struct
         rc = error_set(err, ERR_USAGE, "--save %s: is for one run, not for --repeat or --sweep",
                        flags->save);
     if (rc == 0)
-        rc = run_study(&study, flags, err);
+        rc = run_study(&study, flags, line, err);
     study_close(&study);
     return rc;
 }
