@@ -15,7 +15,7 @@ void sim_record(struct sim *s)
     record_sample_init(s->sample, &s->topology);
     for (uint32_t i = 0; i < s->config.n_threads; i++) {
         s->workers[i].record = MEM_NEW(struct record, 1);
-        record_init(s->workers[i].record, s->sample, s->window_us);
+        record_init(s->workers[i].record, s->sample);
     }
 }
 
@@ -118,7 +118,6 @@ static void take_records(struct details *d, const struct sim *s)
     for (uint32_t w = 0; w < n_threads; w++)
         n += s->workers[w].record->n_links;
     d->links = MEM_NEW(struct record_link, n);
-    d->age_us = s->window_us;
     for (uint32_t w = 0; w < n_threads; w++) {
         const struct record *r = s->workers[w].record;
         d->bytes_unlisted += r->bytes_unlisted;

@@ -27,7 +27,6 @@ struct details {
     uint32_t n_links;
     struct record_link *links; /* by from, then to */
     uint64_t bytes_unlisted;
-    uint64_t age_us; /* of a bin */
     uint64_t ages[RECORD_AGES_MAX];
 };
 

@@ -44,10 +44,9 @@ void record_sample_close(struct record_sample *s)
     free(s->places);
 }
 
-void record_init(struct record *r, const struct record_sample *sample, uint64_t age_us)
+void record_init(struct record *r, const struct record_sample *sample)
 {
     *r = (struct record){.sample = sample,
-                         .age_us = age_us,
                          .links = MEM_NEW(struct record_link, 2 * RECORD_LINKS_MAX),
                          .ages = MEM_NEW(uint64_t, RECORD_AGES_MAX)};
 }
@@ -81,6 +80,23 @@ void record_sent(struct record *r, uint32_t from, uint32_t to, uint64_t bytes)
 }
 _Static_assert(2 * RECORD_LINKS_MAX == 1 << 15, "the hash has 15 bits");
 
+/* Exact below 2^RECORD_AGE_BITS; from there on the leading bits of the age. */
+static uint32_t age_bin(uint64_t age_us)
+{
+    uint32_t shift = 0;
+    while (age_us >> shift >= UINT64_C(2) << RECORD_AGE_BITS)
+        shift++;
+    return (shift << RECORD_AGE_BITS) + (uint32_t)(age_us >> shift);
+}
+
+uint64_t record_age_us(uint32_t bin)
+{
+    if (bin < UINT32_C(2) << RECORD_AGE_BITS)
+        return bin;
+    uint32_t shift = (bin >> RECORD_AGE_BITS) - 1;
+    return (uint64_t)(bin - (shift << RECORD_AGE_BITS)) << shift;
+}
+
 void record_came(struct record *r, uint32_t node, uint32_t handle, uint64_t sent_us)
 {
     if (r->sample->places[node] == RECORD_NOBODY)
@@ -94,6 +110,5 @@ void record_mixed(struct record *r, uint32_t node, uint32_t handle, uint64_t now
     if (r->sample->places[node] == RECORD_NOBODY ||
         r->slices[handle % RECORD_SLICES].handle != handle)
         return;
-    uint64_t bin = (now_us - r->slices[handle % RECORD_SLICES].sent_us) / r->age_us;
-    r->ages[bin < RECORD_AGES_MAX ? bin : RECORD_AGES_MAX - 1]++;
+    r->ages[age_bin(now_us - r->slices[handle % RECORD_SLICES].sent_us)]++;
 }

@@ -13,7 +13,8 @@
 enum {
     RECORD_PEERS_MAX = 128,
     RECORD_LINKS_MAX = RECORD_PEERS_MAX * RECORD_PEERS_MAX, /* noted; more are only counted */
-    RECORD_AGES_MAX = 4096,
+    RECORD_AGE_BITS = 6, /* bins of ages: 64 to each power of two */
+    RECORD_AGES_MAX = (65 - RECORD_AGE_BITS) << RECORD_AGE_BITS,
     RECORD_SLICES = 4096,
     RECORD_NOBODY = UINT8_MAX
 };
@@ -34,13 +35,11 @@ struct record_link {
 
 struct record {
     const struct record_sample *sample; /* borrowed */
-    uint64_t age_us;                    /* of a bin of ages */
     struct record_link *links;          /* [2 * RECORD_LINKS_MAX], open addressing */
     uint32_t n_links;
     uint64_t bytes_unlisted; /* on links that found no place */
-    /* Age of a slice when it is mixed into a peer of the sample, since it left its sender: bins of
-     * age_us, the last one open. */
-    uint64_t *ages; /* [RECORD_AGES_MAX] */
+    /* Age of a slice when it is mixed into a peer of the sample, since it left its sender. */
+    uint64_t *ages; /* [RECORD_AGES_MAX], see record_age_us */
     /* Slices that came and wait for their turn, by handle; one may displace another. */
     struct {
         uint64_t sent_us;
@@ -48,12 +47,15 @@ struct record {
     } slices[RECORD_SLICES];
 };
 
-void record_init(struct record *r, const struct record_sample *sample, uint64_t age_us);
+void record_init(struct record *r, const struct record_sample *sample);
 void record_close(struct record *r);
 
 /* Of any node of the thread. */
 void record_sent(struct record *r, uint32_t from, uint32_t to, uint64_t bytes);
 void record_came(struct record *r, uint32_t node, uint32_t handle, uint64_t sent_us);
 void record_mixed(struct record *r, uint32_t node, uint32_t handle, uint64_t now_us);
+
+/* The least age of a bin of ages. */
+uint64_t record_age_us(uint32_t bin);
 
 #endif

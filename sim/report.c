@@ -54,7 +54,7 @@ static void write_title(FILE *out, const struct page *p)
         markup_text(out, c->partition.text);
     }
     for (uint32_t i = 0; i < p->study->sweep.n_keys; i++) {
-        fputs(i == 0 ? ": by " : ", ", out);
+        fputs(i == 0 ? " by " : ", ", out);
         markup_text(out, p->study->sweep.keys[i].name);
     }
 }
@@ -89,6 +89,23 @@ static void fact(FILE *out, const struct page *p, const char *option, const char
 static const char *const gossip_names[] = {
     [GOSSIP_PAIRWISE] = "pairwise", [GOSSIP_PULL] = "pull", [GOSSIP_PUSH] = "push"};
 
+static void write_step_time(FILE *out, const struct page *p)
+{
+    const struct study *s = p->study;
+    uint64_t step_us = s->settings[0].runs[0].result.step_us;
+    for (uint32_t i = 1; i < s->n_settings; i++)
+        if (s->settings[i].runs[0].result.step_us != step_us) {
+            fputs("varies", out);
+            return;
+        }
+    if (step_us == 0)
+        fputs("below 1 us, virtual", out);
+    else
+        fprintf(out, "%" PRIu64 " us, virtual", step_us);
+    if (config_of(p)->calibrate)
+        fputs(", as measured on the machine that ran this", out);
+}
+
 static void write_facts(FILE *out, const struct page *p)
 {
     const struct sim_config *c = config_of(p);
@@ -117,9 +134,9 @@ static void write_facts(FILE *out, const struct page *p)
          c->train == SIM_ON_RECEIVE ? "a step for each model received" : "continuous");
     snprintf(text, sizeof text, "%" PRIu64 " gossip periods", c->cycles);
     fact(out, p, "cycles", "Length", text);
-    snprintf(text, sizeof text, "%" PRIu64 " us, virtual%s", s->settings[0].runs[0].result.step_us,
-             c->calibrate ? ", as measured on the machine that ran this" : "");
-    fact(out, p, s->n_settings > 1 ? s->sweep.keys[0].name : "", "Step time", text);
+    begin_fact(out, "Step time");
+    write_step_time(out, p);
+    end_fact(out);
     if (s->n_seeds > 1)
         snprintf(text, sizeof text, "%" PRIu64 " to %" PRIu64, c->seed, c->seed + s->n_seeds - 1);
     else
@@ -176,7 +193,10 @@ static void write_single(FILE *out, const struct page *p)
     end_fact(out);
     tile(out, "Test loss", "%.4f", m->loss);
     tile(out, "Consensus distance", "%.4g", m->consensus);
-    tile(out, "Virtual time", "%.6g s", (double)r->virtual_us / 1e6);
+    if (r->virtual_us < 1000000)
+        tile(out, "Virtual time", "%.6g ms", (double)r->virtual_us / 1e3);
+    else
+        tile(out, "Virtual time", "%.6g s", (double)r->virtual_us / 1e6);
     tile(out, "Local steps, all peers", "%.0f", (double)r->totals.node_updates);
     bytes_tile(out, "Sent, all peers", r->totals.bytes);
     tile(out, "Messages lost", "%.0f", (double)r->totals.lost);
@@ -290,8 +310,6 @@ static json_t *setting_meta(const struct study_setting *setting)
         json_array_append_new(names, clean_string(d->class_names[i]));
     json_object_set_new(o, "classes", names);
     json_object_set_new(o, "columns", json_integer(d->columns));
-    json_object_set_new(o, "age_us", json_integer((json_int_t)d->age_us));
-    json_object_set_new(o, "ages_max", json_integer(RECORD_AGES_MAX));
     json_object_set_new(o, "bytes_unlisted", json_integer((json_int_t)d->bytes_unlisted));
     return o;
 }

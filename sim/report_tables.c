@@ -122,7 +122,7 @@ static void ages(FILE *out, uint32_t setting, const struct details *d)
 {
     for (uint32_t i = 0; i < RECORD_AGES_MAX; i++)
         if (d->ages[i] > 0)
-            fprintf(out, "%" PRIu32 ",%" PRIu64 ",%" PRIu64 "\n", setting, i * d->age_us,
+            fprintf(out, "%" PRIu32 ",%" PRIu64 ",%" PRIu64 "\n", setting, record_age_us(i),
                     d->ages[i]);
 }
 

@@ -65,7 +65,7 @@ static void draw(struct run *r)
     if (m->n_evaluated > 0)
         snprintf(measured, sizeof measured, "%s, consensus %.3g%s, ", sim_score_text(m, score),
                  m->consensus, at);
-    log_progress("%s%3.0f %%, %scycle %.5g, %.6g virtual s, %.2f M events/s, %s%" PRIu64 " MB",
+    log_progress("%s%3.0f %%, %scycle %.5g, %.6g virtual s, %.3g M events/s, %s%" PRIu64 " MB",
                  r->options->name, 100 * cycle_of(r) / (double)r->config->cycles,
                  format_left(r, left), cycle_of(r), seconds(sim_now_us(r->sim)),
                  (double)t.events / (double)(r->run_us > 0 ? r->run_us : 1), measured,

@@ -142,7 +142,7 @@ function readout(plot, text) {
 }
 
 function axis(label, extra) {
-  return {label, labelSize: 22, labelGap: 2, size: 44, gap: 4, stroke: css("--soft"),
+  return {label, labelSize: 20, labelGap: 0, size: 24, gap: 4, stroke: css("--soft"),
     font: "11px " + css("--sans"), labelFont: "12px " + css("--sans"),
     grid: {stroke: css("--grid"), width: 1}, ticks: {stroke: css("--line"), width: 1, size: 4},
     values: (u, splits) => splits.map((v) => v === null ? null : round(v, 6)), ...extra};
@@ -183,17 +183,22 @@ function lines(id, {x, field, scale, log, xLabel, yLabel, format, xFormat}) {
     hooks: {setCursor: [(v) => tell(v.cursor.idx)]},
   }, data, plot);
   const out = readout(plot, "");
+  if (!single) out.classList.add("over");
   function tell(index) {
-    const last = data[0].length - 1;
-    const at = index === null || index === undefined ? last : index;
+    const last = data[0].length - 1, away = index === null || index === undefined;
+    if (!single && away) {
+      if (out) out.textContent = "";
+      return;
+    }
+    const at = away ? last : index;
     const texts = which.map((setting, k) => {
       let i = at;
       while (i > 0 && (data[3 * k + 1][i] === null || data[3 * k + 1][i] === undefined)) i--;
       const [mid, low, high] = [1, 2, 3].map((c) => data[3 * k + c][i]);
       const range = low === null || low === undefined ? "" : ` (${format(low)} to ${format(high)})`;
-      return (single ? "" : meta.settings[setting].label + ": ") + format(mid) + range;
+      return (single ? " " : "\n" + meta.settings[setting].label + ": ") + format(mid) + range;
     });
-    if (out) out.textContent = `${xFormat(data[0][at])}: ${texts.join("; ")}`;
+    if (out) out.textContent = `${xFormat(data[0][at])}:${texts.join("")}`;
   }
   tell(null);
   plots.push(u);
@@ -241,7 +246,7 @@ function matrix(id, {rows, columns, value, rowTitle, columnTitle, low, high, tel
   const label = (text) => text.length > 16 ? text.slice(0, 15) + "…" : text;
   const left = 26 + Math.min(110, Math.max(...rows.map((r) => context.measureText(label(r)).width)));
   const width = plot.clientWidth, across = (width - left - 2) / columns.length;
-  const down = Math.min(Math.max(across, 230 / rows.length), 26, 330 / rows.length > 5 ? 330 / rows.length : 5);
+  const down = Math.min(Math.max(across, 230 / rows.length), 26, Math.max(5, 330 / rows.length));
   const height = Math.ceil(down * rows.length) + 42;
   canvas.width = width * ratio;
   canvas.height = height * ratio;
