@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/opts.h"
 #include "base/parse.h"
+#include "base/version.h"
 #include "bench/cmd_bench.h"
 #include "data/cmd_data.h"
 #include "model/cmd_model.h"
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define VERSION "0.1.0"
 #define DATE    "2026-11-24"
 #define SUMMARY "trains one model on many machines with no coordinator"
 
