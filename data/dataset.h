@@ -64,8 +64,8 @@ struct data_pair {
                                     is a whole number; else NULL */
     const char *const *class_names; /* [n_classes]: the same as text, also categories and characters
                                        (UTF-8); NULL where they are called 0, 1, 2, ... */
-    struct schema *schema;       /* of a table, else NULL */
-    struct memory *memory;       /* all that the sets point into */
+    struct schema *schema;          /* of a table, else NULL */
+    struct memory *memory;          /* all that the sets point into */
 };
 
 /* Opens what spec names, by its content (docs/DATA.md has every format and its limits):

@@ -80,7 +80,9 @@ static int find_schema(struct opening *o, const struct source *s, struct error *
     struct schema *schema = MEM_NEW(struct schema, 1);
     struct summary summary;
     int rc;
-    if (is_said(o->options->schema)) {
+    if (o->options->model_schema != NULL) {
+        rc = schema_from_json(schema, o->options->model_schema, err);
+    } else if (is_said(o->options->schema)) {
         rc = schema_read(schema, o->options->schema, err);
     } else {
         rc = table_summarise(&summary, s, o->options, err);
@@ -219,7 +221,8 @@ static int check_options(const struct opening *o, enum kind kind, struct error *
 {
     const struct data_options *op = o->options;
     const struct preprocess *p = &op->preprocess;
-    bool schema = is_said(op->schema),
+    const char *schema = op->model_schema != NULL ? "the model file's schema" : op->schema;
+    bool has_schema = is_said(schema),
          only_table = p->clean > CLEAN_DROP || p->drop_duplicates || p->drop_constant;
     const struct {
         const char *name;
@@ -235,7 +238,8 @@ static int check_options(const struct opening *o, enum kind kind, struct error *
         {"--clean mean, median, duplicates or constant", only_table, TABLE},
         {"--normalize", p->normalize != NORMALIZE_AUTO, ARRAY | TABLE},
         {"--target", op->target != TARGET_AUTO, ARRAY | TABLE},
-        {"--schema", schema, TABLE},
+        {"--schema", is_said(op->schema), TABLE},
+        {"a model that was trained on a table", op->model_schema != NULL, TABLE},
         {"--context", op->context > 0, TEXT},
         {"--partition by:COLUMN", is_said(op->group), TABLE},
     };
@@ -249,12 +253,12 @@ static int check_options(const struct opening *o, enum kind kind, struct error *
                              : rows[i].works_on == TEXT  ? "a text"
                              : rows[i].works_on == ARRAY ? "arrays"
                                                          : "arrays or a table");
-    if (schema && (p->clean != CLEAN_FAIL || only_table || p->normalize != NORMALIZE_AUTO ||
-                   op->target != TARGET_AUTO))
+    if (has_schema && (p->clean != CLEAN_FAIL || only_table || p->normalize != NORMALIZE_AUTO ||
+                       op->target != TARGET_AUTO))
         return error_set(err, ERR_USAGE,
-                         "--clean, --normalize and --target are those of %s "
-                         "(right: say them to hubbub data agree)",
-                         op->schema);
+                         "--clean, --normalize and --target are those of %s (right: say them to "
+                         "%s)",
+                         schema, op->model_schema != NULL ? "hubbub node" : "hubbub data agree");
     return 0;
 }
 
@@ -445,7 +449,7 @@ int data_open(struct data_pair *data, const char *spec, const struct data_option
     static const struct data_options defaults;
     struct opening o = {.data = data, .options = options != NULL ? options : &defaults};
     *data = (struct data_pair){0};
-    o.share = share_of(o.options);
+    o.share = o.options->whole ? 0 : share_of(o.options);
     if (strcmp(spec, "blobs") == 0 || strncmp(spec, "blobs:", 6) == 0) {
         int rc = check_options(&o, BLOBS, err);
         return rc == 0 ? blobs_open(data, spec[5] == ':' ? spec + 6 : "", err) : rc;

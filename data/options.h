@@ -18,6 +18,11 @@ struct data_options {
     struct preprocess preprocess;
     const char *group; /* of a table: a column whose values are to be kept */
     uint64_t context;  /* of a text: tokens before the next one; 0: no text */
+
+    /* What commands say that have a model file, not users: */
+    const struct json_t *model_schema; /* of a table: the schema in that file, in place of one */
+    bool whole;                        /* no share is held out */
+    bool unlabelled; /* of a table by a schema: the label is not read; targets are 0 */
 };
 
 extern const char *const target_kind_names[];

@@ -75,7 +75,7 @@ void npz_end(struct file_writer *w)
     uint32_t n = w->n_tensors;
     uint8_t end[END_BYTES] = {0};
     if (w->meta != NULL) {
-        char *text = json_dumps(w->meta, JSON_REAL_PRECISION(9));
+        char *text = json_dumps(w->meta, JSON_REAL_PRECISION(17));
         CHECK(text != NULL);
         strcpy(w->entries[n].name, meta_name);
         emit_member(w, &w->entries[n++], "", 0, text, strlen(text));

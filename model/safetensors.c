@@ -187,7 +187,7 @@ static json_t *make_header(const struct file_writer *w)
 {
     json_t *header = json_object();
     if (w->meta != NULL) {
-        char *text = json_dumps(w->meta, JSON_REAL_PRECISION(9));
+        char *text = json_dumps(w->meta, JSON_REAL_PRECISION(17));
         CHECK(text != NULL);
         json_object_set_new(header, "__metadata__",
                             json_pack("{s:s, s:s}", "format", "pt", "hubbub", text));
