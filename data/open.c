@@ -170,24 +170,27 @@ static int read_labels(struct opening *o, const char *path, struct part *p, stru
                      path);
 }
 
-/* What the file itself lacks. */
+/* What the user says of an array's labels and columns. */
+static int set_columns(struct opening *o, struct part *p, const char *labels, struct error *err)
+{
+    if (p->n_rows == 0)
+        return 0;
+    int rc = is_said(labels) ? read_labels(o, labels, p, err) : 0;
+    if (rc == 0)
+        rc = prepare_columns(p, o->options->label, &o->options->ignore, &o->data->memory, err);
+    return rc;
+}
+
 static int add_labels(struct opening *o, struct part *p, const char *labels, struct error *err)
 {
-    if (p->n_rows == 0 || o->data->schema != NULL || o->tokens != NULL)
+    if (o->data->schema != NULL || o->tokens != NULL)
         return 0;
-    if (is_said(labels)) {
-        int rc = read_labels(o, labels, p, err);
-        if (rc != 0)
-            return rc;
-    }
-    int rc = prepare_columns(p, o->options->label, &o->options->ignore, &o->data->memory, err);
-    if (rc != 0)
-        return rc;
-    if (p->y.bytes == NULL)
+    int rc = set_columns(o, p, labels, err);
+    if (rc == 0 && p->n_rows > 0 && p->y.bytes == NULL)
         return error_set(err, ERR_DATA,
                          "%s: nothing to learn in it (right: --labels FILE, or --label COLUMN)",
                          p->path);
-    return 0;
+    return rc;
 }
 
 static int read_directory(struct opening *o, const char *dir, struct error *err)
@@ -443,6 +446,21 @@ static double share_of(const struct data_options *options)
     return parse_f64(options->test, &share) && share > 0 && share <= 0.5 ? share : 0;
 }
 
+int data_read_arrays(struct part *train, struct part *test, struct data_pair *data,
+                     const char *spec, const struct data_options *options, struct error *err)
+{
+    struct opening o = {.data = data, .options = options};
+    *data = (struct data_pair){0};
+    int rc = read_named(&o, spec, err);
+    if (rc == 0)
+        rc = set_columns(&o, &o.train, options->labels, err);
+    if (rc == 0)
+        rc = set_columns(&o, &o.test, options->test_labels, err);
+    *train = o.train;
+    *test = o.test;
+    return rc;
+}
+
 int data_open(struct data_pair *data, const char *spec, const struct data_options *options,
               struct error *err)
 {
@@ -466,7 +484,7 @@ int data_open(struct data_pair *data, const char *spec, const struct data_option
     if (rc == 0 && data->schema == NULL && o.tokens == NULL)
         rc = prepare_features(data, o.options->preprocess.normalize, err);
     if (rc == 0)
-        rc = class_names_set(data, data->schema, err);
+        rc = class_names_set(data, &o.train, err);
     if (rc == 0)
         name_data(&o);
     else

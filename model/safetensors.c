@@ -214,7 +214,6 @@ int safetensors_begin(struct file_writer *w, struct error *err)
 {
     static const char blanks[ALIGN + 1] =
         "                                                                ";
-    uint8_t length[LENGTH_BYTES] = {0};
     json_t *header = make_header(w);
     char *text = json_dumps(header, JSON_COMPACT);
     json_decref(header);
@@ -225,8 +224,8 @@ int safetensors_begin(struct file_writer *w, struct error *err)
         return error_set(err, ERR_DATA, "%s: a header of %zu bytes (at most %d)", w->draft.path,
                          n + blank, FILE_HEADER_MAX);
     }
-    put32(length, (uint32_t)(n + blank));
-    file_emit(w, length, sizeof length);
+    const uint64_t length = n + blank; /* little-endian, as are we (model/dtype.c) */
+    file_emit(w, &length, sizeof length);
     file_emit(w, text, n);
     file_emit(w, blanks, blank);
     free(text);
