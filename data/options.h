@@ -31,29 +31,32 @@ enum { DATA_CONTEXT_MAX = 65536 };
 
 /* Rows for a table whose target is a `struct_` with a struct data_options in `field`. */
 /* clang-format off */
+#define DATA_COLUMN_OPTIONS(struct_, field)                                                        \
+    {"label", OPT_STRING, offsetof(struct_, field.label), "COLUMN", "",                            \
+     "the column to learn, by name or number from 1 (the last one of a CSV)", "data"},             \
+    {"labels", OPT_STRING, offsetof(struct_, field.labels), "FILE", "",                            \
+     "what to learn, in a file of its own (.npy or IDX)"},                                         \
+    {"ignore", OPT_LIST, offsetof(struct_, field.ignore), "COLUMN", 0,                             \
+     "a column to leave out; may stand many times"},                                               \
+    {"target", OPT_CHOICE, offsetof(struct_, field.target), "WHAT", "auto",                        \
+     "what the label of a table is: classes, real, auto", 0, 0, 0, target_kind_names}
+
 #define DATA_OPTIONS(struct_, field)                                                               \
     {"data", OPT_STRING, offsetof(struct_, field.spec), "SPEC", "fashion-mnist",                   \
      "fashion-mnist, a file, a directory of IDX or CIFAR files, or blobs:classes=10,...", "data"}, \
     {"test", OPT_STRING, offsetof(struct_, field.test), "FILE|X", "",                              \
      "test data: a file, or the share of the samples that is held out (0.1)"},                     \
-    {"label", OPT_STRING, offsetof(struct_, field.label), "COLUMN", "",                            \
-     "the column to learn, by name or number from 1 (the last one of a CSV)"},                     \
-    {"labels", OPT_STRING, offsetof(struct_, field.labels), "FILE", "",                            \
-     "what to learn, in a file of its own (.npy or IDX)"},                                         \
     {"test-labels", OPT_STRING, offsetof(struct_, field.test_labels), "FILE", "",                  \
-     "the same for --test"},                                                                       \
-    {"ignore", OPT_LIST, offsetof(struct_, field.ignore), "COLUMN", 0,                             \
-     "a column to leave out; may stand many times"},                                               \
+     "the labels of --test, in a file of their own"},                                              \
+    DATA_COLUMN_OPTIONS(struct_, field),                                                           \
     {"context", OPT_U64, offsetof(struct_, field.context), "N", "0",                               \
      "read a text: learn the next character from the N before it", 0, 0, DATA_CONTEXT_MAX},        \
     {"schema", OPT_STRING, offsetof(struct_, field.schema), "FILE", "",                            \
      "columns, classes, statistics of a table, from hubbub data agree"},                           \
-    {"target", OPT_CHOICE, offsetof(struct_, field.target), "WHAT", "auto",                        \
-     "what the label of a table is: classes, real, auto", 0, 0, 0, target_kind_names},             \
     {"clean", OPT_CUSTOM, offsetof(struct_, field.preprocess), "HOW", "fail",                      \
      "missing values of a table: fail, drop, mean, median; and ,duplicates ,constant", 0, 0, 0, 0, \
      preprocess_parse_clean},                                                                      \
-    {"normalize", OPT_CHOICE, offsetof(struct_, field.preprocess.normalize), "HOW", "auto",                   \
+    {"normalize", OPT_CHOICE, offsetof(struct_, field.preprocess.normalize), "HOW", "auto",        \
      "none, scale (bytes by 255), minmax, zscore; auto: scale bytes, zscore tables", 0, 0, 0,      \
      normalize_names}
 /* clang-format on */
