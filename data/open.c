@@ -241,6 +241,7 @@ static int check_options(const struct opening *o, enum kind kind, struct error *
         {"--clean mean, median, duplicates or constant", only_table, TABLE},
         {"--normalize", p->normalize != NORMALIZE_AUTO, ARRAY | TABLE},
         {"--target", op->target != TARGET_AUTO, ARRAY | TABLE},
+        {"--layout", op->layout.order != LAYOUT_AUTO, ARRAY | TABLE},
         {"--schema", is_said(op->schema), TABLE},
         {"a model that was trained on a table", op->model_schema != NULL, TABLE},
         {"--context", op->context > 0, TEXT},
@@ -301,12 +302,14 @@ static int read_spec(struct opening *o, const char *spec, struct error *err)
 
 /* ---- from parts to sets ---------------------------------------------------------------------- */
 
-/* Rows and targets of arrays. */
+/* Layout; rows and targets of arrays. */
 static int prepare(struct opening *o, struct error *err)
 {
     const struct data_options *options = o->options;
     struct part *parts[] = {&o->train, &o->test};
-    int rc = 0;
+    int rc = layout_apply(&options->layout, &o->train, err);
+    if (rc == 0)
+        rc = layout_apply(&options->layout, &o->test, err);
     for (int i = 0; i < 2 && rc == 0 && o->data->schema == NULL && o->tokens == NULL; i++) {
         rc = prepare_rows(parts[i], options->preprocess.clean, &o->data->memory, err);
         if (rc == 0 && options->target == TARGET_CLASSES)
@@ -433,6 +436,9 @@ static void name_data(const struct opening *o)
                                     train->shape.n_classes * sizeof *data->class_values, hash);
     if (data->schema == NULL && o->options->preprocess.normalize != NORMALIZE_AUTO)
         hash = hash_scale(train, hash);
+    snprintf(data->layout, sizeof data->layout, "%s", o->options->layout.text);
+    if (data->layout[0] != '\0')
+        hash = XXH3_64bits_withSeed(data->layout, strlen(data->layout), hash);
     snprintf(data->name, sizeof data->name, "%s %" PRIu32 "x%" PRIu32 "/%" PRIu32 " %016" PRIx64,
              o->source, train->n_samples, train->shape.n_features, train->shape.n_classes, hash);
 }

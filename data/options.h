@@ -4,6 +4,7 @@
 #define HUBBUB_DATA_OPTIONS_H
 
 #include "base/opts.h"
+#include "data/layout.h"
 #include "data/preprocess.h"
 
 /* All zero: the defaults. Strings NULL or "": not said. */
@@ -17,7 +18,8 @@ struct data_options {
     int target;                       /* of a table: enum target_kind */
     struct preprocess preprocess;
     const char *group; /* of a table: a column whose values are to be kept */
-    uint64_t context;  /* of a text: tokens before the next one; 0: no text */
+    struct layout layout;
+    uint64_t context; /* of a text: tokens before the next one; 0: no text */
 
     /* What commands say that have a model file, not users: */
     const struct json_t *model_schema; /* of a table: the schema in that file, in place of one */
@@ -58,7 +60,10 @@ enum { DATA_CONTEXT_MAX = 65536 };
      preprocess_parse_clean},                                                                      \
     {"normalize", OPT_CHOICE, offsetof(struct_, field.preprocess.normalize), "HOW", "auto",        \
      "none, scale (bytes by 255), minmax, zscore; auto: scale bytes, zscore tables", 0, 0, 0,      \
-     normalize_names}
+     normalize_names},                                                                             \
+    {"layout", OPT_CUSTOM, offsetof(struct_, field.layout), "SHAPE", "",                           \
+     "samples as images: 1x8x8 (channels, height, width), hwc:8x8x3; or chw or hwc alone", 0, 0,   \
+     0, 0, layout_parse}
 /* clang-format on */
 
 #endif

@@ -106,13 +106,16 @@ static json_t *list_of(const float *values, uint32_t n)
 }
 
 /* A feature is (x - shift) * scale: one number for all, or a list of one each. */
-static json_t *preprocessing_of(const struct dataset *set)
+static json_t *preprocessing_of(const struct data_pair *data)
 {
+    const struct dataset *set = &data->train;
     uint32_t n = set->shape.n_features;
-    if (set->shift == NULL)
-        return json_pack("{s:f}", "scale", (double)set->scale_all);
-    return json_pack("{s:o, s:o}", "shift", list_of(set->shift, n), "scale",
-                     list_of(set->scale, n));
+    json_t *o = set->shift == NULL ? json_pack("{s:f}", "scale", (double)set->scale_all)
+                                   : json_pack("{s:o, s:o}", "shift", list_of(set->shift, n),
+                                               "scale", list_of(set->scale, n));
+    if (data->layout[0] != '\0')
+        json_object_set_new(o, "layout", json_string(data->layout));
+    return o;
 }
 
 /* Without the counts of each peer. */
@@ -137,7 +140,7 @@ json_t *meta_new(const struct model *m, const struct data_pair *data)
     char fingerprint[META_HASH_MAX];
     json_t *meta = json_pack("{s:i, s:s, s:o, s:{s:i}, s:o}", "format", 1, "model", m->spec,
                              "input", input_of(&set->shape), "output", "classes",
-                             (int)set->shape.n_classes, "preprocessing", preprocessing_of(set));
+                             (int)set->shape.n_classes, "preprocessing", preprocessing_of(data));
     CHECK(meta != NULL);
     if (data->class_names != NULL)
         json_object_set_new(meta, "labels", labels_of(data));
@@ -251,6 +254,17 @@ int meta_schema(const struct model_file *f, struct schema *schema, struct error 
     if (schema_from_json(schema, json, err) != 0)
         return error_prefix(err, "%s: metadata: \"schema\"", f->path);
     return 1;
+}
+
+int meta_layout(const struct model_file *f, struct layout *layout, struct error *err)
+{
+    const json_t *text = json_object_get(json_object_get(f->meta, "preprocessing"), "layout");
+    *layout = (struct layout){0};
+    if (text == NULL)
+        return 0;
+    if (!json_is_string(text) || layout_parse(json_string_value(text), layout, err) != 0)
+        return meta_error(f, err, "layout", "a layout such as \"chw:1x8x8\"");
+    return 0;
 }
 
 int meta_check_size(const json_t *meta, struct error *err)

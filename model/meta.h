@@ -39,6 +39,11 @@ int meta_check_labels(const struct model_file *f, const struct data_pair *data,
  * 0: it was trained on something else; ERR_DATA where it is no schema. */
 int meta_schema(const struct model_file *f, struct schema *schema, struct error *err) MUST_USE;
 
+/* How the samples that it was trained on were read as images; AUTO where nobody had to say.
+ * ERR_DATA.
+ */
+int meta_layout(const struct model_file *f, struct layout *layout, struct error *err) MUST_USE;
+
 /* ERR_DATA where the metadata of a model on this data is too long to be read back. */
 int meta_check_size(const json_t *meta, struct error *err) MUST_USE;
 

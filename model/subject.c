@@ -41,6 +41,8 @@ static int settle(struct subject *s, const struct subject_flags *flags, bool jud
         options->model_schema = json_object_get(s->file.meta, "schema");
         options->schema = "";
     }
+    if (rc == 0 && options->layout.order == LAYOUT_AUTO)
+        rc = meta_layout(&s->file, &options->layout, err);
     if (split == SPLIT_AUTO)
         split = has_schema && !judged && options->test[0] == '\0' ? SPLIT_ALL : SPLIT_TEST;
     if (rc == 0 && split == SPLIT_ALL && options->test[0] != '\0')
