@@ -6,6 +6,7 @@
 #define HUBBUB_BASE_LANES_H
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__))
@@ -36,6 +37,30 @@ LANES_INLINE lanes lanes_load(const float *p)
 LANES_INLINE void lanes_store(float *p, lanes v)
 {
     memcpy(p, &v, sizeof v);
+}
+
+/* The first n < LANES floats alone, and zeros in the other lanes; nothing beyond them is touched.
+ */
+LANES_INLINE lanes lanes_load_first(const float *p, uint32_t n)
+{
+#if defined(__AVX512F__)
+    return (lanes)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
+    lanes v = {0};
+    for (uint32_t i = 0; i < n; i++)
+        v[i] = p[i];
+    return v;
+#endif
+}
+
+LANES_INLINE void lanes_store_first(float *p, lanes v, uint32_t n)
+{
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+#else
+    for (uint32_t i = 0; i < n; i++)
+        p[i] = v[i];
+#endif
 }
 
 LANES_INLINE lanes lanes_all(float x)
