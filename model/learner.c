@@ -57,7 +57,8 @@ void workspace_init(struct workspace *w, const struct learner_config *config)
     uint32_t n_threads = config->n_threads > 0 ? config->n_threads : 1;
     if (n_threads > config->batch)
         n_threads = config->batch;
-    *w = (struct workspace){.team = team_new(n_threads),
+    *w = (struct workspace){.drawn_step = UINT64_MAX,
+                            .team = team_new(n_threads),
                             .y = MEM_NEW(union target, config->batch),
                             .rows = MEM_NEW(uint32_t, config->batch)};
     for (uint32_t i = 0; i < n_threads; i++) {
@@ -93,6 +94,12 @@ static void next_rows(const struct learner *l, struct workspace *w)
     w->drawn = l->shard.rows;
     w->drawn_step = l->step;
     w->drawn_node = l->node;
+}
+
+void learner_fetch(const struct learner *l, struct workspace *w)
+{
+    next_rows(l, w);
+    dataset_prefetch(l->config->train, w->rows, l->config->batch);
 }
 
 struct step {
@@ -181,7 +188,7 @@ double learner_step(struct learner *l, struct workspace *w)
     uint64_t at = l->step > l->swarm_step ? l->step : l->swarm_step;
     struct step s = {.learner = l,
                      .workspace = w,
-                     .fetch = l->shard.n > c->batch,
+                     .fetch = l->shard.n > c->batch && !w->is_shared,
                      .rates = {.lr = lr_at(&c->optim, at), .scale = 1.0f, .age = ++l->age}};
     double loss = 0;
     next_rows(l, w);

@@ -54,10 +54,12 @@ struct workspace {
     struct workspace_part parts[TEAM_MAX];
     union target *y;
     uint32_t *rows;
-    /* Whose rows these are: of which step, node and shard; drawn NULL: of none. */
+    /* Whose rows these are: of which step, node and shard. */
     const uint32_t *drawn;
-    uint64_t drawn_step;
+    uint64_t drawn_step; /* UINT64_MAX: of none */
     uint32_t drawn_node;
+    bool is_shared; /* the owner's to set: learners take turns, so one's next batch is not fetched
+                       while it updates */
 };
 
 void workspace_init(struct workspace *w, const struct learner_config *config);
@@ -73,6 +75,9 @@ void learner_init(struct learner *l, const struct learner_config *config, const 
 
 /* Goes on in other floats of the same layout, as they are. */
 void learner_move(struct learner *l, float *storage);
+
+/* Asks the memory for what the next step will gather, for who has something to do before it. */
+void learner_fetch(const struct learner *l, struct workspace *w);
 
 /* One minibatch: gather, gradient, update. Returns the batch's mean loss before the update. */
 double learner_step(struct learner *l, struct workspace *w);

@@ -9,6 +9,7 @@
 #ifndef HUBBUB_SIM_INNER_H
 #define HUBBUB_SIM_INNER_H
 
+#include "base/mem.h"
 #include "net/wire.h"
 #include "sim/barrier.h"
 #include "sim/calendar.h"
@@ -52,7 +53,7 @@ struct visit {
 };
 
 struct worker {
-    struct sim *sim;
+    _Alignas(MEM_ALIGN) struct sim *sim; /* no line of memory belongs to two workers */
     uint32_t index, first, end; /* its nodes */
     pthread_t thread;
 

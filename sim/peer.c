@@ -41,9 +41,8 @@ static void trace(struct worker *w, const struct trace_item *item)
 
 static void end_step(struct worker *w)
 {
-    struct sim *s = w->sim;
     w->node->busy_us = SIM_NEVER;
-    w->learner.shard = split_shard(&s->split, w->id);
+    w->learner.shard = split_shard(&w->sim->split, w->id);
     if (!isfinite(learner_step(&w->learner, &w->workspace)))
         w->totals.diverged++;
     w->totals.node_updates++;
@@ -253,6 +252,13 @@ static void post(struct worker *w, const struct gossip_message *g)
     }
 }
 
+/* A step is about to follow; until then its samples may come. */
+static void expect_step(struct worker *w)
+{
+    w->learner.shard = split_shard(&w->sim->split, w->id);
+    learner_fetch(&w->learner, &w->workspace);
+}
+
 static void receive(struct worker *w, const struct letter *letter)
 {
     struct sim *s = w->sim;
@@ -272,6 +278,8 @@ static void receive(struct worker *w, const struct letter *letter)
         w->totals.lost++;
         return;
     }
+    if (s->config.train == SIM_ON_RECEIVE)
+        expect_step(w);
     struct gossip_event event = {
         .type = GOSSIP_RECEIVED,
         .received = {.message = unpack(w, letter->parcel), .peer_is_smaller = letter->src < w->id}};
