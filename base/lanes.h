@@ -39,14 +39,24 @@ LANES_INLINE void lanes_store(float *p, lanes v)
     memcpy(p, &v, sizeof v);
 }
 
-/* The first n < LANES floats alone, and zeros in the other lanes; nothing beyond them is touched.
- */
-LANES_INLINE lanes lanes_load_first(const float *p, uint32_t n)
+LANES_INLINE lanes lanes_all(float x)
 {
 #if defined(__AVX512F__)
-    return (lanes)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+    return (lanes)_mm512_set1_ps(x);
+#elif defined(__AVX2__) && defined(__FMA__)
+    return (lanes)_mm256_set1_ps(x);
 #else
-    lanes v = {0};
+    return x - (lanes){0};
+#endif
+}
+
+/* The first n < LANES floats, and `others` in the other lanes; nothing beyond them is touched. */
+LANES_INLINE lanes lanes_load_first(const float *p, uint32_t n, float others)
+{
+    lanes v = lanes_all(others);
+#if defined(__AVX512F__)
+    return (lanes)_mm512_mask_loadu_ps((__m512)v, (__mmask16)((1u << n) - 1), p);
+#else
     for (uint32_t i = 0; i < n; i++)
         v[i] = p[i];
     return v;
@@ -60,17 +70,6 @@ LANES_INLINE void lanes_store_first(float *p, lanes v, uint32_t n)
 #else
     for (uint32_t i = 0; i < n; i++)
         p[i] = v[i];
-#endif
-}
-
-LANES_INLINE lanes lanes_all(float x)
-{
-#if defined(__AVX512F__)
-    return (lanes)_mm512_set1_ps(x);
-#elif defined(__AVX2__) && defined(__FMA__)
-    return (lanes)_mm256_set1_ps(x);
-#else
-    return x - (lanes){0};
 #endif
 }
 

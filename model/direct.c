@@ -17,7 +17,8 @@ static float dot(const float *x, const float *y, uint32_t n)
     for (; i + LANES <= n; i += LANES)
         sum = lanes_fma(lanes_load(x + i), lanes_load(y + i), sum);
     if (i < n)
-        sum = lanes_fma(lanes_load_first(x + i, n - i), lanes_load_first(y + i, n - i), sum);
+        sum = lanes_fma(lanes_load_first(x + i, n - i, 0.0f), lanes_load_first(y + i, n - i, 0.0f),
+                        sum);
     return lanes_sum(sum);
 }
 
@@ -34,9 +35,9 @@ static void add_scaled(float *y, float beta, float a, const float *x, uint32_t n
     }
     if (i == n)
         return;
-    lanes sum = each * lanes_load_first(x + i, n - i);
+    lanes sum = each * lanes_load_first(x + i, n - i, 0.0f);
     if (beta != 0.0f)
-        sum = lanes_fma(kept, lanes_load_first(y + i, n - i), sum);
+        sum = lanes_fma(kept, lanes_load_first(y + i, n - i, 0.0f), sum);
     lanes_store_first(y + i, sum, n - i);
 }
 
