@@ -1,6 +1,7 @@
 #include "model/learner.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/vec.h"
 
@@ -109,6 +110,11 @@ struct step {
     bool fetch; /* the next batch, while updating; not where all rows have just been here */
 };
 
+static uint64_t time_of(const struct workspace *w)
+{
+    return w->is_timed ? clock_us() : 0;
+}
+
 static void part_gradient(void *ctx, uint32_t i)
 {
     const struct step *s = ctx;
@@ -122,9 +128,11 @@ static void part_gradient(void *ctx, uint32_t i)
                         .node = l->node,
                         .step = l->step};
     dataset_gather(c->train, s->workspace->rows + part->first, part->n, part->x, y);
+    uint64_t start = time_of(s->workspace);
     part->loss = model_loss_grad(c->model, &pass, l->theta, part->x, y,
                                  part->grad != NULL ? 0.0f : c->optim.momentum,
                                  part->grad != NULL ? part->grad : l->momentum, part->scratch);
+    part->kernels_us += time_of(s->workspace) - start;
 }
 
 /* A thread's range of theta. */
@@ -164,9 +172,9 @@ static void part_update(void *ctx, uint32_t i)
     const struct step *s = ctx;
     const struct learner *l = s->learner;
     const struct learner_config *c = l->config;
-    const struct workspace_part *part = &s->workspace->parts[i];
+    struct workspace_part *part = &s->workspace->parts[i];
     const float *grad = optim_wants_gradient(&c->optim) ? s->workspace->parts[0].grad : NULL;
-    uint64_t start, end;
+    uint64_t start, end, began = time_of(s->workspace);
     uint32_t asked = 0;
     own_range(s, i, &start, &end);
     uint64_t n_pieces = (end - start + PIECE - 1) / PIECE;
@@ -180,6 +188,7 @@ static void part_update(void *ctx, uint32_t i)
                    l->second != NULL ? l->second + at : NULL, grad != NULL ? grad + at : NULL,
                    left < PIECE ? left : PIECE);
     }
+    part->kernels_us += time_of(s->workspace) - began;
 }
 
 double learner_step(struct learner *l, struct workspace *w)

@@ -46,6 +46,7 @@ struct workspace_part {
     float *x, *scratch;
     float *grad; /* [dim]; NULL on one thread where optim_wants_gradient says no */
     double loss; /* mean over its samples */
+    uint64_t kernels_us;
 };
 
 /* What a step works in. */
@@ -58,6 +59,8 @@ struct workspace {
     const uint32_t *drawn;
     uint64_t drawn_step; /* UINT64_MAX: of none */
     uint32_t drawn_node;
+    bool
+        is_timed; /* the owner's to set: parts' kernels_us counts the time in model and optimiser */
     bool is_shared; /* the owner's to set: learners take turns, so one's next batch is not fetched
                        while it updates */
 };

@@ -265,6 +265,7 @@ void engine_init(struct sim *s)
         flights_init(&w->flights, &s->config.network);
         workspace_init(&w->workspace, &s->learner_config);
         w->workspace.is_shared = true;
+        w->workspace.is_timed = s->config.profile;
         wire_sum_init(&w->sum);
         w->learner = (struct learner){.config = &s->learner_config};
         for (uint32_t id = w->first; id < w->end; id++)

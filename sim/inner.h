@@ -54,7 +54,7 @@ struct visit {
 
 struct worker {
     _Alignas(MEM_ALIGN) struct sim *sim; /* no line of memory belongs to two workers */
-    uint32_t index, first, end; /* its nodes */
+    uint32_t index, first, end;          /* its nodes */
     pthread_t thread;
 
     struct calendar timers, letters; /* of uint32_t, of struct letter */
