@@ -10,6 +10,7 @@
 #ifndef HUBBUB_SIM_INNER_H
 #define HUBBUB_SIM_INNER_H
 
+#include "base/mem.h"
 #include "base/team.h"
 #include "net/wire.h"
 #include "sim/barrier.h"
@@ -55,8 +56,8 @@ struct visit {
 };
 
 struct worker {
-    struct sim *sim;
-    uint32_t index, first, end; /* its nodes */
+    _Alignas(MEM_ALIGN) struct sim *sim; /* no line of memory belongs to two workers */
+    uint32_t index, first, end;          /* its nodes */
     pthread_t thread;
 
     struct calendar timers, letters; /* of uint32_t, of struct letter */
