@@ -32,6 +32,7 @@ static const struct {
     {"inspect", "shows what a model file holds; as stages; as Python for PyTorch", cmd_inspect},
     {"convert", "writes a model file in another format or precision", cmd_convert},
     {"sim", "many peers in one process under virtual time", cmd_sim},
+    {"topo", "a topology's degrees, diameter, spectral gap and picture", cmd_topo},
     {"data", "looks at data, splits them, agrees on private ones", cmd_data_or_agree},
     {"bench", "figures of this machine", cmd_bench},
     {"docs", "the manual page, and completions for bash, zsh and fish", cmd_docs},
@@ -50,13 +51,13 @@ static const struct opts docs_options = {
     .no_environment = true};
 
 static const struct opts *const all_options[] = {
-    &cmd_node_options,       &cmd_up_options,        &cmd_demo_options,
-    &cmd_data_list_options,  &cmd_data_info_options, &cmd_data_stats_options,
-    &cmd_data_split_options, &cmd_agree_options,     &cmd_eval_options,
-    &cmd_predict_options,    &cmd_inspect_options,   &cmd_convert_options,
-    &cmd_sim_options,        &bench_train_options,   &bench_data_options,
-    &bench_exchange_options, &bench_gossip_options,  &bench_straggler_options,
-    &bench_sim_options,      &docs_options,
+    &cmd_node_options,        &cmd_up_options,         &cmd_demo_options,
+    &cmd_data_list_options,   &cmd_data_info_options,  &cmd_data_stats_options,
+    &cmd_data_split_options,  &cmd_agree_options,      &cmd_eval_options,
+    &cmd_predict_options,     &cmd_inspect_options,    &cmd_convert_options,
+    &cmd_sim_options,         &cmd_topo_options,       &bench_train_options,
+    &bench_data_options,      &bench_exchange_options, &bench_gossip_options,
+    &bench_straggler_options, &bench_sim_options,      &docs_options,
 };
 
 static const struct docs docs = {

@@ -53,8 +53,7 @@ static const struct opt table[] = {
      "gossip; in rounds, each as long as its slowest peer: dpsgd, allreduce, local", "algorithm", 0,
      0, algorithms},
     {"mixing-matrix", OPT_CHOICE, F(mixing), "HOW", "metropolis",
-     "of dpsgd: metropolis, or uniform (the same weight on each edge)", 0, 0, 0,
-     mixing_kind_names},
+     "of dpsgd: metropolis, or uniform (the same weight on each edge)", 0, 0, 0, mixing_kind_names},
     {"order", OPT_CHOICE, F(order), "HOW", "adapt-then-combine",
      "of dpsgd: adapt-then-combine X <- W(X - lr G), combine-then-adapt X <- WX - lr G", 0, 0, 0,
      orders},
@@ -201,10 +200,10 @@ static void tell(struct progress *p, const struct sim_measure *m)
              100 * m->acc_min, 100 * m->acc_max, m->consensus, peak_bytes() >> 20);
     metrics_write(&p->metrics, "evaluation",
                   json_pack("{s:I, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:I}", "cycle",
-                            (json_int_t)sim_cycles(p->sim), "virtual_s",
-                            seconds(now_us), "node_updates", (json_int_t)t.node_updates, "acc_mean",
-                            m->acc_mean, "acc_min", m->acc_min, "acc_max", m->acc_max, "loss",
-                            m->loss, "consensus", m->consensus, "bytes", (json_int_t)t.bytes));
+                            (json_int_t)sim_cycles(p->sim), "virtual_s", seconds(now_us),
+                            "node_updates", (json_int_t)t.node_updates, "acc_mean", m->acc_mean,
+                            "acc_min", m->acc_min, "acc_max", m->acc_max, "loss", m->loss,
+                            "consensus", m->consensus, "bytes", (json_int_t)t.bytes));
 }
 
 /* Cycle by cycle; a line of progress where one is asked for, or every few seconds. */

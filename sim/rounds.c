@@ -128,7 +128,8 @@ static uint64_t piece_at(uint64_t at, uint64_t end)
     return end - at < PIECE ? end - at : PIECE;
 }
 
-/* theta += (W sent) - sent: after the steps have moved it from sent, or with sent equal to it. */
+/* theta += W sent - sent: theta is sent, or the steps have moved it from there. W sent - sent is
+ * summed from differences, so that the mean is kept whatever the rounding of weights. */
 static void part_combine(void *ctx, uint32_t i)
 {
     const struct rounds *r = ctx;
@@ -136,12 +137,13 @@ static void part_combine(void *ctx, uint32_t i)
     uint64_t dim = r->sim->model.dim;
     for (uint32_t node = p->first; node < p->end; node++) {
         uint32_t n = mixing_row(&r->mixing, r->n_done, node, p->row);
-        memset(p->mixed, 0, dim * sizeof *p->mixed);
+        const float *own = sent_by(r, node);
+        memcpy(p->mixed, own, dim * sizeof *own);
         for (uint64_t at = 0; at < dim; at += PIECE)
-            for (uint32_t k = 0; k < n; k++)
-                vec_scale_add(p->mixed + at, 1.0f, p->row[k].weight,
-                              sent_by(r, p->row[k].node) + at, piece_at(at, dim));
-        learner_mix(&r->learners[node], 0, dim, 1.0f, p->mixed, sent_by(r, node));
+            for (uint32_t k = 1; k < n; k++)
+                vec_mix(p->mixed + at, (float)p->row[k].weight, sent_by(r, p->row[k].node) + at,
+                        own + at, piece_at(at, dim));
+        learner_mix(&r->learners[node], 0, dim, 1.0f, p->mixed, own);
     }
 }
 

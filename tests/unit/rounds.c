@@ -131,7 +131,7 @@ static void dpsgd_by_hand(struct sim *s, uint32_t n_rounds, float *storage[N])
             for (uint64_t d = 0; d < dim; d++) {
                 double x = 0;
                 for (uint32_t k = 0; k < n; k++)
-                    x += (double)row[k].weight * (double)mixed[row[k].node * dim + d];
+                    x += row[k].weight * (double)mixed[row[k].node * dim + d];
                 if (combine_first)
                     x += (double)moved[i * dim + d] - (double)before[i * dim + d];
                 l[i].theta[d] = (float)x;
