@@ -104,11 +104,13 @@ static int show(const struct flags *f, struct error *err)
     int rc = topology_init(&t, f->topology, (uint32_t)f->nodes, f->seed, err);
     if (rc != 0)
         return rc;
-    struct graph_facts g = graph_facts(&t);
     mixing_init(&m, &t, (enum mixing_kind)f->mixing, f->seed);
     rc = model_blas_setup(1, 0, err);
     if (rc == 0)
         rc = spectrum_find(&s, &m, err);
+    struct graph_facts g = {0};
+    if (rc == 0)
+        g = graph_facts(&t);
     if (rc == 0 && f->svg[0] != '\0')
         rc = draw(f, &t, &g, err);
     if (rc == 0)
