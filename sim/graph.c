@@ -8,25 +8,31 @@
 #define VISITS_MAX UINT64_C(200000000) /* of edges, in all searches together */
 #define LISTED_MAX (UINT64_C(1) << 27)
 
+/* Searches so far, and what they need. */
+struct search {
+    uint32_t *queue, *hops; /* [n] */
+    uint64_t n_visits;      /* of edges */
+};
+
 /* Hops from a node to the one furthest away; UINT32_MAX: not all are reached. */
-static uint32_t eccentricity(const struct topology *t, uint32_t from, uint32_t *queue,
-                             uint32_t *hops)
+static uint32_t eccentricity(const struct topology *t, uint32_t from, struct search *s)
 {
     uint32_t n = 1;
-    memset(hops, 0xff, t->n * sizeof *hops);
-    queue[0] = from;
-    hops[from] = 0;
+    memset(s->hops, 0xff, t->n * sizeof *s->hops);
+    s->queue[0] = from;
+    s->hops[from] = 0;
     for (uint32_t at = 0; at < n && n < t->n; at++) {
-        uint32_t node = queue[at], degree = topology_degree(t, node);
-        for (uint32_t k = 0; k < degree && n < t->n; k++) {
+        uint32_t node = s->queue[at], degree = topology_degree(t, node), k = 0;
+        for (; k < degree && n < t->n; k++) {
             uint32_t other = topology_neighbour(t, node, k);
-            if (hops[other] == UINT32_MAX) {
-                hops[other] = hops[node] + 1;
-                queue[n++] = other;
+            if (s->hops[other] == UINT32_MAX) {
+                s->hops[other] = s->hops[node] + 1;
+                s->queue[n++] = other;
             }
         }
+        s->n_visits += 1 + k;
     }
-    return n == t->n ? hops[queue[n - 1]] : UINT32_MAX;
+    return n == t->n ? s->hops[s->queue[n - 1]] : UINT32_MAX;
 }
 
 /* A regular graph is made of permutations, which are slow to walk: the same graph as lists. */
@@ -53,29 +59,25 @@ static bool last_is_furthest(enum topology_kind kind)
     return kind < TOPOLOGY_REGULAR;
 }
 
+/* In a random order, as it may be cut short. */
 static void measure_distances(const struct topology *t, struct graph_facts *f)
 {
-    uint32_t *queue = MEM_NEW(uint32_t, t->n), *hops = MEM_NEW(uint32_t, t->n), n = t->n;
-    bool one = last_is_furthest(t->kind);
-    if (!one && n > VISITS_MAX / (f->n_edges + n))
-        n = (uint32_t)(VISITS_MAX / (f->n_edges + n));
+    struct search s = {MEM_NEW(uint32_t, t->n), MEM_NEW(uint32_t, t->n), 0};
+    struct rng rng = rng_stream(1, 0, RNG_TOPOLOGY);
+    struct rng_permutation order = rng_permutation(&rng, t->n);
+    uint32_t n = last_is_furthest(t->kind) ? 1 : t->n, i = 0;
     f->connected = true;
-    f->diameter_is_exact = one || n == t->n;
-    if (one || n == 0)
-        n = 1;
-    for (uint32_t i = 0; i < n && f->connected; i++) {
-        uint32_t from = t->n - 1 - (uint32_t)((uint64_t)t->n * i / n);
-        uint32_t furthest = eccentricity(t, from, queue, hops);
+    for (; i < n && f->connected && s.n_visits < VISITS_MAX; i++) {
+        uint32_t furthest = eccentricity(t, n == 1 ? t->n - 1 : rng_permute(&order, i), &s);
         f->connected = furthest != UINT32_MAX;
         if (furthest > f->diameter)
             f->diameter = furthest;
     }
-    if (!f->connected) {
+    f->diameter_is_exact = i == n || !f->connected;
+    if (!f->connected)
         f->diameter = 0;
-        f->diameter_is_exact = true;
-    }
-    free(queue);
-    free(hops);
+    free(s.queue);
+    free(s.hops);
 }
 
 struct graph_facts graph_facts(const struct topology *t)

@@ -14,7 +14,7 @@ struct graph_facts {
 };
 
 /* Breadth-first searches: from one node where all are alike or the furthest is known, else from all
- * of them, or as many, evenly spaced, as a few seconds allow. */
+ * of them, or as many, drawn at random, as a few seconds allow. */
 struct graph_facts graph_facts(const struct topology *t);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENTRIES_MAX (UINT64_C(1) << 26) /* of a matrix above SPECTRUM_DENSE_MAX nodes */
+#define ENTRIES_MAX (UINT64_C(1) << 25) /* of a matrix above SPECTRUM_DENSE_MAX nodes */
 #define WORK_MAX    1e10                /* entries times steps of the iteration */
 #define ROUNDING    1e-13               /* a gap below is none: the graph is not connected */
 
