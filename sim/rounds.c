@@ -18,7 +18,7 @@
 enum { STAGES_MAX = 64, DRAWS = 2 /* of one latency, at most */ };
 
 /* A thread and its nodes. */
-struct part {
+struct portion {
     uint32_t first, end;
     struct workspace workspace;
     struct mixing_entry *row;
@@ -31,7 +31,7 @@ struct rounds {
     struct sim *sim;
     struct mixing mixing;
     struct team *team;
-    struct part *parts;
+    struct portion *parts;
     struct learner *learners; /* [n_nodes] */
     float *sent;              /* [n_nodes, dim]: of a round, weights or gradients; NULL: nothing */
     float *mean;              /* [dim]: gradient */
@@ -85,7 +85,7 @@ struct trace_item {
 };
 
 /* A node's half of a round that needs nobody else. */
-static void compute(const struct rounds *r, struct part *p, uint32_t node)
+static void compute(const struct rounds *r, struct portion *p, uint32_t node)
 {
     struct sim *s = r->sim;
     const struct sim_config *c = &s->config;
@@ -113,7 +113,7 @@ static void compute(const struct rounds *r, struct part *p, uint32_t node)
 static void part_compute(void *ctx, uint32_t i)
 {
     const struct rounds *r = ctx;
-    struct part *p = &r->parts[i];
+    struct portion *p = &r->parts[i];
     for (uint32_t node = p->first; node < p->end; node++)
         compute(r, p, node);
 }
@@ -133,7 +133,7 @@ static uint64_t piece_at(uint64_t at, uint64_t end)
 static void part_combine(void *ctx, uint32_t i)
 {
     const struct rounds *r = ctx;
-    struct part *p = &r->parts[i];
+    struct portion *p = &r->parts[i];
     uint64_t dim = r->sim->model.dim;
     for (uint32_t node = p->first; node < p->end; node++) {
         uint32_t n = mixing_row(&r->mixing, r->n_done, node, p->row);
@@ -168,7 +168,7 @@ static void part_average(void *ctx, uint32_t i)
 static void part_update(void *ctx, uint32_t i)
 {
     const struct rounds *r = ctx;
-    struct part *p = &r->parts[i];
+    struct portion *p = &r->parts[i];
     for (uint32_t node = p->first; node < p->end; node++)
         learner_update(&r->learners[node], r->mean);
 }
@@ -198,7 +198,7 @@ static uint64_t model_bytes(const struct sim *s)
 }
 
 /* Whole models to all that average with this one, one after another. */
-static void send_models(const struct rounds *r, struct part *p, uint32_t node)
+static void send_models(const struct rounds *r, struct portion *p, uint32_t node)
 {
     const struct sim *s = r->sim;
     uint64_t bytes = model_bytes(s), each_us = transfer_us(&s->config.network, bytes);
@@ -221,7 +221,7 @@ static uint32_t n_stages(const struct rounds *r)
 
 /* Recursive halving, then doubling (Rabenseifner 2004, "Optimization of collective reduction
  * operations"): half of the gradient to a first partner, a quarter to the next, and back. */
-static void send_gradient(const struct rounds *r, struct part *p, uint32_t node)
+static void send_gradient(const struct rounds *r, struct portion *p, uint32_t node)
 {
     const struct sim *s = r->sim;
     uint32_t n = n_stages(r);
@@ -239,7 +239,7 @@ static void send_gradient(const struct rounds *r, struct part *p, uint32_t node)
 static void part_send(void *ctx, uint32_t i)
 {
     const struct rounds *r = ctx;
-    struct part *p = &r->parts[i];
+    struct portion *p = &r->parts[i];
     memset(p->longest_us, 0, sizeof p->longest_us);
     for (uint32_t node = p->first; node < p->end; node++)
         (r->sim->config.algorithm == SIM_ALLREDUCE ? send_gradient : send_models)(r, p, node);
@@ -334,14 +334,14 @@ struct rounds *rounds_new(struct sim *s)
     uint64_t dim = s->model.dim;
     *r = (struct rounds){.sim = s,
                          .team = team_new(c->n_threads),
-                         .parts = MEM_NEW(struct part, c->n_threads),
+                         .parts = MEM_NEW(struct portion, c->n_threads),
                          .mean = MEM_NEW(float, dim)};
     mixing_init(&r->mixing, &s->topology, c->mixing, c->seed);
     make_learners(r);
     if (c->algorithm != SIM_LOCAL)
         r->sent = MEM_NEW(float, c->n_nodes *dim);
     for (uint32_t i = 0; i < c->n_threads; i++) {
-        struct part *p = &r->parts[i];
+        struct portion *p = &r->parts[i];
         p->first = (uint32_t)((uint64_t)c->n_nodes * i / c->n_threads);
         p->end = (uint32_t)((uint64_t)c->n_nodes * (i + 1) / c->n_threads);
         p->row = MEM_NEW(struct mixing_entry, (size_t)r->mixing.degree_max + 1);
