@@ -13,9 +13,11 @@ void sim_record(struct sim *s)
 {
     s->sample = MEM_NEW(struct record_sample, 1);
     record_sample_init(s->sample, &s->topology);
+    s->records = MEM_NEW(struct record, s->config.n_threads);
     for (uint32_t i = 0; i < s->config.n_threads; i++) {
-        s->workers[i].record = MEM_NEW(struct record, 1);
-        record_init(s->workers[i].record, s->sample);
+        record_init(&s->records[i], s->sample);
+        if (s->workers != NULL)
+            s->workers[i].record = &s->records[i];
     }
 }
 
@@ -116,10 +118,10 @@ static void take_records(struct details *d, const struct sim *s)
 {
     uint32_t n_threads = s->config.n_threads, n = 0;
     for (uint32_t w = 0; w < n_threads; w++)
-        n += s->workers[w].record->n_links;
+        n += s->records[w].n_links;
     d->links = MEM_NEW(struct record_link, n);
     for (uint32_t w = 0; w < n_threads; w++) {
-        const struct record *r = s->workers[w].record;
+        const struct record *r = &s->records[w];
         d->bytes_unlisted += r->bytes_unlisted;
         for (uint32_t i = 0; i < 2 * RECORD_LINKS_MAX; i++)
             if (r->links[i].bytes > 0)
