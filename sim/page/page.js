@@ -204,7 +204,7 @@ function lines(id, {x, field, scale, log, xLabel, yLabel, format, xFormat}) {
   plots.push(u);
 }
 
-function bars(id, {xs, counts, width, xLabel, yLabel, tell, ticks}) {
+function bars(id, {xs, counts, width, xLabel, yLabel, noun, tell, ticks}) {
   const plot = element(id);
   plot.replaceChildren();
   const fill = translucent(css("--accent"), dark.matches ? .75 : .8);
@@ -218,7 +218,7 @@ function bars(id, {xs, counts, width, xLabel, yLabel, tell, ticks}) {
     cursor: {y: false, points: {show: false}, drag: {x: false, y: false}},
     hooks: {setCursor: [(v) => { if (out) out.textContent = v.cursor.idx === null || v.cursor.idx === undefined ? rest : tell(v.cursor.idx); }]},
   }, [xs, counts], plot);
-  const rest = `${plural(counts.reduce((a, b) => a + b, 0), "value")}`;
+  const rest = plural(counts.reduce((a, b) => a + b, 0), noun);
   const out = readout(plot, rest);
   plots.push(u);
 }
@@ -407,7 +407,7 @@ function drawLinks(setting) {
     high: (max) => `${round(max / unit, 3)} ${name}`,
     tell: (r, c) => `from ${ids[r]} to ${ids[c]}: ${round(value[r][c] / unit, 4)} ${name}`});
   const h = histogram(links.map((l) => [l.bytes / unit, 1]), 24);
-  bars("link-bytes", {...h, xLabel: `bytes over a link, ${name}`, yLabel: "links, one way",
+  bars("link-bytes", {...h, xLabel: `bytes over a link, ${name}`, yLabel: "links, one way", noun: "link",
     tell: (i) => `${round(h.xs[i] - h.width / 2, 4)} to ${round(h.xs[i] + h.width / 2, 4)} ${name}: ${plural(h.counts[i], "link")}`});
   const cut = m.bytes_unlisted > 0 ? ` ${round(m.bytes_unlisted / unit, 3)} ${name} went over links too many to list.` : "";
   caption("link-bytes", "Bytes per link", (whole ? "Every link that carried something, each way by itself."
@@ -441,7 +441,7 @@ function drawDetails(setting) {
   else {
     const [unit, name] = timeUnit(Math.max(...ages.map((a) => a.age_us)) / 1e6);
     const h = histogram(ages.map((a) => [a.age_us / 1e6 / unit, a.slices]), 30);
-    bars("staleness", {...h, xLabel: `age when mixed, ${name}`, yLabel: "slices",
+    bars("staleness", {...h, xLabel: `age when mixed, ${name}`, yLabel: "slices", noun: "slice",
       tell: (i) => `${round(h.xs[i] - h.width / 2, 4)} to ${round(h.xs[i] + h.width / 2, 4)} ${name}: ${plural(h.counts[i], "slice")}`});
   }
 }
