@@ -40,7 +40,7 @@ static double cycle_of(const struct run *r)
 
 /* ---- progress ------------------------------------------------------------------------------ */
 
-enum { LEFT_TEXT = 48 };
+enum { LEFT_TEXT = 48, LINE_TEXT = 512 };
 
 static const char *format_left(const struct run *r, char text[LEFT_TEXT])
 {
@@ -55,7 +55,8 @@ static const char *format_left(const struct run *r, char text[LEFT_TEXT])
     return text;
 }
 
-static void draw(struct run *r)
+/* What matters most first: a terminal cuts the line. */
+static const char *format_line(const struct run *r, char text[LINE_TEXT])
 {
     struct sim_totals t = sim_totals(r->sim);
     const struct sim_measure *m = &r->measure;
@@ -65,12 +66,13 @@ static void draw(struct run *r)
     if (m->n_evaluated > 0)
         snprintf(measured, sizeof measured, "%s, consensus %.3g%s, ", sim_score_text(m, score),
                  m->consensus, at);
-    log_progress("%s%3.0f %%, %scycle %.5g, %.6g virtual s, %.3g M events/s, %s%" PRIu64 " MB",
-                 r->options->name, 100 * cycle_of(r) / (double)r->config->cycles,
-                 format_left(r, left), cycle_of(r), seconds(sim_now_us(r->sim)),
-                 (double)t.events / (double)(r->run_us > 0 ? r->run_us : 1), measured,
-                 sim_peak_bytes() >> 20);
-    r->told_us = clock_us();
+    snprintf(text, LINE_TEXT,
+             "%s%s%.0f %%, %s%scycle %.5g, %.6g virtual s, %.3g M events/s, %" PRIu64 " MB",
+             r->options->name, r->options->name[0] != '\0' ? ": " : "",
+             100 * cycle_of(r) / (double)r->config->cycles, format_left(r, left), measured,
+             cycle_of(r), seconds(sim_now_us(r->sim)),
+             (double)t.events / (double)(r->run_us > 0 ? r->run_us : 1), sim_peak_bytes() >> 20);
+    return text;
 }
 
 /* ---- evaluations --------------------------------------------------------------------------- */
@@ -123,8 +125,11 @@ static void look(struct run *r, bool asked)
         measure(r, o->eval_nodes);
     if (asked)
         note(r);
-    if (asked || due)
-        draw(r);
+    if (!asked && !due)
+        return;
+    char line[LINE_TEXT];
+    log_progress("%s", format_line(r, line));
+    r->told_us = clock_us();
 }
 
 /* Piece by piece: of a length that lets the line of progress move. */
@@ -147,7 +152,10 @@ static void run_cycles(struct run *r)
         if (goal_us < end_us)
             look(r, every_us > 0 && goal_us % every_us == 0);
     }
-    look(r, true);
+    char line[LINE_TEXT];
+    measure(r, r->options->eval_nodes);
+    note(r);
+    log_info("%s", format_line(r, line));
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */

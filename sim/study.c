@@ -139,8 +139,9 @@ int study_run(struct study *s, const struct run_options *options, bool for_repor
               struct error *err)
 {
     struct error worst = {0};
-    for (uint32_t i = 0; i < s->n_settings; i++)
-        for (uint32_t k = 0; k < s->n_seeds; k++) {
+    /* Every setting once before any twice: what its data refuse comes out early. */
+    for (uint32_t k = 0; k < s->n_seeds; k++)
+        for (uint32_t i = 0; i < s->n_settings; i++) {
             int rc = run_one(s, i, k, *options, for_report, err);
             if (rc != 0 && rc != ERR_UNREACHED)
                 return rc;
