@@ -25,7 +25,7 @@ struct run {
     uint64_t run_us, eval_us; /* of real time: without evaluations, and their own */
     uint64_t told_us;
     struct sim_measure measure; /* the last; n_evaluated 0: there is none yet */
-    double measure_cycle;
+    uint64_t measure_cycle;
 };
 
 static double seconds(uint64_t us)
@@ -33,9 +33,9 @@ static double seconds(uint64_t us)
     return (double)us / 1e6;
 }
 
-static double cycle_of(const struct run *r)
+static uint64_t cycle_of(const struct run *r)
 {
-    return (double)sim_now_us(r->sim) / (double)sim_cycle_us(r->sim);
+    return sim_now_us(r->sim) / sim_cycle_us(r->sim);
 }
 
 /* ---- progress ------------------------------------------------------------------------------ */
@@ -44,7 +44,7 @@ enum { LEFT_TEXT = 48, LINE_TEXT = 512 };
 
 static const char *format_left(const struct run *r, char text[LEFT_TEXT])
 {
-    double done = cycle_of(r) / (double)r->config->cycles;
+    double done = (double)cycle_of(r) / (double)r->config->cycles;
     uint64_t spent_us = r->run_us + r->eval_us;
     text[0] = '\0';
     if (done <= 0 || done >= 1 || spent_us < SECOND_US)
@@ -62,14 +62,14 @@ static const char *format_line(const struct run *r, char text[LINE_TEXT])
     const struct sim_measure *m = &r->measure;
     char left[LEFT_TEXT], score[SIM_SCORE_TEXT], at[32] = "", measured[SIM_SCORE_TEXT + 80] = "";
     if (m->n_evaluated > 0 && r->measure_cycle < cycle_of(r))
-        snprintf(at, sizeof at, " at cycle %.5g", r->measure_cycle);
+        snprintf(at, sizeof at, " at cycle %" PRIu64, r->measure_cycle);
     if (m->n_evaluated > 0)
         snprintf(measured, sizeof measured, "%s, consensus %.3g%s, ", sim_score_text(m, score),
                  m->consensus, at);
     snprintf(text, LINE_TEXT,
-             "%s%s%.0f %%, %s%scycle %.5g, %.6g virtual s, %.3g M events/s, %" PRIu64 " MB",
+             "%s%s%.0f %%, %s%scycle %" PRIu64 ", %.6g virtual s, %.3g M events/s, %" PRIu64 " MB",
              r->options->name, r->options->name[0] != '\0' ? ": " : "",
-             100 * cycle_of(r) / (double)r->config->cycles, format_left(r, left), measured,
+             100 * (double)cycle_of(r) / (double)r->config->cycles, format_left(r, left), measured,
              cycle_of(r), seconds(sim_now_us(r->sim)),
              (double)t.events / (double)(r->run_us > 0 ? r->run_us : 1), sim_peak_bytes() >> 20);
     return text;
@@ -91,11 +91,11 @@ static void note(const struct run *r)
     struct sim_totals t = sim_totals(r->sim);
     const struct sim_measure *m = &r->measure;
     json_t *o =
-        json_pack("{s:f, s:f, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:I}", "cycle", r->measure_cycle,
-                  "virtual_s", seconds(sim_now_us(r->sim)), "seed", (json_int_t)r->config->seed,
-                  "node_updates", (json_int_t)t.node_updates, "acc_mean",
-                  sim_json_real(m->acc_mean), "acc_min", sim_json_real(m->acc_min), "acc_max",
-                  sim_json_real(m->acc_max), "loss", sim_json_real(m->loss), "consensus",
+        json_pack("{s:I, s:f, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:I}", "cycle",
+                  (json_int_t)r->measure_cycle, "virtual_s", seconds(sim_now_us(r->sim)), "seed",
+                  (json_int_t)r->config->seed, "node_updates", (json_int_t)t.node_updates,
+                  "acc_mean", sim_json_real(m->acc_mean), "acc_min", sim_json_real(m->acc_min),
+                  "acc_max", sim_json_real(m->acc_max), "loss", sim_json_real(m->loss), "consensus",
                   sim_json_real(m->consensus), "bytes", (json_int_t)t.bytes);
     if (r->options->name[0] != '\0')
         json_object_set_new(o, "run", json_string(r->options->name));
@@ -132,25 +132,25 @@ static void look(struct run *r, bool asked)
     r->told_us = clock_us();
 }
 
-/* Piece by piece: of a length that lets the line of progress move. */
+/* Piece by piece, each of so many cycles that the line of progress moves. */
 static void run_cycles(struct run *r)
 {
-    uint64_t cycle_us = sim_cycle_us(r->sim), end_us = r->config->cycles * cycle_us;
-    uint64_t every_us = r->options->eval_every * cycle_us, piece_us = cycle_us;
-    for (uint64_t now_us = 0; now_us < end_us; now_us = sim_now_us(r->sim)) {
-        uint64_t goal_us = end_us - now_us > piece_us ? now_us + piece_us : end_us;
-        if (every_us > 0 && goal_us > (now_us / every_us + 1) * every_us)
-            goal_us = (now_us / every_us + 1) * every_us;
+    uint64_t n_cycles = r->config->cycles, every = r->options->eval_every, piece = 1;
+    for (uint64_t done = 0; done < n_cycles;) {
+        uint64_t goal = n_cycles - done > piece ? done + piece : n_cycles;
+        if (every > 0 && goal > (done / every + 1) * every)
+            goal = (done / every + 1) * every;
         uint64_t start = clock_us();
-        sim_run_until(r->sim, goal_us);
+        sim_run_until(r->sim, goal * sim_cycle_us(r->sim));
         uint64_t took_us = clock_us() - start;
         r->run_us += took_us;
-        if (took_us < PIECE_US / 2 && piece_us < end_us)
-            piece_us *= 2;
-        else if (took_us > PIECE_US && piece_us > 1)
-            piece_us /= 2;
-        if (goal_us < end_us)
-            look(r, every_us > 0 && goal_us % every_us == 0);
+        done = goal;
+        if (took_us < PIECE_US / 2 && piece < n_cycles)
+            piece *= 2;
+        else if (took_us > PIECE_US && piece > 1)
+            piece /= 2;
+        if (done < n_cycles)
+            look(r, every > 0 && done % every == 0);
     }
     char line[LINE_TEXT];
     measure(r, r->options->eval_nodes);

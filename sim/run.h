@@ -9,8 +9,7 @@
 
 /* What was measured when; the first row is the start, where all weights are the same. */
 struct series_row {
-    double cycle;
-    uint64_t virtual_us, node_updates, bytes;
+    uint64_t cycle, virtual_us, node_updates, bytes;
     struct sim_measure measure;
 };
 
