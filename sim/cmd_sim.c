@@ -186,6 +186,7 @@ static int run_study(struct study *study, const struct flags *flags, struct metr
                                   .eval_nodes = (uint32_t)flags->eval_nodes,
                                   .save = flags->save,
                                   .metrics = metrics,
+                                  .tell = flags->eval_every > 0,
                                   .quiet = flags->quiet};
     int rc = study_run(study, &options, flags->report[0] != '\0', err);
     if (rc == 0 || rc == ERR_UNREACHED)

@@ -125,7 +125,7 @@ static void look(struct run *r, bool asked)
         measure(r, o->eval_nodes);
     if (asked)
         note(r);
-    if (!asked && !due)
+    if (!due && !(asked && (o->tell || log_is_terminal())))
         return;
     char line[LINE_TEXT];
     log_progress("%s", format_line(r, line));
