@@ -23,13 +23,15 @@ struct flags {
     double drop;
     uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, step_time, eval_every,
         eval_nodes;
-    int gossip, train, frames;
+    int algorithm, mixing, order, gossip, train, frames;
     uint64_t repeat;
     struct opt_list sweep;
     bool calibrate, json, verbose, quiet;
 };
 
 static const char *const gossips[] = {"pairwise", "pull", "push", "off", NULL};
+static const char *const algorithms[] = {"gossip", "dpsgd", "allreduce", "local", NULL};
+static const char *const orders[] = {"adapt-then-combine", "combine-then-adapt", NULL};
 static const char *const trains[] = {"continuous", "on-receive", NULL};
 static const char *const on_off[] = {"on", "off", NULL};
 enum { GOSSIP_OFF = 3, FRAMES_ON = 0 };
@@ -44,6 +46,15 @@ static const struct opt table[] = {
     {"threads", OPT_U64, F(threads), "N", "1", "that share the work; the result is the same", 0, 1,
      SIM_THREADS_MAX},
     {"cycles", OPT_U64, F(cycles), "N", "100", "how long: in gossip periods", 0, 1, 1e9},
+
+    {"algorithm", OPT_CHOICE, F(algorithm), "NAME", "gossip",
+     "gossip; in rounds, each as long as its slowest peer: dpsgd, allreduce, local", "algorithm", 0,
+     0, algorithms},
+    {"mixing-matrix", OPT_CHOICE, F(mixing), "HOW", "metropolis",
+     "of dpsgd: metropolis, or uniform (the same weight on each edge)", 0, 0, 0, mixing_kind_names},
+    {"order", OPT_CHOICE, F(order), "HOW", "adapt-then-combine",
+     "of dpsgd: adapt-then-combine X <- W(X - lr G), combine-then-adapt X <- WX - lr G", 0, 0, 0,
+     orders},
 
     TRAINING_OPTIONS(struct flags, training),
     {"train", OPT_CHOICE, F(train), "HOW", "continuous",
@@ -78,7 +89,8 @@ static const struct opt table[] = {
      "as long as a step takes on this machine, measured now; the result then depends on it"},
 
     {"eval-every", OPT_U64, F(eval_every), "CYCLES", "0",
-     "between evaluations on the test data; 0: only at the end (with --report 40 on the way)", "reports"},
+     "between evaluations on the test data; 0: only at the end (with --report 40 on the way)",
+     "reports"},
     {"eval-nodes", OPT_U64, F(eval_nodes), "N", "100", "peers that are evaluated", 0, 1, 1 << 28},
     {"report", OPT_STRING, F(report), "FILE", "",
      "write a page of plots and data that needs nothing else (FILE.html)"},
@@ -109,36 +121,45 @@ const struct opts cmd_sim_options = {
     .table = table,
     .n = sizeof table / sizeof table[0]};
 
+static bool averages_weights(const struct flags *f)
+{
+    enum sim_algorithm a = (enum sim_algorithm)f->algorithm;
+    return a == SIM_DPSGD || (a == SIM_GOSSIP && f->gossip != GOSSIP_OFF);
+}
+
 static int make_config(const struct flags *f, struct sim_config *c, struct error *err)
 {
     const struct training_options *t = &f->training;
-    *c = (struct sim_config){
-        .n_nodes = (uint32_t)f->nodes,
-        .n_threads = (uint32_t)f->threads,
-        .topology = f->topology,
-        .data = t->data,
-        .model_spec = t->model,
-        .partition = training_partition(t),
-        .optim = training_optim(t, f->gossip != GOSSIP_OFF),
-        .warmup = t->warmup,
-        .step_size = t->step_size,
-        .batch = (uint32_t)t->batch,
-        .seed = t->seed,
-        .cycles = f->cycles,
-        .gossip = f->gossip == GOSSIP_OFF ? GOSSIP_PAIRWISE : (enum gossip_mode)f->gossip,
-        .alone = f->gossip == GOSSIP_OFF,
-        .every_steps = f->every.steps,
-        .every_us = f->every.period_us,
-        .open_per_slice = (uint32_t)f->open,
-        .serve_per_slice = (uint32_t)f->serve,
-        .train = (enum sim_train)f->train,
-        .network = {.latency = f->latency,
-                    .floor_us = f->tick,
-                    .drop = f->drop,
-                    .bytes_per_s = f->bandwidth,
-                    .split = f->split},
-        .speed = f->speed,
-        .frames = f->frames == FRAMES_ON};
+    *c = (struct sim_config){.algorithm = (enum sim_algorithm)f->algorithm,
+                             .order = (enum sim_order)f->order,
+                             .mixing = (enum mixing_kind)f->mixing,
+                             .n_nodes = (uint32_t)f->nodes,
+                             .n_threads = (uint32_t)f->threads,
+                             .topology = f->topology,
+                             .data = t->data,
+                             .model_spec = t->model,
+                             .partition = training_partition(t),
+                             .optim = training_optim(t, averages_weights(f)),
+                             .warmup = t->warmup,
+                             .step_size = t->step_size,
+                             .batch = (uint32_t)t->batch,
+                             .seed = t->seed,
+                             .cycles = f->cycles,
+                             .gossip = f->gossip == GOSSIP_OFF ? GOSSIP_PAIRWISE
+                                                               : (enum gossip_mode)f->gossip,
+                             .alone = f->gossip == GOSSIP_OFF,
+                             .every_steps = f->every.steps,
+                             .every_us = f->every.period_us,
+                             .open_per_slice = (uint32_t)f->open,
+                             .serve_per_slice = (uint32_t)f->serve,
+                             .train = (enum sim_train)f->train,
+                             .network = {.latency = f->latency,
+                                         .floor_us = f->tick,
+                                         .drop = f->drop,
+                                         .bytes_per_s = f->bandwidth,
+                                         .split = f->split},
+                             .speed = f->speed,
+                             .frames = f->frames == FRAMES_ON};
     c->speed.step_us = f->step_time;
     c->calibrate = f->calibrate;
     if (f->calibrate && f->step_time > 0)
@@ -174,7 +195,8 @@ static int configure(void *ctx, char **words, uint32_t n_words, struct sim_confi
     memcpy(argv, line->argv, (size_t)line->argc * sizeof *argv);
     memcpy(argv + line->argc, words, n_words * sizeof *argv);
     int n_operands;
-    int rc = opts_parse(&cmd_sim_options, &flags, line->argc + (int)n_words, argv, &n_operands, err);
+    int rc =
+        opts_parse(&cmd_sim_options, &flags, line->argc + (int)n_words, argv, &n_operands, err);
     free(argv);
     return rc == 0 ? make_config(&flags, config, err) : rc;
 }

@@ -10,6 +10,7 @@
 #ifndef HUBBUB_SIM_INNER_H
 #define HUBBUB_SIM_INNER_H
 
+#include "base/mem.h"
 #include "base/team.h"
 #include "net/wire.h"
 #include "sim/barrier.h"
@@ -55,8 +56,8 @@ struct visit {
 };
 
 struct worker {
-    struct sim *sim;
-    uint32_t index, first, end; /* its nodes */
+    _Alignas(MEM_ALIGN) struct sim *sim; /* no line of memory belongs to two workers */
+    uint32_t index, first, end;          /* its nodes */
     pthread_t thread;
 
     struct calendar timers, letters; /* of uint32_t, of struct letter */
@@ -85,6 +86,8 @@ struct worker {
     bool in_jobs;
 };
 
+struct rounds;
+
 struct sim {
     struct sim_config config;
     struct data_pair data;
@@ -102,10 +105,12 @@ struct sim {
     struct barrier barrier;
     pthread_barrier_t gate; /* the start and the end of a run_until */
     bool stop;
-    struct worker *workers;
+    struct worker *workers;       /* NULL in rounds */
+    struct rounds *rounds;        /* NULL with gossip */
     struct team *team;            /* evaluates */
     struct evaluator *evaluators; /* [n_threads] */
-    struct record_sample *sample; /* with workers' records, or NULL */
+    struct record_sample *sample; /* NULL: nothing is noted */
+    struct record *records;       /* [n_threads] */
 };
 
 static inline struct node *sim_node(const struct sim *s, uint32_t id)

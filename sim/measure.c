@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "sim/rounds.h"
 
 #include <math.h>
 #include <openssl/evp.h>
@@ -13,6 +14,8 @@
 struct sim_totals sim_totals(const struct sim *s)
 {
     struct sim_totals sum = {0};
+    if (s->rounds != NULL)
+        return rounds_totals(s->rounds);
     for (uint32_t i = 0; i < s->config.n_threads; i++) {
         const struct sim_totals *t = &s->workers[i].totals;
         sum.events += t->events;
@@ -22,6 +25,9 @@ struct sim_totals sim_totals(const struct sim *s)
         sum.lost += t->lost;
         sum.punished += t->punished;
         sum.diverged += t->diverged;
+        sum.kernels_us += s->workers[i].workspace.parts[0].kernels_us;
+        sum.mixing_us += t->mixing_us;
+        sum.frames_us += t->frames_us;
     }
     return sum;
 }

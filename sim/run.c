@@ -33,18 +33,13 @@ static double seconds(uint64_t us)
     return (double)us / 1e6;
 }
 
-static uint64_t cycle_of(const struct run *r)
-{
-    return sim_now_us(r->sim) / sim_cycle_us(r->sim);
-}
-
 /* ---- progress ------------------------------------------------------------------------------ */
 
 enum { LEFT_TEXT = 48, LINE_TEXT = 512 };
 
 static const char *format_left(const struct run *r, char text[LEFT_TEXT])
 {
-    double done = (double)cycle_of(r) / (double)r->config->cycles;
+    double done = (double)sim_cycles(r->sim) / (double)r->config->cycles;
     uint64_t spent_us = r->run_us + r->eval_us;
     text[0] = '\0';
     if (done <= 0 || done >= 1 || spent_us < SECOND_US)
@@ -61,7 +56,7 @@ static const char *format_line(const struct run *r, char text[LINE_TEXT])
     struct sim_totals t = sim_totals(r->sim);
     const struct sim_measure *m = &r->measure;
     char left[LEFT_TEXT], score[SIM_SCORE_TEXT], at[32] = "", measured[SIM_SCORE_TEXT + 80] = "";
-    if (m->n_evaluated > 0 && r->measure_cycle < cycle_of(r))
+    if (m->n_evaluated > 0 && r->measure_cycle < sim_cycles(r->sim))
         snprintf(at, sizeof at, " at cycle %" PRIu64, r->measure_cycle);
     if (m->n_evaluated > 0)
         snprintf(measured, sizeof measured, "%s, consensus %.3g%s, ", sim_score_text(m, score),
@@ -69,8 +64,8 @@ static const char *format_line(const struct run *r, char text[LINE_TEXT])
     snprintf(text, LINE_TEXT,
              "%s%s%.0f %%, %s%scycle %" PRIu64 ", %.6g virtual s, %.3g M events/s, %" PRIu64 " MB",
              r->options->name, r->options->name[0] != '\0' ? ": " : "",
-             100 * (double)cycle_of(r) / (double)r->config->cycles, format_left(r, left), measured,
-             cycle_of(r), seconds(sim_now_us(r->sim)),
+             100 * (double)sim_cycles(r->sim) / (double)r->config->cycles, format_left(r, left),
+             measured, sim_cycles(r->sim), seconds(sim_now_us(r->sim)),
              (double)t.events / (double)(r->run_us > 0 ? r->run_us : 1), sim_peak_bytes() >> 20);
     return text;
 }
@@ -81,7 +76,7 @@ static void measure(struct run *r, uint32_t n_nodes)
 {
     uint64_t start = clock_us();
     r->measure = sim_measure(r->sim, n_nodes);
-    r->measure_cycle = cycle_of(r);
+    r->measure_cycle = sim_cycles(r->sim);
     r->eval_us += clock_us() - start;
 }
 
@@ -141,7 +136,7 @@ static void run_cycles(struct run *r)
         if (every > 0 && goal > (done / every + 1) * every)
             goal = (done / every + 1) * every;
         uint64_t start = clock_us();
-        sim_run_until(r->sim, goal * sim_cycle_us(r->sim));
+        sim_run_cycles(r->sim, goal);
         uint64_t took_us = clock_us() - start;
         r->run_us += took_us;
         done = goal;

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sim/calibrate.h"
+#include "sim/details.h"
+#include "sim/rounds.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -80,14 +82,16 @@ static void set_gossip(struct sim *s)
     const struct sim_config *c = &s->config;
     uint64_t n_slices = (s->model.dim + GOSSIP_SLICE_FLOATS - 1) / GOSSIP_SLICE_FLOATS;
     uint64_t open = n_slices * c->open_per_slice, serve = n_slices * c->serve_per_slice;
-    s->gossip_config = (struct gossip_config){.mode = c->gossip,
-                                              .n_slices = (uint32_t)n_slices,
-                                              .open_max = (uint16_t)open,
-                                              .serve_max = (uint16_t)serve,
-                                              .open_per_slice = (uint16_t)c->open_per_slice,
-                                              .seed = c->seed,
-                                              .neighbour = neighbour,
-                                              .ctx = &s->topology};
+    s->gossip_config =
+        (struct gossip_config){.mode = c->gossip,
+                               .n_slices = (uint32_t)n_slices,
+                               .open_max = (uint16_t)open,
+                               .serve_max = (uint16_t)serve,
+                               .open_per_slice = (uint16_t)c->open_per_slice,
+                               .seed = c->seed,
+                               .in_turn = s->topology.kind == TOPOLOGY_ONE_PEER_EXPONENTIAL,
+                               .neighbour = neighbour,
+                               .ctx = &s->topology};
     s->head_bytes = MEM_NEW(uint32_t, n_slices + 1);
     uint8_t *head = MEM_NEW(uint8_t, WIRE_HEAD_MAX);
     struct wire_message m = {.kind = WIRE_REQUEST, .id = 1};
@@ -143,7 +147,9 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
     s->config = *config;
     if (s->config.n_threads > s->config.n_nodes)
         s->config.n_threads = s->config.n_nodes;
-    int rc = open_data(s, err);
+    int rc = rounds_check(config, err);
+    if (rc == 0)
+        rc = open_data(s, err);
     s->learner_config = (struct learner_config){.model = &s->model,
                                                 .train = &s->data.train,
                                                 .batch = s->config.batch,
@@ -175,14 +181,20 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
     for (uint32_t i = 0; i < s->config.n_threads; i++)
         evaluator_init(&s->evaluators[i], &s->model, &s->data.test);
     make_nodes(s);
-    engine_init(s);
+    if (s->config.algorithm == SIM_GOSSIP)
+        engine_init(s);
+    else
+        s->rounds = rounds_new(s);
     return 0;
 }
 
 void sim_close(struct sim *s)
 {
-    if (s->workers != NULL) {
+    if (s->workers != NULL)
         engine_close(s);
+    if (s->rounds != NULL)
+        rounds_free(s->rounds);
+    if (s->workers != NULL || s->rounds != NULL) {
         parcels_close(&s->parcels);
         team_free(s->team);
         for (uint32_t i = 0; i < s->config.n_threads; i++)
@@ -192,8 +204,7 @@ void sim_close(struct sim *s)
     if (s->arena != NULL)
         munmap(s->arena, s->arena_bytes);
     if (s->sample != NULL)
-        record_sample_close(s->sample);
-    free(s->sample);
+        sim_forget_records(s);
     free(s->head_bytes);
     free(s->way_out_us);
     topology_close(&s->topology);
@@ -214,7 +225,22 @@ uint64_t sim_step_us(const struct sim *s)
 
 uint64_t sim_end_us(const struct sim *s)
 {
+    if (s->rounds != NULL)
+        return SIM_NEVER;
     return SIM_WINDOWS_MAX * s->window_us;
+}
+
+void sim_run_cycles(struct sim *s, uint64_t n_cycles)
+{
+    if (s->rounds != NULL)
+        rounds_run(s->rounds, n_cycles);
+    else
+        sim_run_until(s, n_cycles * s->cycle_us);
+}
+
+uint64_t sim_cycles(const struct sim *s)
+{
+    return s->rounds != NULL ? rounds_done(s->rounds) : s->now_us / s->cycle_us;
 }
 
 uint64_t sim_now_us(const struct sim *s)
@@ -239,6 +265,8 @@ const float *sim_theta(const struct sim *s, uint32_t node)
 
 struct sim_memory sim_memory(const struct sim *s)
 {
+    if (s->rounds != NULL)
+        return (struct sim_memory){.node_bytes = rounds_node_bytes(s->rounds)};
     return (struct sim_memory){.node_bytes = s->floats_offset,
                                .parcels = parcels_count(&s->parcels),
                                .parcel_bytes = s->parcels.stride};
