@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sim/calibrate.h"
+#include "sim/details.h"
 #include "sim/rounds.h"
 
 #include <inttypes.h>
@@ -206,8 +207,7 @@ void sim_close(struct sim *s)
         record_close(&s->records[i]);
     free(s->records);
     if (s->sample != NULL)
-        record_sample_close(s->sample);
-    free(s->sample);
+        sim_forget_records(s);
     free(s->head_bytes);
     free(s->way_out_us);
     topology_close(&s->topology);
