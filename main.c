@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/opts.h"
 #include "base/parse.h"
+#include "base/version.h"
 #include "bench/cmd_bench.h"
 #include "data/cmd_data.h"
 #include "model/cmd_model.h"
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define VERSION "0.1.0"
 #define DATE    "2026-11-24"
 #define SUMMARY "trains one model on many machines with no coordinator"
 
@@ -49,15 +49,32 @@ static const struct opts docs_options = {
     .operands = "man bash zsh fish",
     .no_environment = true};
 
+/* clang-format off */
 static const struct opts *const all_options[] = {
-    &cmd_node_options,        &cmd_up_options,           &cmd_demo_options,
-    &cmd_data_list_options,   &cmd_data_info_options,    &cmd_data_stats_options,
-    &cmd_data_split_options,  &cmd_data_convert_options, &cmd_agree_options,
-    &cmd_eval_options,        &cmd_predict_options,      &cmd_inspect_options,
-    &cmd_convert_options,     &cmd_sim_options,          &bench_train_options,
-    &bench_data_options,      &bench_exchange_options,   &bench_gossip_options,
-    &bench_straggler_options, &bench_sim_options,        &docs_options,
+    &cmd_node_options,
+    &cmd_up_options,
+    &cmd_demo_options,
+    &cmd_data_list_options,
+    &cmd_data_info_options,
+    &cmd_data_stats_options,
+    &cmd_data_split_options,
+    &cmd_data_convert_options,
+    &cmd_agree_options,
+    &cmd_eval_options,
+    &cmd_predict_options,
+    &cmd_inspect_options,
+    &cmd_convert_options,
+    &cmd_sim_options,
+    &bench_train_options,
+    &bench_data_options,
+    &bench_exchange_options,
+    &bench_gossip_options,
+    &bench_straggler_options,
+    &bench_scaling_options,
+    &bench_sim_options,
+    &docs_options,
 };
+/* clang-format on */
 
 static const struct docs docs = {
     .program = "hubbub",
