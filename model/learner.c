@@ -146,6 +146,10 @@ static void part_gradient(void *ctx, uint32_t i)
 static void own_range(const struct step *s, uint32_t i, uint64_t *start, uint64_t *end)
 {
     uint64_t n_threads = team_size(s->workspace->team), dim = s->learner->config->model->dim;
+    *start = 0;
+    *end = dim;
+    if (n_threads == 1)
+        return;
     *start = i == 0 ? 0 : aligned(dim * i / n_threads);
     *end = i + 1 == n_threads ? dim : aligned(dim * (i + 1) / n_threads);
     *start = *start < dim ? *start : dim;

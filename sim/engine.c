@@ -111,8 +111,9 @@ static size_t sort_visits(struct worker *w)
 INLINE void prefetch(const void *from, size_t bytes)
 {
     enum { LINE = 64, MOST = 1024, ONCE = 0 }; /* once: not to stay in the cache */
-    for (size_t at = 0; at < bytes && at < MOST; at += LINE)
-        __builtin_prefetch((const char *)from + at, 0, ONCE);
+    const char *at = from, *end = at + (bytes < MOST ? bytes : MOST);
+    for (; at < end; at += LINE)
+        __builtin_prefetch(at, 0, ONCE);
 }
 
 INLINE void prefetch_visit(const struct worker *w, const struct visit *visit)
