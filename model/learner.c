@@ -204,14 +204,24 @@ static void part_update(void *ctx, uint32_t i)
     part->kernels_us += time_of(s->workspace) - began;
 }
 
+/* Of the step that begins. */
+static struct optim_rates next_rates(struct learner *l)
+{
+    uint64_t at = l->step > l->swarm_step ? l->step : l->swarm_step;
+    return (struct optim_rates){.lr = lr_at(&l->config->optim, at), .scale = 1.0f, .age = ++l->age};
+}
+
+static void note_step(struct learner *l, const struct optim_rates *rates)
+{
+    l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
+    l->mixed = 0;
+    l->last_lr = rates->lr;
+}
+
 double learner_step(struct learner *l, struct workspace *w)
 {
     const struct learner_config *c = l->config;
-    uint64_t at = l->step > l->swarm_step ? l->step : l->swarm_step;
-    struct step s = {.learner = l,
-                     .workspace = w,
-                     .rows = next_rows(l, w),
-                     .rates = {.lr = lr_at(&c->optim, at), .scale = 1.0f, .age = ++l->age}};
+    struct step s = {.learner = l, .workspace = w, .rows = next_rows(l, w), .rates = next_rates(l)};
     double loss = 0;
     team_run(w->team, part_gradient, &s);
     if (team_size(w->team) > 1)
@@ -224,10 +234,34 @@ double learner_step(struct learner *l, struct workspace *w)
     if (l->shard.n > c->batch && !w->is_shared)
         s.next = next_rows(l, w);
     team_run(w->team, part_update, &s);
-    l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
-    l->mixed = 0;
-    l->last_lr = s.rates.lr;
+    note_step(l, &s.rates);
     return loss;
+}
+
+double learner_gradient(struct learner *l, struct workspace *w, float *grad)
+{
+    struct step s = {.learner = l, .workspace = w, .rows = next_rows(l, w)};
+    float *own = w->parts[0].grad;
+    CHECK(team_size(w->team) == 1);
+    w->parts[0].grad = grad;
+    part_gradient(&s, 0);
+    w->parts[0].grad = own;
+    return w->parts[0].loss;
+}
+
+void learner_update(struct learner *l, const float *grad)
+{
+    const struct optim_config *c = &l->config->optim;
+    uint64_t dim = l->config->model->dim;
+    struct optim_rates rates = next_rates(l);
+    bool apart = optim_wants_gradient(c);
+    if (apart)
+        rates.scale = optim_clip(c, grad, dim);
+    else
+        vec_scale_add(l->momentum, c->momentum, 1.0f, grad, dim);
+    l->step++;
+    optim_step(c, &rates, l->theta, l->momentum, l->second, apart ? grad : NULL, dim);
+    note_step(l, &rates);
 }
 
 double learner_epochs(const struct learner *l)

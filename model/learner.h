@@ -90,6 +90,12 @@ void learner_fetch(const struct learner *l, struct workspace *w);
 /* One minibatch: gather, gradient, update. Returns the batch's mean loss before the update. */
 double learner_step(struct learner *l, struct workspace *w);
 
+/* learner_step in two halves, for a gradient that is averaged with those of others in between.
+ * First the next minibatch's, into grad [dim], on a workspace of one thread; returns its mean loss.
+ * Then the step with grad. */
+double learner_gradient(struct learner *l, struct workspace *w, float *grad);
+void learner_update(struct learner *l, const float *grad);
+
 /* Samples drawn so far over the size of the shard. */
 double learner_epochs(const struct learner *l);
 

@@ -250,7 +250,7 @@ static void *run(void *arg)
 
 void sim_run_until(struct sim *s, uint64_t time_us)
 {
-    CHECK(time_us <= sim_end_us(s));
+    CHECK(s->rounds == NULL && time_us <= sim_end_us(s));
     s->until_us = time_us;
     pthread_barrier_wait(&s->gate);
     run_windows(&s->workers[0]);
@@ -302,6 +302,9 @@ void engine_close(struct sim *s)
         flights_close(&w->flights);
         workspace_close(&w->workspace);
         wire_sum_close(&w->sum);
+        if (w->record != NULL)
+            record_close(w->record);
+        free(w->record);
         free(w->timers_due.items);
         free(w->letters_due.items);
         free(w->visits);

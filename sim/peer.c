@@ -92,6 +92,8 @@ static void run_job(struct worker *w, uint32_t handle)
         learner_take(&w->learner, offset, n, parcel->slice);
         break;
     case GOSSIP_SWAP: {
+        if (w->record != NULL)
+            record_mixed(w->record, w->id, handle, w->now_us);
         /* What came is sealed, and the initiator's base: mine goes into a parcel of its own. */
         done.done.buffer = parcel_new(&w->shelf);
         float *mine = parcel_at(&s->parcels, done.done.buffer)->slice;
@@ -102,6 +104,8 @@ static void run_job(struct worker *w, uint32_t handle)
         break;
     }
     case GOSSIP_MIX:
+        if (w->record != NULL)
+            record_mixed(w->record, w->id, handle, w->now_us);
         learner_mix(&w->learner, offset, n, parcel->job.c, parcel->slice,
                     base != PARCEL_NONE ? parcel_at(&s->parcels, base)->slice : NULL);
         parcel_unref(&w->shelf, handle);
@@ -245,6 +249,8 @@ static void post(struct worker *w, const struct gossip_message *g)
     letter.arrival_us = d.arrival_us;
     w->totals.messages++;
     w->totals.bytes += bytes;
+    if (w->record != NULL)
+        record_sent(w->record, w->id, g->peer, bytes);
     if (d.lost) { /* and the link with it, as both ends will learn */
         w->totals.lost++;
         parcel_unref(&w->shelf, handle);
@@ -303,6 +309,8 @@ static void receive(struct worker *w, const struct letter *letter)
         g->buffer = GOSSIP_NONE;
     if (g->buffer == GOSSIP_NONE)
         parcel_unref(&w->shelf, letter->parcel);
+    else if (w->record != NULL)
+        record_came(w->record, w->id, letter->parcel, letter->sent_us);
     drive(w, &event);
 }
 
