@@ -115,6 +115,7 @@ struct step {
     const uint32_t *rows; /* of this batch */
     const uint32_t *next; /* of the next, to be fetched while updating; NULL where all rows have
                              just been here, or the next step is another learner's */
+    bool moves;           /* theta, during the backward pass */
 };
 
 static uint64_t time_of(const struct workspace *w)
@@ -133,7 +134,9 @@ static void part_gradient(void *ctx, uint32_t i)
                         .training = true,
                         .seed = c->seed + i, /* dropout differs from part to part */
                         .node = l->node,
-                        .step = l->step};
+                        .step = l->step,
+                        .theta = s->moves ? l->theta : NULL,
+                        .lr = s->rates.lr};
     dataset_gather(c->train, s->rows + part->first, part->n, part->x, y);
     uint64_t start = time_of(s->workspace);
     part->loss = model_loss_grad(c->model, &pass, l->theta, part->x, y,
@@ -196,6 +199,8 @@ static void part_update(void *ctx, uint32_t i)
             dataset_prefetch(c->train, s->next + part->first + asked, ask - asked);
             asked = ask;
         }
+        if (s->moves)
+            continue;
         optim_step(&c->optim, &s->rates, l->theta + at,
                    l->momentum != NULL ? l->momentum + at : NULL,
                    l->second != NULL ? l->second + at : NULL, grad != NULL ? grad + at : NULL,
@@ -221,7 +226,11 @@ static void note_step(struct learner *l, const struct optim_rates *rates)
 double learner_step(struct learner *l, struct workspace *w)
 {
     const struct learner_config *c = l->config;
-    struct step s = {.learner = l, .workspace = w, .rows = next_rows(l, w), .rates = next_rates(l)};
+    struct step s = {.learner = l,
+                     .workspace = w,
+                     .rows = next_rows(l, w),
+                     .moves = team_size(w->team) == 1 && optim_descends(&c->optim),
+                     .rates = next_rates(l)};
     double loss = 0;
     team_run(w->team, part_gradient, &s);
     if (team_size(w->team) > 1)

@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 TestSuite(direct, .timeout = 60);
 
@@ -106,4 +107,24 @@ Test(direct, as_the_chain_has_it)
                 compare(models[i].spec, features[f], models[i].n_classes, batches[b], 0.0f);
                 compare(models[i].spec, features[f], models[i].n_classes, batches[b], 0.9f);
             }
+}
+
+/* Where the backward pass is to move theta, it does. */
+Test(direct, moves_theta)
+{
+    struct model m;
+    struct error err;
+    float theta[22], moved[22], grad[22], x[10];
+    cr_assert_eq(model_parse(&m, "softmax", data_flat(10, 2), &err), 0, "%s", err.text);
+    cr_assert(m.dim == 22 && direct_suits(&m, 1));
+    float *scratch = MEM_NEW(float, model_scratch(&m, 1));
+    model_init(&m, 1, theta);
+    memcpy(moved, theta, sizeof moved);
+    for (int i = 0; i < 10; i++)
+        x[i] = (float)i - 4.5f;
+    struct pass pass = {.batch = 1, .training = true, .theta = moved, .lr = 0.5f};
+    model_loss_grad(&m, &pass, moved, x, &(union target){.class = 1}, 0.0f, grad, scratch);
+    for (int i = 0; i < 22; i++)
+        cr_assert(grad[i] != 0 && moved[i] == fmaf(-0.5f, grad[i], theta[i]));
+    free(scratch);
 }
