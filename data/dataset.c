@@ -69,7 +69,6 @@ void dataset_gather(const struct dataset *set, const uint32_t *samples, uint32_t
                     union target *y)
 {
     enum { AHEAD = 4 }; /* rows lie anywhere: waiting for each in turn takes most of the time */
-    dataset_prefetch(set, samples, n < AHEAD ? n : AHEAD);
     for (uint32_t i = 0; i < n; i++, x += set->x.n_columns) {
         uint64_t row = dataset_row(set, samples[i]);
         if (i + AHEAD < n)

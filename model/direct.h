@@ -7,10 +7,11 @@
 
 #include "model/model.h"
 
-/* Whether `batch` samples of the model go this way: it has few weights, and the batch few samples. */
+/* Whether `batch` samples of the model go this way: it has few weights, and the batch few samples.
+ */
 bool direct_suits(const struct model *m, uint32_t batch);
 
-/* model_loss_grad of such a model and batch; sums run in another order. */
+/* model_loss_grad of such a model and batch, but for moving theta; sums run in another order. */
 double direct_loss_grad(const struct model *m, const float *theta, const float *x,
                         const union target *y, uint32_t batch, float beta, float *grad);
 

@@ -58,10 +58,9 @@ void workspace_init(struct workspace *w, const struct learner_config *config)
     uint32_t n_threads = config->n_threads > 0 ? config->n_threads : 1;
     if (n_threads > config->batch)
         n_threads = config->batch;
-    *w = (struct workspace){.drawn_step = UINT64_MAX,
-                            .team = team_new(n_threads),
-                            .y = MEM_NEW(union target, config->batch),
-                            .rows = MEM_NEW(uint32_t, config->batch)};
+    *w = (struct workspace){.team = team_new(n_threads), .y = MEM_NEW(union target, config->batch)};
+    for (uint32_t i = 0; i < 2; i++)
+        w->drawn[i] = (struct drawn){.rows = MEM_NEW(uint32_t, config->batch), .step = UINT64_MAX};
     for (uint32_t i = 0; i < n_threads; i++) {
         struct workspace_part *part = &w->parts[i];
         part->first = (uint32_t)((uint64_t)config->batch * i / n_threads);
@@ -82,33 +81,41 @@ void workspace_close(struct workspace *w)
     }
     team_free(w->team);
     free(w->y);
-    free(w->rows);
+    free(w->drawn[0].rows);
+    free(w->drawn[1].rows);
     *w = (struct workspace){0};
 }
 
-static void next_rows(const struct learner *l, struct workspace *w)
+static const uint32_t *next_rows(const struct learner *l, struct workspace *w)
 {
     const struct learner_config *c = l->config;
-    if (w->drawn == l->shard.rows && w->drawn_step == l->step && w->drawn_node == l->node)
-        return;
-    batches_rows(&l->shard, c->seed, l->node, l->step * c->batch, w->rows, c->batch);
-    w->drawn = l->shard.rows;
-    w->drawn_step = l->step;
-    w->drawn_node = l->node;
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct drawn *d = &w->drawn[i];
+        if (d->step == l->step && d->node == l->node && d->shard_rows == l->shard.rows)
+            return d->rows;
+    }
+    w->last_drawn = !w->last_drawn;
+    struct drawn *d = &w->drawn[w->last_drawn];
+    batches_rows(&l->shard, c->seed, l->node, l->step * c->batch, d->rows, c->batch);
+    d->shard_rows = l->shard.rows;
+    d->step = l->step;
+    d->node = l->node;
+    return d->rows;
 }
 
 void learner_fetch(const struct learner *l, struct workspace *w)
 {
-    next_rows(l, w);
-    dataset_prefetch(l->config->train, w->rows, l->config->batch);
+    dataset_prefetch(l->config->train, next_rows(l, w), l->config->batch);
 }
 
 struct step {
     struct learner *learner;
     struct workspace *workspace;
     struct optim_rates rates;
-    bool fetch; /* the next batch, while updating; not where all rows have just been here */
-    bool moves; /* theta, during the backward pass */
+    const uint32_t *rows; /* of this batch */
+    const uint32_t *next; /* of the next, to be fetched while updating; NULL where all rows have
+                             just been here, or the next step is another learner's */
+    bool moves;           /* theta, during the backward pass */
 };
 
 static uint64_t time_of(const struct workspace *w)
@@ -130,7 +137,7 @@ static void part_gradient(void *ctx, uint32_t i)
                         .step = l->step,
                         .theta = s->moves ? l->theta : NULL,
                         .lr = s->rates.lr};
-    dataset_gather(c->train, s->workspace->rows + part->first, part->n, part->x, y);
+    dataset_gather(c->train, s->rows + part->first, part->n, part->x, y);
     uint64_t start = time_of(s->workspace);
     part->loss = model_loss_grad(c->model, &pass, l->theta, part->x, y,
                                  part->grad != NULL ? 0.0f : c->optim.momentum,
@@ -142,6 +149,10 @@ static void part_gradient(void *ctx, uint32_t i)
 static void own_range(const struct step *s, uint32_t i, uint64_t *start, uint64_t *end)
 {
     uint64_t n_threads = team_size(s->workspace->team), dim = s->learner->config->model->dim;
+    *start = 0;
+    *end = dim;
+    if (n_threads == 1)
+        return;
     *start = i == 0 ? 0 : aligned(dim * i / n_threads);
     *end = i + 1 == n_threads ? dim : aligned(dim * (i + 1) / n_threads);
     *start = *start < dim ? *start : dim;
@@ -183,9 +194,11 @@ static void part_update(void *ctx, uint32_t i)
     uint64_t n_pieces = (end - start + PIECE - 1) / PIECE;
     for (uint64_t k = 0; k < n_pieces; k++) {
         uint64_t at = start + (n_pieces - 1 - k) * PIECE, left = end - at;
-        uint32_t ask = s->fetch ? (uint32_t)(part->n * (k + 1) / n_pieces) : 0;
-        dataset_prefetch(c->train, s->workspace->rows + part->first + asked, ask - asked);
-        asked = ask;
+        if (s->next != NULL) {
+            uint32_t ask = (uint32_t)(part->n * (k + 1) / n_pieces);
+            dataset_prefetch(c->train, s->next + part->first + asked, ask - asked);
+            asked = ask;
+        }
         if (s->moves)
             continue;
         optim_step(&c->optim, &s->rates, l->theta + at,
@@ -215,11 +228,10 @@ double learner_step(struct learner *l, struct workspace *w)
     const struct learner_config *c = l->config;
     struct step s = {.learner = l,
                      .workspace = w,
-                     .fetch = l->shard.n > c->batch && !w->is_shared,
+                     .rows = next_rows(l, w),
                      .moves = team_size(w->team) == 1 && optim_descends(&c->optim),
                      .rates = next_rates(l)};
     double loss = 0;
-    next_rows(l, w);
     team_run(w->team, part_gradient, &s);
     if (team_size(w->team) > 1)
         team_run(w->team, part_sum, &s);
@@ -228,8 +240,8 @@ double learner_step(struct learner *l, struct workspace *w)
     if (optim_wants_gradient(&c->optim))
         s.rates.scale = optim_clip(&c->optim, w->parts[0].grad, c->model->dim);
     l->step++;
-    if (s.fetch)
-        next_rows(l, w);
+    if (l->shard.n > c->batch && !w->is_shared)
+        s.next = next_rows(l, w);
     team_run(w->team, part_update, &s);
     note_step(l, &s.rates);
     return loss;
@@ -237,10 +249,9 @@ double learner_step(struct learner *l, struct workspace *w)
 
 double learner_gradient(struct learner *l, struct workspace *w, float *grad)
 {
-    struct step s = {.learner = l, .workspace = w};
+    struct step s = {.learner = l, .workspace = w, .rows = next_rows(l, w)};
     float *own = w->parts[0].grad;
     CHECK(team_size(w->team) == 1);
-    next_rows(l, w);
     w->parts[0].grad = grad;
     part_gradient(&s, 0);
     w->parts[0].grad = own;

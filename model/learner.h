@@ -44,9 +44,17 @@ struct learner {
 struct workspace_part {
     uint32_t first, n; /* its samples of the batch */
     float *x, *scratch;
-    float *grad; /* [dim]; NULL on one thread where optim_wants_gradient says no */
-    double loss; /* mean over its samples */
-    uint64_t kernels_us;
+    float *grad;         /* [dim]; NULL on one thread where optim_wants_gradient says no */
+    double loss;         /* mean over its samples */
+    uint64_t kernels_us; /* spent in model and optimiser, if is_timed */
+};
+
+/* Rows of a minibatch: of which step, node and shard. */
+struct drawn {
+    uint32_t *rows;
+    const uint32_t *shard_rows;
+    uint64_t step; /* UINT64_MAX: of none */
+    uint32_t node;
 };
 
 /* What a step works in. */
@@ -54,13 +62,9 @@ struct workspace {
     struct team *team;
     struct workspace_part parts[TEAM_MAX];
     union target *y;
-    uint32_t *rows;
-    /* Whose rows these are: of which step, node and shard. */
-    const uint32_t *drawn;
-    uint64_t drawn_step; /* UINT64_MAX: of none */
-    uint32_t drawn_node;
-    bool
-        is_timed; /* the owner's to set: parts' kernels_us counts the time in model and optimiser */
+    struct drawn drawn[2]; /* of this step, and what was fetched for a later one */
+    uint32_t last_drawn;   /* 0 or 1 */
+    bool is_timed;         /* the owner's to set: parts' kernels_us counts */
     bool is_shared; /* the owner's to set: learners take turns, so one's next batch is not fetched
                        while it updates */
 };
@@ -79,7 +83,8 @@ void learner_init(struct learner *l, const struct learner_config *config, const 
 /* Goes on in other floats of the same layout, as they are. */
 void learner_move(struct learner *l, float *storage);
 
-/* Asks the memory for what the next step will gather, for who has something to do before it. */
+/* Asks the memory for what the learner's next step will gather, for who has something else to do
+ * before it, such as a step of another one. Looks at config, shard, node and step only. */
 void learner_fetch(const struct learner *l, struct workspace *w);
 
 /* One minibatch: gather, gradient, update. Returns the batch's mean loss before the update. */

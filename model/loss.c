@@ -25,10 +25,22 @@ uint32_t loss_n_logits(enum loss loss, uint32_t n_classes)
 
 /* Each takes a sample's n logits; gives its loss, and d = the gradient times scale. */
 
+/* Softmax of two classes depends on their difference alone. */
+static double softmax_of_two(const float *z, uint32_t class, float scale, float *d)
+{
+    float margin = z[class] - z[!class], e = expf(-fabsf(margin));
+    float doubt = (margin >= 0.0f ? e : 1.0f) / (1.0f + e); /* probability of the other one */
+    d[class] = -scale * doubt;
+    d[!class] = scale * doubt;
+    return (double)((margin < 0.0f ? -margin : 0.0f) + logf(1.0f + e));
+}
+
 static double softmax(const float *z, union target y, uint32_t n, float scale, float *d)
 {
     float max = z[0], sum;
     lanes sums = {0};
+    if (n == 2)
+        return softmax_of_two(z, y.class, scale, d);
     for (uint32_t j = 1; j < n; j++)
         max = z[j] > max ? z[j] : max;
     uint32_t whole = n - n % LANES;

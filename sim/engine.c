@@ -110,9 +110,10 @@ static size_t sort_visits(struct worker *w)
 
 INLINE void prefetch(const void *from, size_t bytes)
 {
-    enum { LINE = 64, MOST = 1024 };
-    for (size_t at = 0; at < bytes && at < MOST; at += LINE)
-        __builtin_prefetch((const char *)from + at);
+    enum { LINE = 64, MOST = 1024, ONCE = 0 }; /* once: not to stay in the cache */
+    const char *at = from, *end = at + (bytes < MOST ? bytes : MOST);
+    for (; at < end; at += LINE)
+        __builtin_prefetch(at, 0, ONCE);
 }
 
 INLINE void prefetch_visit(const struct worker *w, const struct visit *visit)
@@ -124,6 +125,17 @@ INLINE void prefetch_visit(const struct worker *w, const struct visit *visit)
     const struct letter *letter = (const struct letter *)w->letters_due.items + visit->letter;
     if (letter->parcel != PARCEL_NONE)
         prefetch(parcel_at(&s->parcels, letter->parcel), s->parcels.stride);
+}
+
+/* The samples of the node after this one, whose record has come by now: it will step if its step
+ * ends in this window, or, on-receive, if it gets a letter. */
+static void expect_visit(struct worker *w, const struct visit *visit, uint64_t end_us)
+{
+    const struct sim *s = w->sim;
+    bool steps = s->config.train == SIM_ON_RECEIVE ? visit->letter != TIMER
+                                                   : sim_node(s, visit->node)->busy_us < end_us;
+    if (steps)
+        peer_expect(w, visit->node);
 }
 
 static void run_window(struct worker *w, uint64_t window)
@@ -144,6 +156,8 @@ static void run_window(struct worker *w, uint64_t window)
             if (to + AHEAD < n)
                 prefetch_visit(w, &w->visits[to + AHEAD]);
         }
+        if (to < n)
+            expect_visit(w, &w->visits[to], end_us);
         peer_run(w, id, w->letters_due.items, w->visits + letters_from, to - letters_from, end_us);
     }
 }

@@ -144,6 +144,9 @@ static inline uint32_t slice_count(const struct sim *s, uint32_t slice)
 /* The record of a node that starts at start_us, with its first weights in place. */
 void peer_init(struct sim *s, uint32_t id, uint64_t start_us);
 
+/* A node is about to make a step: its samples are asked for. */
+void peer_expect(struct worker *w, uint32_t id);
+
 /* All that happens to a node before end_us: its own deadlines, and n letters in order. */
 void peer_run(struct worker *w, uint32_t id, const struct letter *letters,
               const struct visit *visits, size_t n, uint64_t end_us);

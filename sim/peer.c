@@ -267,13 +267,6 @@ static void post(struct worker *w, const struct gossip_message *g)
     }
 }
 
-/* A step is about to follow; until then its samples may come. */
-static void expect_step(struct worker *w)
-{
-    w->learner.shard = split_shard(&w->sim->split, w->id);
-    learner_fetch(&w->learner, &w->workspace);
-}
-
 static void receive(struct worker *w, const struct letter *letter)
 {
     struct sim *s = w->sim;
@@ -293,8 +286,6 @@ static void receive(struct worker *w, const struct letter *letter)
         w->totals.lost++;
         return;
     }
-    if (s->config.train == SIM_ON_RECEIVE)
-        expect_step(w);
     uint64_t began = time_of(w);
     struct gossip_event event = {
         .type = GOSSIP_RECEIVED,
@@ -397,6 +388,16 @@ void peer_init(struct sim *s, uint32_t id, uint64_t start_us)
                           .last_job = PARCEL_NONE,
                           .mix_rate = 1};
     gossip_init(node_core(s, node), &s->gossip_config, id);
+}
+
+void peer_expect(struct worker *w, uint32_t id)
+{
+    const struct sim *s = w->sim;
+    struct learner l = {.config = &s->learner_config,
+                        .shard = split_shard(&s->split, id),
+                        .node = id,
+                        .step = sim_node(s, id)->n_steps};
+    learner_fetch(&l, &w->workspace);
 }
 
 static void pick_up(struct worker *w, uint32_t id)

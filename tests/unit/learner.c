@@ -91,6 +91,29 @@ Test(learner, threads)
     }
 }
 
+/* Whatever a workspace was used for before, a peer's first batch is its own: also that of peer 0,
+ * and of a shard that is a function; and what was fetched for another one is no harm. */
+Test(learner, first_batch_of_a_fresh_workspace)
+{
+    struct world w = {0};
+    struct learner a, b, other;
+    make_world(&w);
+    make_learner(&a, &w, OPTIM_SGD, 0.1f);
+    make_learner(&b, &w, OPTIM_SGD, 0.1f);
+    make_learner(&other, &w, OPTIM_SGD, 0.1f);
+    a.node = b.node = 0;
+    other.node = 1;
+    cr_assert_null(a.shard.rows);
+    learner_step(&a, &w.workspace);
+    learner_fetch(&b, &w.workspace);
+    learner_fetch(&other, &w.workspace);
+    learner_step(&other, &w.workspace);
+    learner_step(&other, &w.workspace);
+    learner_step(&b, &w.workspace);
+    cr_assert_arr_eq(a.theta, b.theta, w.m.dim * sizeof *a.theta);
+    close_world(&w);
+}
+
 /* Where a split is a function, the very first batch of node 0 is drawn too. */
 Test(learner, first_batch)
 {
@@ -104,7 +127,7 @@ Test(learner, first_batch)
     learner_gradient(&l, &w.workspace, grad);
     batches_rows(&w.shard, w.config.seed, 0, 0, rows, BATCH);
     cr_assert_null(w.shard.rows);
-    cr_assert_arr_eq(w.workspace.rows, rows, sizeof rows);
+    cr_assert_arr_eq(w.workspace.drawn[w.workspace.last_drawn].rows, rows, sizeof rows);
     free(grad);
     close_world(&w);
 }

@@ -201,6 +201,26 @@ Test(model, loss_of_extreme_logits)
     cr_assert(isnan(loss_gradient(LOSS_SOFTMAX, poisoned, y, 1, 3, d)));
 }
 
+Test(model, softmax_of_two_classes)
+{
+    static const float logits[][2] = {{0, 0},    {1, -2},         {-3, 0.5f}, {80, 0},
+                                      {-70, 40}, {1e-3f, -1e-3f}, {20, 20.5f}};
+    for (size_t i = 0; i < sizeof logits / sizeof logits[0]; i++)
+        for (uint32_t truth = 0; truth < 2; truth++) {
+            double z[2] = {(double)logits[i][0], (double)logits[i][1]},
+                   p = 1 / (1 + exp(z[1] - z[0]));
+            union target y = {.class = truth};
+            float d[2];
+            double loss = loss_gradient(LOSS_SOFTMAX, logits[i], &y, 1, 2, d);
+            double due = reference_sample_loss(LOSS_SOFTMAX, z, y, 2);
+            cr_assert(fabs(loss - due) < 1e-6 * (1 + due), "%zu: %g, %g", i, loss, due);
+            cr_assert(fabs((double)d[0] - (p - (truth == 0))) < 1e-6, "%zu: %g", i, (double)d[0]);
+            cr_assert_eq(d[0], -d[1]);
+        }
+    float poisoned[] = {NAN, 0}, d[2];
+    cr_assert(isnan(loss_gradient(LOSS_SOFTMAX, poisoned, &(union target){0}, 1, 2, d)));
+}
+
 Test(model, evaluation)
 {
     struct sample s;
