@@ -56,7 +56,9 @@ SRC     := $(wildcard $(addsuffix /*.c,$(ROOMS) bench))
 OBJ     := $(SRC:%.c=$(BUILD)/%.o)
 UNIT    := $(wildcard tests/unit/*.c) $(wildcard tests/support/*.c)
 UNIT_O  := $(UNIT:%.c=$(BUILD)/%.o)
-PLAIN   := $(wildcard tests/property/*.c) $(wildcard tests/race/*.c)
+THEORY  := $(wildcard tests/convergence/*.c)
+THEORY_B := $(THEORY:%.c=$(BUILD)/%)
+PLAIN   := $(wildcard tests/property/*.c) $(wildcard tests/race/*.c) $(THEORY)
 PLAIN_B := $(PLAIN:%.c=$(BUILD)/%)
 FUZZ    := $(wildcard tests/fuzz/*.c)
 FUZZ_B  := $(FUZZ:%.c=$(BUILD)/%)
@@ -101,6 +103,8 @@ $(PLAIN_B): %: %.o $(OBJ)
 
 # The fuzzer's check, on frames from a generator.
 $(BUILD)/tests/property/frames: $(BUILD)/tests/fuzz/frame.o
+
+$(THEORY_B): $(addprefix $(BUILD)/tests/support/,bounds.o files.o)
 
 $(FUZZ_B): %: %.o $(OBJ)
 	$(call say,LD)
@@ -175,8 +179,8 @@ test-system: all $(PLAYWRIGHT)
 	@for t in tests/system/*; do [ -x $$t -a -f $$t ] || continue; echo "== $$t"; \
 	HUBBUB=./$(BUILD)/hubbub timeout 900 $$t || exit 1; done
 build-tests: $(BUILD)/hubbub $(BUILD)/tests/unit/run $(PLAIN_B)
-convergence: all
-	@for t in tests/convergence/*; do echo "== $$t"; \
+convergence: all $(THEORY_B)
+	@for t in $(THEORY_B) $(filter-out %.c,$(wildcard tests/convergence/*)); do echo "== $$t"; \
 	HUBBUB=./$(BUILD)/hubbub timeout 1800 $$t || exit 1; done
 nightly: all $(BUILD)/tests/property/gossip
 	$(BUILD)/tests/property/gossip 0 20000

@@ -18,7 +18,7 @@ struct rounds;
 /* Whether the configuration makes sense for a synchronous algorithm. ERR_USAGE. */
 int rounds_check(const struct sim_config *c, struct error *err) MUST_USE;
 
-/* With the sim's records, split and topology in place. */
+/* With the sim's nodes, split, topology and team in place. */
 struct rounds *rounds_new(struct sim *s);
 void rounds_free(struct rounds *r);
 
