@@ -114,10 +114,10 @@ double model_loss_grad(const struct model *m, const struct pass *pass, const flo
                        float *scratch)
 {
     if (direct_suits(m, pass->batch)) {
-        double direct = direct_loss_grad(m, theta, x, y, pass->batch, beta, grad);
+        double loss = direct_loss_grad(m, theta, x, y, pass->batch, beta, grad);
         if (pass->theta != NULL)
             vec_descend(pass->theta, pass->lr, grad, m->dim);
-        return direct;
+        return loss;
     }
     struct areas a = place(m, pass, scratch);
     stage_forward(&a.stage, &a.pass, theta, x, a.logits, a.saved);

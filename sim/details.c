@@ -3,7 +3,6 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "sim/inner.h"
-#include "sim/rounds.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,12 +38,11 @@ static void take_peers(struct details *d, struct sim *s)
     d->peers = MEM_NEW(struct details_peer, d->n_peers);
     for (uint32_t i = 0; i < d->n_peers; i++) {
         uint32_t id = s->sample->ids[i];
-        d->peers[i] = (struct details_peer){
-            .id = id,
-            .n_samples = split_shard(&s->split, id).n,
-            .n_steps = s->rounds != NULL ? rounds_steps(s->rounds, id) : sim_node(s, id)->n_steps,
-            .accuracy = scores[i].accuracy,
-            .loss = scores[i].loss};
+        d->peers[i] = (struct details_peer){.id = id,
+                                            .n_samples = split_shard(&s->split, id).n,
+                                            .n_steps = sim_node(s, id)->n_steps,
+                                            .accuracy = scores[i].accuracy,
+                                            .loss = scores[i].loss};
     }
     free(scores);
 }

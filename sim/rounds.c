@@ -292,11 +292,6 @@ uint64_t rounds_done(const struct rounds *r)
     return r->n_done;
 }
 
-uint64_t rounds_steps(const struct rounds *r, uint32_t node)
-{
-    return r->learners[node].step;
-}
-
 struct sim_totals rounds_totals(const struct rounds *r)
 {
     struct sim_totals sum = {0};

@@ -25,7 +25,6 @@ void rounds_free(struct rounds *r);
 /* Until so many rounds are done since the start; moves the sim's time to the end of the last. */
 void rounds_run(struct rounds *r, uint64_t n_rounds);
 uint64_t rounds_done(const struct rounds *r);
-uint64_t rounds_steps(const struct rounds *r, uint32_t node);
 
 struct sim_totals rounds_totals(const struct rounds *r);
 

@@ -520,3 +520,35 @@ Test(learner, schedule_follows_the_swarm_when_it_is_ahead)
     cr_assert_eq(l.last_lr, lr_at(&w.config.optim, 70), "the further of the two");
     close_world(&w);
 }
+
+/* Whichever path a model of one layer takes: from rest, theta moves by -lr times what momentum
+ * then is. */
+Test(learner, one_layer_moves)
+{
+    static const uint32_t batches[] = {1, 2, 8, 9, 16, 64};
+    for (size_t b = 0; b < sizeof batches / sizeof batches[0]; b++) {
+        struct world w = {0};
+        struct error err;
+        make_world(&w);
+        cr_assert_eq(model_parse(&w.m, "softmax", data_flat(20, 10), &err), 0, "%s", err.text);
+        w.config = (struct learner_config){.model = &w.m,
+                                           .train = &w.data.train,
+                                           .optim = optim_defaults(OPTIM_SGD),
+                                           .batch = batches[b],
+                                           .seed = 5};
+        w.config.optim.lr = 0.1f;
+        workspace_init(&w.workspace, &w.config);
+        struct learner l;
+        w.storage[w.n_learners++] = MEM_NEW(float, learner_floats(&w.config));
+        learner_init(&l, &w.config, &w.shard, 2, w.storage[0]);
+        float *before = MEM_NEW(float, w.m.dim);
+        memcpy(before, l.theta, w.m.dim * sizeof *before);
+        learner_step(&l, &w.workspace);
+        cr_assert_gt(vec_distance_sq(l.theta, before, w.m.dim), 0, "batch %u", batches[b]);
+        for (uint64_t d = 0; d < w.m.dim; d++)
+            cr_assert_float_eq(l.theta[d], before[d] - 0.1f * l.momentum[d], 1e-6, "batch %u: %lu",
+                               batches[b], d);
+        free(before);
+        close_world(&w);
+    }
+}
