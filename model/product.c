@@ -158,9 +158,11 @@ static void panel(struct job j, uint64_t m, uint32_t vectors, enum mode mode)
 /* The last n < LANES columns, through copies that are whole registers wide. */
 static void narrow_panel(struct job j, uint64_t m, uint64_t n, enum mode mode)
 {
-    float b[K_BLOCK][LANES] = {0}, c[ROWS_MAX][LANES] = {0}, *c_out = j.c, *x = j.x;
-    for (uint64_t p = 0; p < j.k; p++)
+    float b[K_BLOCK][LANES], c[ROWS_MAX][LANES] = {0}, *c_out = j.c, *x = j.x;
+    for (uint64_t p = 0; p < j.k; p++) {
         memcpy(b[p], j.b + (mode == OFFSETS_B ? j.b_offsets[p] : p * j.b_row), n * sizeof(float));
+        memset(b[p] + n, 0, (LANES - n) * sizeof(float));
+    }
     j.b = b[0];
     j.b_row = LANES;
     j.c = c[0];
