@@ -23,18 +23,22 @@ struct flags {
     struct dist latency;
     struct netsplit split;
     struct speed speed;
+    struct sessions sessions;
+    struct late late;
     const char *topology, *metrics, *save;
     double drop;
-    uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, step_time, eval_every,
-        eval_nodes;
-    int gossip, train, frames;
+    uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, link_bandwidth, heal, step_time,
+        eval_every, eval_nodes;
+    int gossip, train, frames, churn_state;
     bool json, verbose, quiet;
 };
 
 static const char *const gossips[] = {"pairwise", "pull", "push", "off", NULL};
 static const char *const trains[] = {"continuous", "on-receive", NULL};
 static const char *const on_off[] = {"on", "off", NULL};
-enum { GOSSIP_OFF = 3, FRAMES_ON = 0 };
+static const char *const churn_states[] = {"lost", "kept", NULL};
+enum { GOSSIP_OFF = 3, FRAMES_ON = 0, STATE_KEPT = 1 };
+#define BANDWIDTH_MAX UINT64_C(1000000000000)
 
 #define F(field) offsetof(struct flags, field)
 
@@ -65,12 +69,28 @@ static const struct opt table[] = {
      .parse = dist_parse},
     {"tick", OPT_DURATION, F(tick), "TIME", "0",
      "no message is faster; 0: a thousandth of a gossip period"},
-    {"bandwidth", OPT_U64, F(bandwidth), "BYTES", "0", "a second, out of each peer; 0: no limit"},
+    {"bandwidth", OPT_U64, F(bandwidth), "BYTES", "0",
+     "a second, out of each peer and into it, one message after another; 0: no limit", 0, 0,
+     BANDWIDTH_MAX},
+    {"link-bandwidth", OPT_U64, F(link_bandwidth), "BYTES", "0",
+     "a second, each way of each link; 0: no limit", 0, 0, BANDWIDTH_MAX},
     {"drop", OPT_F64, F(drop), "P", "0", "probability that a message is lost, with its link", 0, 0,
      1},
     {"netsplit", OPT_CUSTOM, F(split), "T..T:N", "",
      "from one time to another N groups that do not reach each other (10s..20s:2)",
      .parse = netsplit_parse},
+    {"churn", OPT_CUSTOM, F(sessions), "DIST,DIST", "",
+     "how long peers stay until they crash, and how long they are away "
+     "(lognormal:60s,1,uniform:1s,10s)",
+     .parse = sessions_parse},
+    {"churn-state", OPT_CHOICE, F(churn_state), "lost|kept", "lost",
+     "what a crash leaves of a peer: nothing, so it takes over the weights of another, or its "
+     "weights and step",
+     0, 0, 0, churn_states},
+    {"join", OPT_CUSTOM, F(late), "TIME:N", "", "the last N peers join at that time",
+     .parse = late_parse},
+    {"heal", OPT_DURATION, F(heal), "TIME", "0",
+     "from then on nothing is lost and nobody crashes; 0: never"},
 
     {"speed", OPT_CUSTOM, F(speed), "HOW", "const",
      "of peers: const, lognormal:SIGMA, stragglers:0.1,4x", "compute", .parse = speed_parse},
@@ -130,7 +150,12 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
                     .floor_us = f->tick,
                     .drop = f->drop,
                     .bytes_per_s = f->bandwidth,
-                    .split = f->split},
+                    .link_bytes_per_s = f->link_bandwidth,
+                    .split = f->split,
+                    .heal_us = f->heal},
+        .sessions = f->sessions,
+        .late = f->late,
+        .state_is_kept = f->churn_state == STATE_KEPT,
         .speed = f->speed,
         .frames = f->frames == FRAMES_ON};
     c->speed.step_us = f->step_time;
@@ -240,6 +265,8 @@ static void print_result(const struct progress *p, const struct sim_measure *m)
     printf("%14" PRIu64 "  node-updates, %" PRIu64 " messages (%" PRIu64 " lost) of %" PRIu64
            " bytes\n",
            t.node_updates, t.messages, t.lost, t.bytes);
+    if (t.crashes > 0)
+        printf("%14" PRIu64 "  crashes\n", t.crashes);
     printf("%14.2f  %% accuracy, mean of %" PRIu32 " peers (%.2f to %.2f); loss %.4f\n",
            100 * m->acc_mean, m->n_evaluated, 100 * m->acc_min, 100 * m->acc_max, m->loss);
     printf("%14.3e  consensus distance\n", m->consensus);

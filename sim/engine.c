@@ -22,7 +22,7 @@ enum {
 
 /* ---- what happens in a window ---------------------------------------------------------------- */
 
-static int compare_visits(const void *a, const void *b, void *letters_due)
+int visit_compare(const void *a, const void *b, void *letters_due)
 {
     const struct visit *x = a, *y = b;
     const struct letter *letters = letters_due;
@@ -46,7 +46,7 @@ static void sort_few(struct visit *v, size_t n, struct letter *letters)
     for (size_t i = 1; i < n; i++) {
         struct visit visit = v[i];
         size_t at = i;
-        while (at > 0 && compare_visits(&v[at - 1], &visit, letters) > 0) {
+        while (at > 0 && visit_compare(&v[at - 1], &visit, letters) > 0) {
             v[at] = v[at - 1];
             at--;
         }
@@ -97,7 +97,7 @@ static size_t sort_visits(struct worker *w)
     for (uint32_t k = 0, from = 0; k < n_stretches; k++) {
         uint32_t to = w->starts[k];
         if (to - from > FEW)
-            qsort_r(w->visits + from, to - from, sizeof *w->visits, compare_visits, letters);
+            qsort_r(w->visits + from, to - from, sizeof *w->visits, visit_compare, letters);
         else
             sort_few(w->visits + from, to - from, letters);
         from = to;
@@ -144,7 +144,10 @@ static void run_window(struct worker *w, uint64_t window)
             if (to + AHEAD < n)
                 prefetch_visit(w, &w->visits[to + AHEAD]);
         }
-        peer_run(w, id, w->letters_due.items, w->visits + letters_from, to - letters_from, end_us);
+        size_t n_letters = to - letters_from;
+        if (s->way_in_us != NULL)
+            n_letters = way_in_pass(w, id, w->visits + letters_from, n_letters, end_us);
+        peer_run(w, id, w->letters_due.items, w->visits + letters_from, n_letters, end_us);
     }
 }
 

@@ -20,48 +20,66 @@ struct sim_totals sim_totals(const struct sim *s)
         sum.messages += t->messages;
         sum.bytes += t->bytes;
         sum.lost += t->lost;
+        sum.crashes += t->crashes;
         sum.punished += t->punished;
         sum.diverged += t->diverged;
     }
     return sum;
 }
 
+/* It is there, and has weights of its own. */
+static bool is_up(const struct sim *s, uint32_t id)
+{
+    return s->lives == NULL || (!s->lives[id].down && !s->lives[id].joining);
+}
+
 static double consensus(const struct sim *s)
 {
     uint64_t dim = s->model.dim;
     uint32_t n = s->config.n_nodes;
+    uint32_t n_up = 0;
     double *sum = MEM_NEW(double, dim), squares = 0;
     float *mean = MEM_NEW(float, dim);
     for (uint32_t id = 0; id < n; id++) {
         const float *theta = sim_theta(s, id);
+        if (!is_up(s, id))
+            continue;
+        n_up++;
         for (uint64_t d = 0; d < dim; d++)
             sum[d] += (double)theta[d];
     }
     for (uint64_t d = 0; d < dim; d++)
-        mean[d] = (float)(sum[d] / n);
+        mean[d] = (float)(sum[d] / (n_up > 0 ? n_up : 1));
     for (uint32_t id = 0; id < n; id++)
-        squares += vec_distance_sq(sim_theta(s, id), mean, dim);
+        if (is_up(s, id))
+            squares += vec_distance_sq(sim_theta(s, id), mean, dim);
     free(sum);
     free(mean);
-    return sqrt(squares / n);
+    return sqrt(squares / (n_up > 0 ? n_up : 1));
 }
 
 struct sim_measure sim_measure(struct sim *s, uint32_t n_max)
 {
     uint32_t n = s->config.n_nodes < n_max ? s->config.n_nodes : n_max;
-    struct sim_measure m = {.n_evaluated = n, .acc_min = 1, .consensus = consensus(s)};
+    struct sim_measure m = {.acc_min = 1, .consensus = consensus(s)};
     for (uint32_t i = 0; i < n; i++) {
-        evaluator_start(&s->evaluator,
-                        sim_theta(s, (uint32_t)((uint64_t)s->config.n_nodes * i / n)), 0);
+        uint32_t id = (uint32_t)((uint64_t)s->config.n_nodes * i / n);
+        if (!is_up(s, id))
+            continue;
+        m.n_evaluated++;
+        evaluator_start(&s->evaluator, sim_theta(s, id), 0);
         while (evaluator_run(&s->evaluator)) {
         }
         const struct evaluation *e = &s->evaluator.sum;
         double accuracy = (double)e->n_correct / (double)e->n;
-        m.acc_mean += accuracy / n;
-        m.loss += e->loss_sum / (double)e->n / n;
+        m.acc_mean += accuracy;
+        m.loss += e->loss_sum / (double)e->n;
         m.acc_min = accuracy < m.acc_min ? accuracy : m.acc_min;
         m.acc_max = accuracy > m.acc_max ? accuracy : m.acc_max;
     }
+    uint32_t n_evaluated = m.n_evaluated > 0 ? m.n_evaluated : 1;
+    m.acc_mean /= n_evaluated;
+    m.loss /= n_evaluated;
     return m;
 }
 

@@ -137,6 +137,8 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
                                   c->batch, "--cycles", err);
         s->learner_config.optim = c->optim;
     }
+    if (rc == 0)
+        rc = life_open(s, err);
     if (rc == 0) {
         set_gossip(s);
         rc = make_arena(s, err);
@@ -146,8 +148,10 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
         *sim = NULL;
         return rc;
     }
-    if (s->config.network.bytes_per_s > 0)
+    if (s->config.network.bytes_per_s > 0) {
         s->way_out_us = MEM_NEW(uint64_t, s->config.n_nodes);
+        s->way_in_us = MEM_NEW(uint64_t, s->config.n_nodes);
+    }
     uint64_t floats = s->model.dim < GOSSIP_SLICE_FLOATS ? s->model.dim : GOSSIP_SLICE_FLOATS;
     parcels_init(&s->parcels, floats);
     evaluator_init(&s->evaluator, &s->model, &s->data.test);
@@ -167,6 +171,8 @@ void sim_close(struct sim *s)
         munmap(s->arena, s->arena_bytes);
     free(s->head_bytes);
     free(s->way_out_us);
+    free(s->way_in_us);
+    life_close(s);
     topology_close(&s->topology);
     split_close(&s->split);
     data_close(&s->data);

@@ -12,6 +12,7 @@
 #include "model/options.h"
 #include "model/learner.h"
 #include "net/gossip.h"
+#include "sim/churn.h"
 #include "sim/network.h"
 #include "sim/speed.h"
 
@@ -43,6 +44,9 @@ struct sim_config {
     enum sim_train train;
     struct network network; /* floor_us 0: a thousandth of a cycle */
     struct speed speed;
+    struct sessions sessions; /* of nodes that come and go */
+    struct late late;
+    bool state_is_kept; /* through a crash; else a node comes back empty, and adopts */
     bool frames; /* encode and decode every message */
 };
 
@@ -50,6 +54,7 @@ struct sim_totals {
     uint64_t events;       /* messages that arrived, steps, wakes */
     uint64_t node_updates; /* local steps; on-receive: models merged and trained on */
     uint64_t messages, bytes, lost;
+    uint64_t crashes;
     uint64_t punished, diverged; /* neither must ever be above 0 */
 };
 

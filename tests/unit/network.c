@@ -141,12 +141,12 @@ Test(network, what_was_sent_before_a_break_is_lost)
     struct flights f;
     flights_init(&f, &n);
     cr_assert(!flights_is_lost(&f, 1, 2, 0));
-    flights_break(&f, 1, 2, 10000);
+    flights_break(&f, 1, 2, 10000, 10000);
     cr_assert(flights_is_lost(&f, 1, 2, 9999));
     cr_assert(!flights_is_lost(&f, 1, 2, 10000));
     cr_assert(!flights_is_lost(&f, 2, 1, 9999), "each end learns for itself");
     for (uint32_t i = 0; i < 5000; i++)
-        flights_break(&f, 1, 3 + i % 4, 14999);
+        flights_break(&f, 1, 3 + i % 4, 14999, 14999);
     cr_assert(flights_is_lost(&f, 1, 2, 9999), "still remembered while something may be under way");
     flights_close(&f);
 }
