@@ -85,7 +85,10 @@ static void draw_node(struct schedule *s, const struct churn_config *c, uint64_t
     uint64_t heal_us = c->heal_us > 0 ? c->heal_us : CHURN_NEVER, now_us = start_us;
     append(s, now_us);
     while (c->sessions.set && s->n < TIMES_MAX) {
-        now_us += dist_draw(&c->sessions.session, &rng, 1);
+        uint64_t session_us = dist_draw(&c->sessions.session, &rng, 1);
+        if (now_us == start_us && start_us == 0) /* all have been there for a while */
+            session_us = 1 + (uint64_t)(rng_uniform(&rng) * (double)session_us);
+        now_us += session_us;
         if (now_us >= heal_us || now_us > c->end_us)
             return;
         append(s, now_us);

@@ -30,7 +30,7 @@ struct flags {
     uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, link_bandwidth, heal, step_time,
         eval_every, eval_nodes;
     int gossip, train, frames, churn_state;
-    bool json, verbose, quiet;
+    bool json, verbose, quiet, check;
 };
 
 static const char *const gossips[] = {"pairwise", "pull", "push", "off", NULL};
@@ -106,6 +106,8 @@ static const struct opt table[] = {
     {"frames", OPT_CHOICE, F(frames), "on|off", "on",
      "encode, check and decode each message, as on the wire; the result is the same", 0, 0, 0,
      on_off},
+    {"check", OPT_SWITCH, F(check), 0, 0,
+     "stop with exit code 1 when an invariant of the protocol does not hold; one thread"},
     {"verbose", OPT_SWITCH, F(verbose), 0, 0, "log more"},
     {"quiet", OPT_SWITCH, F(quiet), 0, 0, "log warnings and errors only"},
 };
@@ -157,12 +159,18 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
         .late = f->late,
         .state_is_kept = f->churn_state == STATE_KEPT,
         .speed = f->speed,
+        .check = f->check,
         .frames = f->frames == FRAMES_ON};
     c->speed.step_us = f->step_time;
     if (f->every.automatic)
         return error_set(err, ERR_USAGE,
                          "--gossip-every auto follows the clock of a real machine (right: a number "
                          "of steps, or a time)");
+    if (f->check && f->threads > 1)
+        return error_set(err, ERR_USAGE,
+                         "--check with --threads %" PRIu64
+                         ": it keeps its books on one thread (the result is the same on any)",
+                         f->threads);
     if (c->train == SIM_ON_RECEIVE && c->every_steps > 0)
         return error_set(err, ERR_USAGE,
                          "--train on-receive with --gossip-every %" PRIu32
@@ -179,7 +187,8 @@ struct progress {
     struct sim *sim;
     const struct flags *flags;
     struct metrics metrics;
-    uint64_t run_us; /* of real time, without evaluations */
+    const char *command; /* its arguments */
+    uint64_t run_us;     /* of real time, without evaluations */
     uint64_t told_us;
 };
 
@@ -216,7 +225,7 @@ static struct sim_measure run(struct progress *p)
 {
     const struct flags *f = p->flags;
     uint32_t n_eval = (uint32_t)f->eval_nodes;
-    for (uint64_t cycle = 1; cycle <= f->cycles; cycle++) {
+    for (uint64_t cycle = 1; cycle <= f->cycles && sim_violation(p->sim) == NULL; cycle++) {
         uint64_t start = clock_us();
         sim_run_until(p->sim, cycle * sim_cycle_us(p->sim));
         uint64_t now = clock_us();
@@ -297,6 +306,10 @@ static int save(const struct progress *p, struct error *err)
 static int check(const struct progress *p, struct error *err)
 {
     struct sim_totals t = sim_totals(p->sim);
+    const char *violation = sim_violation(p->sim);
+    if (violation != NULL)
+        return error_set(err, ERR_FAILURE, "--check: %s; seed %" PRIu64 ": %s", violation,
+                         p->flags->training.seed, p->command);
     if (t.punished > 0)
         return error_set(err, ERR_FAILURE,
                          "%" PRIu64 " messages broke the protocol: a bug of hubbub's; seed %" PRIu64
@@ -310,9 +323,9 @@ static int check(const struct progress *p, struct error *err)
     return 0;
 }
 
-static int simulate(const struct flags *flags, struct error *err)
+static int simulate(const struct flags *flags, const char *command, struct error *err)
 {
-    struct progress p = {.flags = flags, .told_us = clock_us()};
+    struct progress p = {.flags = flags, .command = command, .told_us = clock_us()};
     struct sim_config config;
     int rc = make_config(flags, &config, err);
     if (rc == 0)
@@ -338,16 +351,25 @@ static int simulate(const struct flags *flags, struct error *err)
     return rc;
 }
 
+static void join(char *text, size_t size, int argc, char **argv)
+{
+    size_t at = (size_t)snprintf(text, size, "hubbub");
+    for (int i = 0; i < argc && at < size; i++)
+        at += (size_t)snprintf(text + at, size - at, " %s", argv[i]);
+}
+
 int cmd_sim(int argc, char **argv)
 {
     struct flags flags = {.training = TRAINING_UNSAID};
     struct error err = {0};
+    char command[400];
+    join(command, sizeof command, argc, argv);
     int n_operands, rc = opts_parse(&cmd_sim_options, &flags, argc, argv, &n_operands, &err);
     if (rc == 0 && n_operands > 0)
         rc = error_set(&err, ERR_USAGE, "'%s' is no option of hubbub sim", argv[1]);
     log_set_level(flags.verbose ? LOG_DEBUG : flags.quiet ? LOG_WARN : LOG_INFO);
     if (rc == 0)
-        rc = simulate(&flags, &err);
+        rc = simulate(&flags, command, &err);
     if (rc < 0)
         log_error("%s", err.text);
     return rc == OPTS_DONE ? 0 : -rc;

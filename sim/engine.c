@@ -6,6 +6,7 @@
  * each from the start of the window to its end. Mail to nodes of other threads is handed over at
  * the barrier between two windows. A node meets its letters in the order (arrival, src, number), so
  * it makes no difference who runs it, or after whom. */
+#include "sim/check.h"
 #include "sim/inner.h"
 
 #include "base/check.h"
@@ -221,6 +222,8 @@ static void run_windows(struct worker *w)
         uint64_t window = meet(w);
         if (window == CALENDAR_EMPTY || window * s->window_us >= s->until_us)
             return;
+        if (s->check != NULL && check_failed_text(s->check) != NULL)
+            return;
         run_window(w, window);
     }
 }
@@ -245,6 +248,8 @@ void sim_run_until(struct sim *s, uint64_t time_us)
     run_windows(&s->workers[0]);
     pthread_barrier_wait(&s->gate);
     s->now_us = time_us > s->now_us ? time_us : s->now_us;
+    if (s->check != NULL)
+        check_all(s);
 }
 
 /* ---- start and end -------------------------------------------------------------------------- */

@@ -35,8 +35,8 @@ struct node {
 };
 _Static_assert(sizeof(struct node) == 64, "with a core of 192 bytes, 256 in all");
 
-/* A message on its way to dst, or, without a parcel, word that the link to src broke and what was
- * sent on it before sent_us is lost. */
+/* A message on its way to dst; or, without a parcel, word that the link to src broke and what was
+ * sent on it before sent_us is lost; or, from dst itself, word that a push has left. */
 struct letter {
     uint64_t arrival_us, sent_us;
     uint32_t dst, src, number, parcel;
@@ -109,6 +109,7 @@ struct sim {
     bool stop;
     struct worker *workers;
     struct evaluator evaluator;
+    struct check *check; /* NULL without --check */
 };
 
 static inline struct node *sim_node(const struct sim *s, uint32_t id)
@@ -194,7 +195,8 @@ void life_adopt_failed(struct worker *w);
 /* The other end learns that src, the node that is being run, crashed at crash_us. */
 void life_tell(struct worker *w, uint32_t dst, uint64_t crash_us);
 
-/* ---- way_in.c: the bandwidth of a receiver ---------------------------------------------------- */
+/* ---- way_in.c: the bandwidth of a receiver ----------------------------------------------------
+ */
 
 /* Of the n letters that are at the door of a node: those that come in before end_us, in the order
  * in which they do. The others wait for a later window. Returns how many. */
@@ -207,9 +209,9 @@ int visit_compare(const void *a, const void *b, void *letters);
 static inline void way_note_longest(struct sim *s, uint64_t us)
 {
     uint64_t longest = atomic_load_explicit(&s->longest_us, memory_order_relaxed);
-    while (us > longest && !atomic_compare_exchange_weak_explicit(
-                               &s->longest_us, &longest, us, memory_order_relaxed,
-                               memory_order_relaxed)) {
+    while (us > longest &&
+           !atomic_compare_exchange_weak_explicit(&s->longest_us, &longest, us,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
     }
 }
 

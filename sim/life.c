@@ -1,9 +1,10 @@
 /* Nodes that come and go.
  *
- * A crash ends what a node had open. Whoever it had an exchange with learns that a latency later, as
- * from a connection that closes: what was sent before still arrives. Whoever sends to a node that is
- * away learns when the message should have arrived, as of any lost message (peer.c). A node stays
- * away longer than any latency, so everybody knows before it is back. */
+ * A crash ends what a node had open. Whoever it had an exchange with learns that a latency later,
+ * as from a connection that closes: what was sent before still arrives. Whoever sends to a node
+ * that is away learns when the message should have arrived, as of any lost message (peer.c). A node
+ * stays away longer than any latency, so everybody knows before it is back. */
+#include "sim/check.h"
 #include "sim/inner.h"
 
 #include "base/mem.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 
 enum {
-    ADOPT_TRIES = 16,      /* peers that a newcomer asks before it trains on its own */
+    ADOPT_TRIES = 16, /* peers that a newcomer asks before it trains on its own */
     RETRIES_A_CYCLE = 4
 };
 
@@ -35,9 +36,8 @@ int life_open(struct sim *s, struct error *err)
     s->lives = MEM_NEW(struct life, c->n_nodes);
     for (uint32_t i = 0; i < c->n_nodes; i++) {
         bool down = !churn_is_up(&s->churn, i, 0);
-        s->lives[i] = (struct life){.change_us = churn_next_us(&s->churn, i, 0),
-                                    .retry_us = SIM_NEVER,
-                                    .down = down};
+        s->lives[i] = (struct life){
+            .change_us = churn_next_us(&s->churn, i, 0), .retry_us = SIM_NEVER, .down = down};
     }
     return 0;
 }
@@ -61,8 +61,7 @@ void life_tell(struct worker *w, uint32_t dst, uint64_t crash_us)
                           .src = w->id,
                           .number = w->node->outbox.n_sent,
                           .parcel = PARCEL_NONE};
-    word.arrival_us =
-        network_word(&w->sim->config.network, &w->node->outbox, w->id, crash_us);
+    word.arrival_us = network_word(&w->sim->config.network, &w->node->outbox, w->id, crash_us);
     engine_post(w, &word);
 }
 
@@ -75,6 +74,8 @@ static void crash(struct worker *w)
     const struct gossip *core = node_core(s, node);
     uint32_t n = (uint32_t)s->gossip_config.open_max + s->gossip_config.serve_max;
     peer_trace(w, PEER_CRASHED, w->sim->lives[w->id].n_tries);
+    if (s->check != NULL)
+        check_crashed(w);
     peer_drop_jobs(w);
     for (uint32_t i = 0; i < n; i++) {
         struct gossip_remains r, earlier;
@@ -141,8 +142,12 @@ static void come(struct worker *w)
     bool was_there = life->resumed > 0 || w->learner.step > 0;
     life->joining = !s->config.alone && (!was_there || !s->config.state_is_kept);
     life->n_tries = 0;
+    if (s->check != NULL)
+        check_before(w);
     if (!s->config.state_is_kept)
         lose_state(w);
+    if (s->check != NULL)
+        check_changed(w);
     gossip_init(node_core(s, w->node), &s->gossip_config, w->id);
     peer_trace(w, PEER_STARTED, life->joining);
     peer_start(w, life->joining ? GOSSIP_JOINING : GOSSIP_ACTIVE);

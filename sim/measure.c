@@ -78,6 +78,8 @@ struct sim_measure sim_measure(struct sim *s, uint32_t n_max)
         m.acc_max = accuracy > m.acc_max ? accuracy : m.acc_max;
     }
     uint32_t n_evaluated = m.n_evaluated > 0 ? m.n_evaluated : 1;
+    if (m.n_evaluated == 0)
+        m.acc_min = 0;
     m.acc_mean /= n_evaluated;
     m.loss /= n_evaluated;
     return m;

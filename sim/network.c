@@ -165,8 +165,7 @@ static uint64_t leave(const struct network *n, struct flights *f, uint32_t src, 
     }
     if (n->link_bytes_per_s > 0) {
         uint64_t *link_us = note(&f->sending, src, dst, now_us);
-        uint64_t through_us =
-            later(*link_us, starts_us) + transfer_us(bytes, n->link_bytes_per_s);
+        uint64_t through_us = later(*link_us, starts_us) + transfer_us(bytes, n->link_bytes_per_s);
         leaves_us = *link_us = later(through_us, leaves_us);
     }
     return leaves_us;
@@ -220,7 +219,8 @@ struct delivery network_send(const struct network *n, struct flights *f, struct 
 {
     uint32_t number = box->n_sent++;
     uint64_t leaves_us = leave(n, f, src, dst, bytes, now_us, way_out_us);
-    struct delivery d = {.arrival_us = leaves_us + draw_latency(n, src, number)};
+    struct delivery d = {.leaves_us = leaves_us,
+                         .arrival_us = leaves_us + draw_latency(n, src, number)};
     if (n->latency.kind != DIST_CONST) /* else they keep their order anyway */
         d.arrival_us = land(f, box, src, dst, now_us, d.arrival_us);
     if (n->heal_us > 0 && now_us >= n->heal_us)

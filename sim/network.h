@@ -68,6 +68,7 @@ void flights_prolong(struct flights *f, uint64_t longest_us);
 bool flights_is_lost(const struct flights *f, uint32_t self, uint32_t peer, uint64_t sent_us);
 
 struct delivery {
+    uint64_t leaves_us;  /* when the last byte has left */
     uint64_t arrival_us; /* or, if lost, when both ends learn that their link is broken */
     bool lost;
 };

@@ -2,6 +2,7 @@
  *
  * As in a real peer, jobs wait while a step is being computed and run in order at its end, before
  * the next begins; they take no virtual time. */
+#include "sim/check.h"
 #include "sim/inner.h"
 
 #include "base/check.h"
@@ -48,8 +49,12 @@ static void end_step(struct worker *w)
     struct sim *s = w->sim;
     w->node->busy_us = SIM_NEVER;
     w->learner.shard = split_shard(&s->split, w->id);
+    if (s->check != NULL)
+        check_before(w);
     if (!isfinite(learner_step(&w->learner, &w->workspace)))
         w->totals.diverged++;
+    if (s->check != NULL)
+        check_changed(w);
     w->totals.node_updates++;
     trace(w, &(struct trace_item){
                  .now_us = w->now_us, .what = STEPPED, .n_steps = (uint32_t)w->learner.step});
@@ -85,6 +90,8 @@ static void run_job(struct worker *w, uint32_t handle)
     uint64_t offset = slice_offset(slice);
     struct gossip_event done = {.type = GOSSIP_DONE,
                                 .done = {.exchange = parcel->job.exchange, .buffer = handle}};
+    if (s->check != NULL)
+        check_before(w);
     switch ((enum gossip_action_type)parcel->job.type) {
     case GOSSIP_TAKE:
         learner_take(&w->learner, offset, n, parcel->slice);
@@ -95,6 +102,8 @@ static void run_job(struct worker *w, uint32_t handle)
         float *mine = parcel_at(&s->parcels, done.done.buffer)->slice;
         learner_take(&w->learner, offset, n, mine);
         learner_mix(&w->learner, offset, n, parcel->job.c, parcel->slice, mine);
+        if (s->check != NULL)
+            check_swapped(w, handle);
         parcel_unref(&w->shelf, handle);
         note_merge(w);
         break;
@@ -102,6 +111,8 @@ static void run_job(struct worker *w, uint32_t handle)
     case GOSSIP_MIX:
         learner_mix(&w->learner, offset, n, parcel->job.c, parcel->slice,
                     base != PARCEL_NONE ? parcel_at(&s->parcels, base)->slice : NULL);
+        if (s->check != NULL)
+            check_mixed(w, handle, base);
         parcel_unref(&w->shelf, handle);
         parcel_unref(&w->shelf, base);
         note_merge(w);
@@ -234,6 +245,27 @@ static struct gossip_message unpack(struct worker *w, uint32_t handle)
     return g;
 }
 
+/* A push is its sender's until it has left: word of that comes when the way out was clear, but not
+ * within this window. The reference keeps its name from being used again, whatever happens. */
+static void note_leaving(struct worker *w, uint32_t handle, uint64_t leaves_us)
+{
+    const struct sim *s = w->sim;
+    struct gossip_event sent = {.type = GOSSIP_SENT, .sent = handle};
+    if (leaves_us == w->now_us) {
+        peer_drive(w, &sent);
+        return;
+    }
+    uint64_t end_us = (w->now_us / s->window_us + 1) * s->window_us;
+    struct letter word = {.arrival_us = leaves_us > end_us ? leaves_us : end_us,
+                          .sent_us = w->now_us,
+                          .dst = w->id,
+                          .src = w->id,
+                          .number = w->node->outbox.n_sent,
+                          .parcel = handle};
+    parcel_ref(parcel_at(&s->parcels, handle));
+    engine_post(w, &word);
+}
+
 static void post(struct worker *w, const struct gossip_message *g)
 {
     struct sim *s = w->sim;
@@ -258,7 +290,9 @@ static void post(struct worker *w, const struct gossip_message *g)
     letter.arrival_us = d.arrival_us;
     w->totals.messages++;
     w->totals.bytes += bytes;
-    if (s->way_out_us != NULL || s->config.network.link_bytes_per_s > 0)
+    if (s->check != NULL && g->kind == GOSSIP_REQUEST)
+        check_request(w, g, handle);
+    if (s->way_out_us != NULL || s->config.network.link_bytes_per_s > 0 || s->check != NULL)
         way_note_longest(s, d.arrival_us - w->now_us);
     if (s->lives != NULL && !churn_stays_up(&s->churn, g->peer, w->now_us, d.arrival_us))
         d.lost = true;
@@ -273,26 +307,37 @@ static void post(struct worker *w, const struct gossip_message *g)
         engine_post(w, &mine);
     }
     engine_post(w, &letter);
-    if (keeps && g->mode == GOSSIP_PUSH) {
-        struct gossip_event sent = {.type = GOSSIP_SENT, .sent = handle};
+    if (keeps && g->mode == GOSSIP_PUSH)
+        note_leaving(w, handle, d.leaves_us);
+}
+
+static void receive_own(struct worker *w, const struct letter *letter)
+{
+    struct gossip_event sent = {.type = GOSSIP_SENT, .sent = letter->parcel};
+    if (w->sim->lives == NULL || !w->sim->lives[w->id].down)
         peer_drive(w, &sent);
-    }
+    parcel_unref(&w->shelf, letter->parcel);
 }
 
 static void receive(struct worker *w, const struct letter *letter)
 {
     struct sim *s = w->sim;
-    bool fragile = s->config.network.drop > 0 || s->config.network.split.n_groups > 0 ||
-                   s->lives != NULL;
+    bool fragile =
+        s->config.network.drop > 0 || s->config.network.split.n_groups > 0 || s->lives != NULL;
     struct trace_item item = {.now_us = w->now_us, .what = BROKE, .peer = letter->src};
+    if (letter->src == w->id) {
+        receive_own(w, letter);
+        return;
+    }
     if (s->lives != NULL && s->lives[w->id].down) {
         CHECK(letter->parcel == PARCEL_NONE && "nothing comes to who is away");
         return;
     }
     if (letter->parcel == PARCEL_NONE) {
+        if (s->check != NULL)
+            check_broke(w, letter->src);
         trace(w, &item);
-        flights_prolong(&w->flights,
-                        atomic_load_explicit(&s->longest_us, memory_order_relaxed));
+        flights_prolong(&w->flights, atomic_load_explicit(&s->longest_us, memory_order_relaxed));
         flights_break(&w->flights, w->id, letter->src, letter->sent_us, w->now_us);
         struct gossip_event event = {
             .type = GOSSIP_LINK,
@@ -305,6 +350,8 @@ static void receive(struct worker *w, const struct letter *letter)
         w->totals.lost++;
         return;
     }
+    if (s->check != NULL)
+        check_letter(w, letter);
     struct gossip_event event = {
         .type = GOSSIP_RECEIVED,
         .received = {.message = unpack(w, letter->parcel), .peer_is_smaller = letter->src < w->id}};
@@ -345,9 +392,13 @@ static void act(struct worker *w, const struct gossip_action *action)
         post(w, &action->send);
         break;
     case GOSSIP_FORGET:
+        if (w->sim->check != NULL)
+            check_forgotten(w, action->buffer);
         parcel_unref(&w->shelf, action->buffer);
         break;
     case GOSSIP_PUNISH:
+        if (w->sim->check != NULL)
+            check_punished(w, action->punish.peer, action->punish.reason);
         w->totals.punished++;
         break;
     case GOSSIP_ADOPTED:
@@ -367,6 +418,8 @@ void peer_drive(struct worker *w, struct gossip_event *event)
     w->node->wake_us = update.wake_us;
     for (uint32_t i = 0; i < update.n_actions; i++)
         act(w, &update.actions[i]);
+    if (w->sim->check != NULL)
+        check_event(w);
     run_jobs(w);
 }
 

@@ -1,3 +1,4 @@
+#include "sim/check.h"
 #include "sim/inner.h"
 
 #include "base/check.h"
@@ -157,6 +158,8 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
     evaluator_init(&s->evaluator, &s->model, &s->data.test);
     make_nodes(s);
     engine_init(s);
+    if (s->config.check)
+        s->check = check_open(s);
     return 0;
 }
 
@@ -173,6 +176,7 @@ void sim_close(struct sim *s)
     free(s->way_out_us);
     free(s->way_in_us);
     life_close(s);
+    check_close(s->check);
     topology_close(&s->topology);
     split_close(&s->split);
     data_close(&s->data);
@@ -192,6 +196,11 @@ uint64_t sim_end_us(const struct sim *s)
 uint64_t sim_now_us(const struct sim *s)
 {
     return s->now_us;
+}
+
+const char *sim_violation(const struct sim *s)
+{
+    return check_failed_text(s->check);
 }
 
 const struct model *sim_model(const struct sim *s)

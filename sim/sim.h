@@ -47,7 +47,8 @@ struct sim_config {
     struct sessions sessions; /* of nodes that come and go */
     struct late late;
     bool state_is_kept; /* through a crash; else a node comes back empty, and adopts */
-    bool frames; /* encode and decode every message */
+    bool check;         /* the invariants of sim/check.h at every event; n_threads is 1 */
+    bool frames;        /* encode and decode every message */
 };
 
 struct sim_totals {
@@ -79,6 +80,10 @@ uint64_t sim_end_us(const struct sim *sim);
 /* Runs all windows (of the network's floor) that start before time_us. */
 void sim_run_until(struct sim *sim, uint64_t time_us);
 uint64_t sim_now_us(const struct sim *sim);
+
+/* With `check`: what was violated, with node and time, after which nothing more happens; or NULL.
+ */
+const char *sim_violation(const struct sim *sim);
 
 struct sim_totals sim_totals(const struct sim *sim);
 

@@ -12,8 +12,7 @@ static bool comes_in(struct worker *w, uint32_t id, struct letter *letter, uint6
     struct sim *s = w->sim;
     uint64_t bytes = parcel_at(&s->parcels, letter->parcel)->flight.bytes;
     uint64_t door_us = letter->arrival_us;
-    letter->arrival_us =
-        network_come_in(&s->config.network, bytes, door_us, &s->way_in_us[id]);
+    letter->arrival_us = network_come_in(&s->config.network, bytes, door_us, &s->way_in_us[id]);
     letter->number |= LETTER_IS_IN;
     way_note_longest(s, letter->arrival_us - letter->sent_us);
     if (s->lives != NULL && !churn_stays_up(&s->churn, id, door_us, letter->arrival_us)) {
@@ -36,7 +35,7 @@ size_t way_in_pass(struct worker *w, uint32_t id, struct visit *visits, size_t n
     size_t n_in = 0;
     for (size_t i = 0; i < n; i++) {
         struct letter *letter = &letters[visits[i].letter];
-        if (letter->parcel == PARCEL_NONE || letter->number & LETTER_IS_IN ||
+        if (letter->parcel == PARCEL_NONE || letter->src == id || letter->number & LETTER_IS_IN ||
             comes_in(w, id, letter, end_us))
             visits[n_in++] = visits[i];
     }
