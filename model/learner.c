@@ -87,9 +87,10 @@ void workspace_close(struct workspace *w)
 static void next_rows(const struct learner *l, struct workspace *w)
 {
     const struct learner_config *c = l->config;
-    if (w->drawn == l->shard.rows && w->drawn_step == l->step && w->drawn_node == l->node)
+    if (w->has_drawn && w->drawn == l->shard.rows && w->drawn_step == l->step && w->drawn_node == l->node)
         return;
     batches_rows(&l->shard, c->seed, l->node, l->step * c->batch, w->rows, c->batch);
+    w->has_drawn = true;
     w->drawn = l->shard.rows;
     w->drawn_step = l->step;
     w->drawn_node = l->node;

@@ -54,8 +54,9 @@ struct workspace {
     struct workspace_part parts[TEAM_MAX];
     union target *y;
     uint32_t *rows;
-    /* Whose rows these are: of which step, node and shard; drawn NULL: of none. */
-    const uint32_t *drawn;
+    /* Whose rows these are: of which step, node and shard. */
+    bool has_drawn;
+    const uint32_t *drawn; /* the shard's rows: NULL where it is a function */
     uint64_t drawn_step;
     uint32_t drawn_node;
 };

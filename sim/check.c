@@ -402,7 +402,7 @@ static void check_stalls(struct check *c, const struct sim *s, uint32_t id, uint
     const struct gossip_counts *counts = gossip_counts(node_core(s, node));
     uint32_t n_tried = counts->initiated + counts->busy;
     bool joining = life != NULL && life->joining;
-    uint64_t waited_us = s->now_us - watch->since_us;
+    uint64_t waited_us = s->now_us - watch->since_us; /* since: never after now */
     if (!node->started || (!joining && n_tried != watch->n_tried) || s->config.alone) {
         watch->n_tried = n_tried;
         watch->since_us = s->now_us;
@@ -427,7 +427,7 @@ void check_all(struct sim *s)
     for (uint32_t i = 0; i < c->n_records; i++) {
         const struct record *r = &c->records[i];
         bool open = r->used && !r->one_way && !r->mixed && !r->forgotten && !r->broken;
-        if (open && s->now_us - r->sent_us > longest_us)
+        if (open && s->now_us > r->sent_us + longest_us)
             fail(c, r->initiator, s->now_us,
                  "an exchange with node %" PRIu32 " has been open for %.6f s, of %.6f at most",
                  r->responder, (double)(s->now_us - r->sent_us) / 1e6, (double)longest_us / 1e6);

@@ -7,6 +7,7 @@
 #include "model/meta.h"
 #include "model/options.h"
 #include "net/gossip_every.h"
+#include "sim/faults.h"
 #include "sim/sim.h"
 #include "sim/topology.h"
 
@@ -27,8 +28,8 @@ struct flags {
     struct late late;
     const char *topology, *metrics, *save;
     double drop;
-    uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, link_bandwidth, heal, step_time,
-        eval_every, eval_nodes;
+    uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, link_bandwidth, heal, faults,
+        step_time, eval_every, eval_nodes;
     int gossip, train, frames, churn_state;
     bool json, verbose, quiet, check;
 };
@@ -108,6 +109,11 @@ static const struct opt table[] = {
      on_off},
     {"check", OPT_SWITCH, F(check), 0, 0,
      "stop with exit code 1 when an invariant of the protocol does not hold; one thread"},
+    {"faults", OPT_U64, F(faults), "N", "0",
+     "N worlds of faults instead, drawn from the seeds from --seed on: none may break an "
+     "invariant, "
+     "all must converge; the only other options are --seed and --verbose",
+     0, 0, 1000000000},
     {"verbose", OPT_SWITCH, F(verbose), 0, 0, "log more"},
     {"quiet", OPT_SWITCH, F(quiet), 0, 0, "log warnings and errors only"},
 };
@@ -351,6 +357,14 @@ static int simulate(const struct flags *flags, const char *command, struct error
     return rc;
 }
 
+/* For --faults: the options that it drew. */
+static int parse_config(int argc, char **argv, struct sim_config *config, struct error *err)
+{
+    struct flags flags = {.training = TRAINING_UNSAID};
+    int n_operands, rc = opts_parse(&cmd_sim_options, &flags, argc, argv, &n_operands, err);
+    return rc == 0 ? make_config(&flags, config, err) : rc;
+}
+
 static void join(char *text, size_t size, int argc, char **argv)
 {
     size_t at = (size_t)snprintf(text, size, "hubbub");
@@ -368,7 +382,9 @@ int cmd_sim(int argc, char **argv)
     if (rc == 0 && n_operands > 0)
         rc = error_set(&err, ERR_USAGE, "'%s' is no option of hubbub sim", argv[1]);
     log_set_level(flags.verbose ? LOG_DEBUG : flags.quiet ? LOG_WARN : LOG_INFO);
-    if (rc == 0)
+    if (rc == 0 && flags.faults > 0)
+        rc = faults_run(flags.training.seed, flags.faults, flags.verbose, parse_config, &err);
+    else if (rc == 0)
         rc = simulate(&flags, command, &err);
     if (rc < 0)
         log_error("%s", err.text);
