@@ -34,12 +34,11 @@ int visit_compare(const void *a, const void *b, void *letters_due)
     const struct letter *l = &letters[x->letter], *m = &letters[y->letter];
     if (l->arrival_us != m->arrival_us)
         return l->arrival_us < m->arrival_us ? -1 : 1;
+    if ((l->parcel == PARCEL_NONE) != (m->parcel == PARCEL_NONE))
+        return l->parcel == PARCEL_NONE ? -1 : 1;
     if (l->src != m->src)
         return l->src < m->src ? -1 : 1;
-    if (l->number != m->number)
-        return l->number < m->number ? -1 : 1;
-    /* Word of a broken link comes from both of its ends, each with a number of its own. */
-    return (m->parcel == PARCEL_NONE) - (l->parcel == PARCEL_NONE);
+    return (l->number > m->number) - (l->number < m->number);
 }
 
 static void sort_few(struct visit *v, size_t n, struct letter *letters)

@@ -123,12 +123,14 @@ uint64_t flights_land(struct flights *f, uint32_t self, uint32_t peer, uint64_t 
     return *last_us;
 }
 
-void flights_break(struct flights *f, uint32_t self, uint32_t peer, uint64_t broken_us,
+bool flights_break(struct flights *f, uint32_t self, uint32_t peer, uint64_t broken_us,
                    uint64_t now_us)
 {
     uint64_t *last_us = note(&f->breaks, self, peer, now_us);
-    if (*last_us < broken_us)
-        *last_us = broken_us;
+    if (*last_us >= broken_us)
+        return false;
+    *last_us = broken_us;
+    return true;
 }
 
 void flights_prolong(struct flights *f, uint64_t longest_us)

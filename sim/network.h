@@ -59,8 +59,9 @@ void flights_close(struct flights *f);
 uint64_t flights_land(struct flights *f, uint32_t self, uint32_t peer, uint64_t now_us,
                       uint64_t arrival_us);
 
-/* The link broke: what peer sent before broken_us, at most now_us, is lost with it. */
-void flights_break(struct flights *f, uint32_t self, uint32_t peer, uint64_t broken_us,
+/* The link broke: what peer sent before broken_us, at most now_us, is lost with it. False: that is
+ * known, from another message that was lost with it. */
+bool flights_break(struct flights *f, uint32_t self, uint32_t peer, uint64_t broken_us,
                    uint64_t now_us);
 
 /* A message may be under way for so long; at first dist_longest of the latency. */

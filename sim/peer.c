@@ -338,7 +338,8 @@ static void receive(struct worker *w, const struct letter *letter)
             check_broke(w, letter->src);
         trace(w, &item);
         flights_prolong(&w->flights, atomic_load_explicit(&s->longest_us, memory_order_relaxed));
-        flights_break(&w->flights, w->id, letter->src, letter->sent_us, w->now_us);
+        if (!flights_break(&w->flights, w->id, letter->src, letter->sent_us, w->now_us))
+            return;
         struct gossip_event event = {
             .type = GOSSIP_LINK,
             .link = {.peer = letter->src, .n_peers = topology_degree(&s->topology, w->id)}};
@@ -509,8 +510,9 @@ static void lay_down(struct worker *w)
     node->timer_window = window;
 }
 
-/* At the same time a node's life comes before its own deadlines and these before what arrives, and
- * the end of a step before the core's. */
+/* At the same time a node's life comes first, then word of broken links, so that what is sent then
+ * goes over the new link; then its own deadlines, the end of a step before the core's; then what
+ * arrives. */
 void peer_run(struct worker *w, uint32_t id, const struct letter *letters,
               const struct visit *visits, size_t n, uint64_t end_us)
 {
@@ -519,6 +521,7 @@ void peer_run(struct worker *w, uint32_t id, const struct letter *letters,
     for (size_t i = 0;;) {
         uint64_t arrival_us = i < n ? letters[visits[i].letter].arrival_us : SIM_NEVER;
         uint64_t own_us = node->busy_us <= node->wake_us ? node->busy_us : node->wake_us;
+        bool word = i < n && letters[visits[i].letter].parcel == PARCEL_NONE;
         uint64_t life_us = life_next_us(w->sim, id);
         w->now_us = own_us <= arrival_us ? own_us : arrival_us;
         w->now_us = life_us < w->now_us ? life_us : w->now_us;
@@ -526,7 +529,7 @@ void peer_run(struct worker *w, uint32_t id, const struct letter *letters,
             break;
         if (life_us == w->now_us) {
             life_happen(w);
-        } else if (own_us > arrival_us) {
+        } else if (own_us > arrival_us || (own_us == arrival_us && word)) {
             receive(w, &letters[visits[i++].letter]);
         } else if (own_us == node->busy_us) {
             end_step(w);
