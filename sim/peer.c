@@ -416,7 +416,8 @@ void peer_drive(struct worker *w, struct gossip_event *event)
     struct gossip_update update;
     event->now_us = w->now_us;
     gossip_step(node_core(w->sim, w->node), event, &update);
-    w->node->wake_us = update.wake_us;
+    if (w->node->started) /* else it still waits for its start */
+        w->node->wake_us = update.wake_us;
     for (uint32_t i = 0; i < update.n_actions; i++)
         act(w, &update.actions[i]);
     if (w->sim->check != NULL)
