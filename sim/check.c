@@ -24,6 +24,7 @@ struct watch {
     uint64_t last_us;  /* of its events */
     uint64_t since_us; /* when it last initiated, started or joined */
     uint32_t n_tried;
+    bool joining;
 };
 
 struct link_number {
@@ -403,7 +404,9 @@ static void check_stalls(struct check *c, const struct sim *s, uint32_t id, uint
     uint32_t n_tried = counts->initiated + counts->busy;
     bool joining = life != NULL && life->joining;
     uint64_t waited_us = s->now_us - watch->since_us; /* since: never after now */
-    if (!node->started || (!joining && n_tried != watch->n_tried) || s->config.alone) {
+    if (!node->started || s->config.alone || joining != watch->joining ||
+        (!joining && n_tried != watch->n_tried)) {
+        watch->joining = joining;
         watch->n_tried = n_tried;
         watch->since_us = s->now_us;
     } else if (waited_us > (joining ? JOIN_TRIES * s->gossip_config.n_slices : 1) * limit_us) {

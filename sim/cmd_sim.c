@@ -28,8 +28,8 @@ struct flags {
     struct late late;
     const char *topology, *metrics, *save;
     double drop;
-    uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, link_bandwidth, heal, faults,
-        step_time, eval_every, eval_nodes;
+    uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, link_bandwidth, heal, settle,
+        faults, step_time, eval_every, eval_nodes;
     int gossip, train, frames, churn_state;
     bool json, verbose, quiet, check;
 };
@@ -92,6 +92,9 @@ static const struct opt table[] = {
      .parse = late_parse},
     {"heal", OPT_DURATION, F(heal), "TIME", "0",
      "from then on nothing is lost and nobody crashes; 0: never"},
+
+    {"settle", OPT_DURATION, F(settle), "TIME", "0",
+     "from then on nobody learns, and peers only average; 0: never"},
 
     {"speed", OPT_CUSTOM, F(speed), "HOW", "const",
      "of peers: const, lognormal:SIGMA, stragglers:0.1,4x", "compute", .parse = speed_parse},
@@ -163,6 +166,7 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
                     .heal_us = f->heal},
         .sessions = f->sessions,
         .late = f->late,
+        .settle_us = f->settle,
         .state_is_kept = f->churn_state == STATE_KEPT,
         .speed = f->speed,
         .check = f->check,

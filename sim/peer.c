@@ -44,10 +44,9 @@ void peer_trace(struct worker *w, enum peer_happening what, uint32_t n)
 
 /* ---- steps --------------------------------------------------------------------------------- */
 
-static void end_step(struct worker *w)
+static void learn(struct worker *w)
 {
     struct sim *s = w->sim;
-    w->node->busy_us = SIM_NEVER;
     w->learner.shard = split_shard(&s->split, w->id);
     if (s->check != NULL)
         check_before(w);
@@ -56,6 +55,14 @@ static void end_step(struct worker *w)
     if (s->check != NULL)
         check_changed(w);
     w->totals.node_updates++;
+}
+
+static void end_step(struct worker *w)
+{
+    struct sim *s = w->sim;
+    w->node->busy_us = SIM_NEVER;
+    if (s->config.settle_us == 0 || w->now_us < s->config.settle_us)
+        learn(w);
     trace(w, &(struct trace_item){
                  .now_us = w->now_us, .what = STEPPED, .n_steps = (uint32_t)w->learner.step});
     struct gossip_event event = {.type = GOSSIP_STEPPED, .n_steps = 1};

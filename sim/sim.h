@@ -46,6 +46,7 @@ struct sim_config {
     struct speed speed;
     struct sessions sessions; /* of nodes that come and go */
     struct late late;
+    uint64_t settle_us; /* from then on steps change nothing; 0: never */
     bool state_is_kept; /* through a crash; else a node comes back empty, and adopts */
     bool check;         /* the invariants of sim/check.h at every event; n_threads is 1 */
     bool frames;        /* encode and decode every message */
