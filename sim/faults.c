@@ -14,7 +14,7 @@ enum {
     STEP_US = 1000,
     FRAME_BYTES = 1200,     /* of the small model, or so */
     EXCHANGES_TO_HEAL = 60, /* a node's, before and after */
-    LEARNING_PERCENT = 40,  /* of the second half; then they settle */
+    LEARNING_PERCENT = 25,  /* of the second half; then they settle */
     ARGS_MAX = 80,
     OTHERWISE = 4 /* one in so many is run once more, by two threads and without --check */
 };
@@ -24,6 +24,8 @@ struct draw {
     char *text;
     size_t at;
     uint32_t n;           /* nodes */
+    bool hub;             /* one that all others talk to */
+    bool sparse;          /* a star or a path */
     uint64_t exchange_us; /* what one takes, about */
     uint64_t half_us;     /* when the world heals */
 };
@@ -70,6 +72,8 @@ static void draw_nodes(struct draw *d)
     uint32_t shape = rng_below(&d->rng, sizeof shapes / sizeof shapes[0]);
     d->n = between(d, shapes[shape].low, shapes[shape].high);
     d->n += shapes[shape].even & d->n;
+    d->hub = strcmp(shapes[shape].name, "star") == 0;
+    d->sparse = d->hub || strcmp(shapes[shape].name, "path") == 0;
     say(d, " -n %" PRIu32 " --topology %s", d->n, shapes[shape].name);
 }
 
@@ -88,12 +92,19 @@ static uint64_t draw_gossip(struct draw *d)
 {
     uint32_t every = between(d, 1, 4), mode = rng_below(&d->rng, 8);
     bool by_time = one_in(d, 3), on_receive = false;
+    /* Where few links carry everything, places taken first by the same ones, step after step, and
+     * pushes refused would leave the others out. */
+    uint32_t open = between(d, 1, 4), serve = between(d, 1, 6);
+    if (d->hub && serve < d->n)
+        serve = d->n;
+    if (d->sparse && mode == 0)
+        mode = 2;
     say(d, " --gossip %s", mode == 0 ? "push" : mode == 1 ? "pull" : "pairwise");
     if (by_time)
         on_receive = one_in(d, 3);
     say(d, " --gossip-every %" PRIu32 "%s%s", every, by_time ? "ms" : "",
         on_receive ? " --train on-receive" : "");
-    say(d, " --open %" PRIu32 " --serve %" PRIu32, between(d, 1, 4), between(d, 1, 6));
+    say(d, " --open %" PRIu32 " --serve %" PRIu32, open, serve);
     d->exchange_us = every * STEP_US;
     return every * STEP_US;
 }
@@ -221,7 +232,7 @@ static int run(const struct sim_config *config, struct verdict *v, struct error 
 
 static int judge(const struct sim_config *config, const struct verdict *v, struct error *err)
 {
-    enum { ACCURATE_PERCENT = 85 };
+    enum { ACCURATE_PERCENT = 60 };
     static const double agreed = 0.05; /* the weights' own distance from zero is about 5 */
     if (v->totals.punished > 0 || v->totals.diverged > 0)
         return error_set(err, ERR_FAILURE,
