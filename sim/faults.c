@@ -26,6 +26,7 @@ struct draw {
     uint32_t n;           /* nodes */
     bool hub;             /* one that all others talk to */
     bool sparse;          /* a star or a path */
+    bool one_sided;       /* pushes or pulls, which do not keep the mean */
     uint64_t exchange_us; /* what one takes, about */
     uint64_t half_us;     /* when the world heals */
 };
@@ -84,7 +85,7 @@ static void draw_training(struct draw *d)
     static const char *const optims[] = {"sgd --momentum 0", "sgd", "qgm", "adamw --lr 0.01"};
     say(d, " --data blobs:classes=4,features=12,train=1200,test=200 --model %s --batch 4",
         models[between(d, 0, 1)]);
-    say(d, " --partition %s", partitions[between(d, 0, 2)]);
+    say(d, " --partition %s", partitions[between(d, 0, d->one_sided ? 0 : 2)]);
     say(d, " --optimizer %s", optims[between(d, 0, 3)]);
 }
 
@@ -99,6 +100,7 @@ static uint64_t draw_gossip(struct draw *d)
         serve = d->n;
     if (d->sparse && mode == 0)
         mode = 2;
+    d->one_sided = mode < 2;
     say(d, " --gossip %s", mode == 0 ? "push" : mode == 1 ? "pull" : "pairwise");
     if (by_time)
         on_receive = one_in(d, 3);
@@ -179,8 +181,8 @@ void faults_draw(uint64_t seed, char text[FAULTS_TEXT])
     struct draw d = {.rng = rng_stream(seed, 0, RNG_FAULTS), .text = text};
     say(&d, "sim --quiet --check --seed %" PRIu64, seed);
     draw_nodes(&d);
-    draw_training(&d);
     uint64_t cycle_us = draw_gossip(&d);
+    draw_training(&d);
     draw_network(&d);
     draw_speed(&d);
     d.half_us = EXCHANGES_TO_HEAL * d.exchange_us;

@@ -217,6 +217,23 @@ Test(learner, update_rules_as_written)
     }
 }
 
+/* Node 0's first batch is drawn like any other, also where the shard is a function. */
+Test(learner, the_first_batch_of_the_first_node)
+{
+    struct world w = {0};
+    struct learner first, later;
+    make_world(&w);
+    make_learner(&first, &w, OPTIM_SGD, 0.1f);
+    make_learner(&later, &w, OPTIM_SGD, 0.1f);
+    cr_assert_null(w.shard.rows);
+    first.node = later.node = 0;
+    learner_step(&first, &w.workspace);
+    w.workspace.drawn_node = 9; /* nobody's: draws again */
+    learner_step(&later, &w.workspace);
+    cr_assert_arr_eq(first.theta, later.theta, w.m.dim * sizeof(float));
+    close_world(&w);
+}
+
 /* Weights taken over as they are: the state of both moments and the age begin anew. */
 Test(learner, adopted_weights_forget_the_moments)
 {
