@@ -25,7 +25,7 @@ APT_BUILD := gcc pkg-config libuv1-dev libmsgpack-dev libopenblas-dev zlib1g-dev
              libjansson-dev libssl-dev
 APT_DATA  := dataset-fashion-mnist
 APT_TEST  := libcriterion-dev clang libclang-rt-14-dev python3-numpy python3-xxhash \
-             python3-sklearn iproute2 bible-kjv
+             python3-sklearn iproute2 bible-kjv patch
 APT_TORCH := python3-torch libblis4-serial
 
 have_torch = /usr/bin/python3 -c 'import torch' 2>/dev/null && ls /usr/lib/*/blis-serial/libblas.so.3 >/dev/null 2>&1
@@ -33,7 +33,7 @@ have_build = command -v $(CC) >/dev/null && command -v pkg-config >/dev/null && 
              pkg-config --exists $(LIBS)
 have_data  = test -r /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 have_test  = pkg-config --exists criterion && command -v clang >/dev/null && command -v ip >/dev/null && \
-             command -v bible >/dev/null && \
+             command -v bible >/dev/null && command -v patch >/dev/null && \
              test -e "$$(clang -print-runtime-dir)/libclang_rt.fuzzer-$$(uname -m).a" && \
              /usr/bin/python3 -c 'import numpy, xxhash, sklearn' 2>/dev/null
 
@@ -171,7 +171,7 @@ FIRST ?= 0
 faults: all
 	./$(BUILD)/hubbub sim --faults $(SEEDS) --seed $(FIRST)
 # ONLY=NAME: one of them.
-mutants: deps-build
+mutants: deps-test
 	tests/mutants/run $(ONLY)
 # SOAK_S seconds each (600).
 soak: all
