@@ -197,8 +197,7 @@ struct progress {
     struct sim *sim;
     const struct flags *flags;
     struct metrics metrics;
-    const char *command; /* its arguments */
-    uint64_t run_us;     /* of real time, without evaluations */
+    uint64_t run_us; /* of real time, without evaluations */
     uint64_t told_us;
 };
 
@@ -318,8 +317,8 @@ static int check(const struct progress *p, struct error *err)
     struct sim_totals t = sim_totals(p->sim);
     const char *violation = sim_violation(p->sim);
     if (violation != NULL)
-        return error_set(err, ERR_FAILURE, "--check: %s; seed %" PRIu64 ": %s", violation,
-                         p->flags->training.seed, p->command);
+        return error_set(err, ERR_FAILURE, "--check: %s; seed %" PRIu64, violation,
+                         p->flags->training.seed);
     if (t.punished > 0)
         return error_set(err, ERR_FAILURE,
                          "%" PRIu64 " messages broke the protocol: a bug of hubbub's; seed %" PRIu64
@@ -333,9 +332,9 @@ static int check(const struct progress *p, struct error *err)
     return 0;
 }
 
-static int simulate(const struct flags *flags, const char *command, struct error *err)
+static int simulate(const struct flags *flags, struct error *err)
 {
-    struct progress p = {.flags = flags, .command = command, .told_us = clock_us()};
+    struct progress p = {.flags = flags, .told_us = clock_us()};
     struct sim_config config;
     int rc = make_config(flags, &config, err);
     if (rc == 0)
@@ -380,7 +379,7 @@ int cmd_sim(int argc, char **argv)
 {
     struct flags flags = {.training = TRAINING_UNSAID};
     struct error err = {0};
-    char command[400];
+    char command[2000];
     join(command, sizeof command, argc, argv);
     int n_operands, rc = opts_parse(&cmd_sim_options, &flags, argc, argv, &n_operands, &err);
     if (rc == 0 && n_operands > 0)
@@ -389,8 +388,8 @@ int cmd_sim(int argc, char **argv)
     if (rc == 0 && flags.faults > 0)
         rc = faults_run(flags.training.seed, flags.faults, flags.verbose, parse_config, &err);
     else if (rc == 0)
-        rc = simulate(&flags, command, &err);
+        rc = simulate(&flags, &err);
     if (rc < 0)
-        log_error("%s", err.text);
+        log_error(rc == ERR_FAILURE && flags.check ? "%s: %s" : "%s", err.text, command);
     return rc == OPTS_DONE ? 0 : -rc;
 }

@@ -31,8 +31,7 @@ struct parcel {
         } job;
         /* While it is under way: bytes of the frame, steps of the sender (as a STATUS says). */
         struct {
-            uint64_t bytes;
-            uint32_t n_steps;
+            uint32_t bytes, n_steps;
         } flight;
     };
     uint32_t head_bytes; /* of the frame's head */
@@ -42,6 +41,8 @@ struct parcel {
     };
     _Alignas(64) float slice[];
 };
+
+_Static_assert(offsetof(struct parcel, slice) == 128, "two cache lines before the slice");
 
 struct parcels {
     size_t stride;

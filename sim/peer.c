@@ -284,7 +284,7 @@ static void post(struct worker *w, const struct gossip_message *g)
     if (keeps)
         parcel_ref(parcel);
     uint64_t bytes = pack(w, parcel, g);
-    parcel->flight.bytes = bytes;
+    parcel->flight.bytes = (uint32_t)bytes;
     parcel->flight.n_steps = (uint32_t)w->learner.step;
     struct letter letter = {.sent_us = w->now_us,
                             .dst = g->peer,
