@@ -190,6 +190,15 @@ void check_punished(struct worker *w, uint32_t peer, const char *reason)
     fail(w->sim->check, w->id, w->now_us, "node %" PRIu32 " broke the protocol: %s", peer, reason);
 }
 
+void check_answer(struct worker *w, const struct gossip_message *g)
+{
+    const struct sim *s = w->sim;
+    bool joining = s->lives != NULL && s->lives[w->id].joining;
+    if (joining && g->kind == GOSSIP_REPLY)
+        fail(s->check, w->id, w->now_us, "a node that joins gives its weights to node %" PRIu32,
+             g->peer);
+}
+
 /* ---- exchanges ------------------------------------------------------------------------------- */
 
 static struct record *record_of(struct check *c, uint32_t parcel)
@@ -312,6 +321,50 @@ void check_changed(struct worker *w)
     expect_change(w, 0, w->sim->model.dim);
 }
 
+/* The other of two nodes that asked each other at once, if it is served, too. */
+static bool crosses(const struct check *c, const struct record *r)
+{
+    for (uint32_t i = 0; i < c->n_records; i++) {
+        const struct record *other = &c->records[i];
+        if (is_half_applied(other) && !other->broken && other->initiator == r->responder &&
+            other->responder == r->initiator && other->slice == r->slice)
+            return true;
+    }
+    return false;
+}
+
+/* Replies that wait to be mixed have left the count of the core. */
+static bool is_answered(const struct worker *w, uint32_t parcel)
+{
+    uint32_t last = w->node->last_job, job = last;
+    for (bool more = last != PARCEL_NONE; more; more = job != last) {
+        const struct parcel *p = parcel_at(&w->sim->parcels, job);
+        if (p->job.type == GOSSIP_MIX && p->job.base == parcel)
+            return true;
+        job = p->next;
+    }
+    return false;
+}
+
+/* Of models of one slice, where what is over is forgotten at once. The one with the peer itself
+ * crosses, and gives way. */
+void check_weight(struct worker *w, uint32_t peer, uint32_t slice, float weight)
+{
+    struct check *c = w->sim->check;
+    uint32_t n = 1;
+    for (uint32_t i = 0; i < c->n_records; i++) {
+        const struct record *r = &c->records[i];
+        n += r->used && !r->one_way && !r->mixed && !r->forgotten && !r->broken &&
+             r->initiator == w->id && r->responder != peer && r->slice == slice &&
+             !is_answered(w, i);
+    }
+    if (w->sim->gossip_config.n_slices == 1 && weight * (float)n > 0.5f * (1 + 1e-6f))
+        fail(c, w->id, w->now_us,
+             "a request of node %" PRIu32 " is served with weight %g while %" PRIu32
+             " exchanges of the slice are under way",
+             peer, (double)weight, n - 1);
+}
+
 void check_swapped(struct worker *w, uint32_t parcel)
 {
     struct check *c = w->sim->check;
@@ -322,6 +375,9 @@ void check_swapped(struct worker *w, uint32_t parcel)
              r->swapped ? "twice" : "that is not under way");
         return;
     }
+    if (crosses(c, r))
+        fail(c, w->id, w->now_us, "two exchanges with node %" PRIu32 " cross, and both are applied",
+             r->initiator);
     r->swapped = true;
     for (uint32_t k = 0; k < slice_count(w->sim, r->slice); k++)
         r->delta[k] = -change(c, theta, slice_offset(r->slice) + k);

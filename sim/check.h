@@ -3,12 +3,13 @@
  *   - clocks and links run forwards: no node goes back in time, no message is faster than the
  * floor, none overtakes another on its link;
  *   - an exchange is applied at most once on either side, and the two increments cancel; one that
- * is applied on one side only is one whose link broke;
+ * is applied on one side only is one whose link broke; of two that cross one is applied; what a
+ *     node has under way on a slice adds up to a half at most;
  *   - the sum of all weights and of the increments still open is what steps, one-way merges and
  *     crashes made of it;
  *   - jobs and open exchanges of a node are bounded, and so is the time an exchange stays open;
  *   - nobody stalls: who is there steps, initiates, and joins in bounded time;
- *   - nobody breaks the protocol.
+ *   - nobody breaks the protocol, and who joins gives its weights to nobody.
  *
  * The books are one thread's, so the simulation is, too. An exchange is known by the parcel of its
  * request, which its initiator holds as long as it is open. Not for other rooms.
@@ -32,12 +33,16 @@ const char *check_failed_text(const struct check *c);
 void check_event(struct worker *w);
 void check_letter(struct worker *w, const struct letter *letter);
 void check_punished(struct worker *w, uint32_t peer, const char *reason);
+void check_answer(struct worker *w, const struct gossip_message *g);
 
 /* A request leaves, in that parcel. */
 void check_request(struct worker *w, const struct gossip_message *g, uint32_t parcel);
 void check_forgotten(struct worker *w, uint32_t parcel);
 void check_broke(struct worker *w, uint32_t peer);
 void check_crashed(struct worker *w);
+
+/* A request is going to be served, with c. */
+void check_weight(struct worker *w, uint32_t peer, uint32_t slice, float c);
 
 /* Before and after theta changes. */
 void check_before(struct worker *w);

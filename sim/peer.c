@@ -176,6 +176,8 @@ static void queue_job(struct worker *w, const struct gossip_action *action)
     uint32_t handle =
         action->job.buffer != GOSSIP_NONE ? action->job.buffer : parcel_new(&w->shelf);
     struct parcel *parcel = parcel_at(&w->sim->parcels, handle);
+    if (w->sim->check != NULL && action->type == GOSSIP_SWAP)
+        check_weight(w, action->job.peer, action->job.slice, action->job.c);
     parcel->job.type = action->type;
     parcel->job.exchange = action->job.exchange;
     parcel->job.slice = action->job.slice;
@@ -299,6 +301,8 @@ static void post(struct worker *w, const struct gossip_message *g)
     w->totals.bytes += bytes;
     if (s->check != NULL && g->kind == GOSSIP_REQUEST)
         check_request(w, g, handle);
+    else if (s->check != NULL)
+        check_answer(w, g);
     if (s->way_out_us != NULL || s->config.network.link_bytes_per_s > 0 || s->check != NULL)
         way_note_longest(s, d.arrival_us - w->now_us);
     if (s->lives != NULL && !churn_stays_up(&s->churn, g->peer, w->now_us, d.arrival_us))
