@@ -1,10 +1,10 @@
 /* --check: what must hold at every event, whatever the world does to its nodes.
  *
  *   - clocks and links run forwards: no node goes back in time, no message is faster than the
- * floor, none overtakes another on its link;
- *   - an exchange is applied at most once on either side, and the two increments cancel; one that
- * is applied on one side only is one whose link broke; of two that cross one is applied; what a
- *     node has under way on a slice adds up to a half at most;
+ *     floor, none overtakes another on its link;
+ *   - an exchange is applied at most once on either side, and the two increments cancel; if on one
+ *     side only, its link broke; of two that cross one is applied; what a node has under way on a
+ *     slice adds up to a half at most;
  *   - the sum of all weights and of the increments still open is what steps, one-way merges and
  *     crashes made of it;
  *   - jobs and open exchanges of a node are bounded, and so is the time an exchange stays open;
