@@ -37,7 +37,7 @@ struct __attribute__((packed, aligned(4))) entry {
 
 struct gossip {
     const struct gossip_config *config;
-    uint64_t draws; /* position in this node's RNG_GOSSIP stream */
+    uint64_t draws; /* position in this node's RNG_GOSSIP stream; in_turn: peers asked for */
     uint64_t next_id, due_us, period_us;
     uint32_t self, n_peers;
     uint32_t every_steps, steps;  /* since the last offer by steps */
@@ -286,6 +286,20 @@ static void open_exchange(struct gossip *g, struct gossip_update *out, uint32_t 
     }
 }
 
+/* Whom to exchange the next slice with. Slices are offered one after another, so a turn is as many
+ * offers as there are slices. */
+static uint32_t next_peer(struct gossip *g)
+{
+    const struct gossip_config *c = g->config;
+    if (c->in_turn)
+        return c->neighbour(c->ctx, g->self, (uint32_t)(g->draws++ / c->n_slices % g->n_peers));
+    struct rng rng = rng_stream(c->seed, g->self, RNG_GOSSIP);
+    rng.index = g->draws;
+    uint32_t k = rng_below(&rng, g->n_peers);
+    g->draws = rng.index;
+    return c->neighbour(c->ctx, g->self, k);
+}
+
 /* Offers one slice; false when the table is full and the offer has to wait. */
 static bool offer_slice(struct gossip *g, struct gossip_update *out, uint32_t slice)
 {
@@ -303,10 +317,7 @@ static bool offer_slice(struct gossip *g, struct gossip_update *out, uint32_t sl
     }
     if (g->n_mine >= g->config->open_max)
         return false;
-    struct rng rng = rng_stream(g->config->seed, g->self, RNG_GOSSIP);
-    rng.index = g->draws;
-    uint32_t peer = g->config->neighbour(g->config->ctx, g->self, rng_below(&rng, g->n_peers));
-    g->draws = rng.index;
+    uint32_t peer = next_peer(g);
     if (is_engaged(g, peer, slice))
         g->counts.busy++;
     else

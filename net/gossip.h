@@ -59,6 +59,7 @@ struct gossip_config {
     uint16_t serve_max;      /* exchanges I answer, at once; above it: DECLINE */
     uint16_t open_per_slice; /* 1 to GOSSIP_OPEN_PER_SLICE_MAX */
     uint64_t seed;
+    bool in_turn; /* k goes round 0, 1, ... n_peers - 1 for each slice, instead of being drawn */
     /* The peer that node `self` knows as number k, 0 <= k < n_peers. Pure. */
     uint32_t (*neighbour)(const void *ctx, uint32_t self, uint32_t k);
     const void *ctx;

@@ -334,7 +334,10 @@ static int open_first(struct node *n, struct error *err)
     char hash[META_HASH_MAX];
     json_t *meta = meta_new(&n->model, &n->data);
     meta_fingerprint(meta, n->fingerprint);
+    int rc = meta_check_size(meta, err);
     json_decref(meta);
+    if (rc != 0)
+        return error_prefix(err, "%s", c->data.spec);
     snprintf(n->init, sizeof n->init, "seed");
     if (c->init[0] == '\0')
         return 0;
@@ -439,8 +442,7 @@ static void start_trainer(struct node *n)
                                .eval_epochs = c->eval_epochs,
                                .pace_us = c->pace_us,
                                .slow = c->slow,
-                               .snapshot_dir = c->snapshot_dir,
-                               .snapshot_us = c->snapshot_us,
+                               .snapshots = c->snapshots,
                                .shard = c->shard};
     uint32_t n_jobs = (uint32_t)n->gossip_config.open_max + n->gossip_config.serve_max;
     handoff_init(&n->handoff, n_jobs + ORDERS_MAX, notify, &n->completions);

@@ -13,7 +13,7 @@
 enum { STALL_CYCLES = 6, JOIN_TRIES = 40 };
 
 /* An exchange, from the request on until its parcel is taken for another one. */
-struct record {
+struct exchange {
     bool used, one_way, swapped, mixed, forgotten, broken;
     uint32_t initiator, responder, slice;
     uint64_t sent_us;
@@ -34,7 +34,7 @@ struct link_number {
 
 struct check {
     const struct sim *sim;
-    struct record *records;
+    struct exchange *records;
     uint32_t n_records;
     struct watch *watches;
     struct link_number *links; /* open addressing */
@@ -201,7 +201,7 @@ void check_answer(struct worker *w, const struct gossip_message *g)
 
 /* ---- exchanges ------------------------------------------------------------------------------- */
 
-static struct record *record_of(struct check *c, uint32_t parcel)
+static struct exchange *record_of(struct check *c, uint32_t parcel)
 {
     if (parcel >= c->n_records) {
         uint32_t n = 2 * parcel + 64;
@@ -213,12 +213,12 @@ static struct record *record_of(struct check *c, uint32_t parcel)
     return &c->records[parcel];
 }
 
-static bool is_half_applied(const struct record *r)
+static bool is_half_applied(const struct exchange *r)
 {
     return r->used && !r->one_way && r->swapped && !r->mixed;
 }
 
-static void check_half(struct check *c, const struct record *r, uint64_t now_us)
+static void check_half(struct check *c, const struct exchange *r, uint64_t now_us)
 {
     if (is_half_applied(r) && r->forgotten && !r->broken)
         fail(c, r->initiator, now_us,
@@ -228,7 +228,7 @@ static void check_half(struct check *c, const struct record *r, uint64_t now_us)
 }
 
 /* Nobody can apply it any more: the other half is lost for good. */
-static void close_record(struct check *c, struct record *r, uint64_t now_us)
+static void close_record(struct check *c, struct exchange *r, uint64_t now_us)
 {
     if (!is_half_applied(r)) {
         r->used = false;
@@ -244,12 +244,12 @@ static void close_record(struct check *c, struct record *r, uint64_t now_us)
 void check_request(struct worker *w, const struct gossip_message *g, uint32_t parcel)
 {
     struct check *c = w->sim->check;
-    struct record *r = record_of(c, parcel);
+    struct exchange *r = record_of(c, parcel);
     close_record(c, r, w->now_us);
     double *delta = r->delta;
     if (delta == NULL)
         delta = MEM_NEW(double, slice_count(w->sim, 0));
-    *r = (struct record){.used = true,
+    *r = (struct exchange){.used = true,
                          .one_way = g->mode != GOSSIP_PAIRWISE,
                          .initiator = w->id,
                          .responder = g->peer,
@@ -260,7 +260,7 @@ void check_request(struct worker *w, const struct gossip_message *g, uint32_t pa
 
 void check_forgotten(struct worker *w, uint32_t parcel)
 {
-    struct record *r = record_of(w->sim->check, parcel);
+    struct exchange *r = record_of(w->sim->check, parcel);
     if (!r->used || r->initiator != w->id)
         return;
     r->forgotten = true;
@@ -271,7 +271,7 @@ void check_broke(struct worker *w, uint32_t peer)
 {
     struct check *c = w->sim->check;
     for (uint32_t i = 0; i < c->n_records; i++) {
-        struct record *r = &c->records[i];
+        struct exchange *r = &c->records[i];
         r->broken |= (r->initiator == w->id && r->responder == peer) ||
                      (r->initiator == peer && r->responder == w->id);
     }
@@ -281,7 +281,7 @@ void check_crashed(struct worker *w)
 {
     struct check *c = w->sim->check;
     for (uint32_t i = 0; i < c->n_records; i++) {
-        struct record *r = &c->records[i];
+        struct exchange *r = &c->records[i];
         r->broken |= r->initiator == w->id || r->responder == w->id;
         r->forgotten |= r->initiator == w->id;
     }
@@ -322,10 +322,10 @@ void check_changed(struct worker *w)
 }
 
 /* The other of two nodes that asked each other at once, if it is served, too. */
-static bool crosses(const struct check *c, const struct record *r)
+static bool crosses(const struct check *c, const struct exchange *r)
 {
     for (uint32_t i = 0; i < c->n_records; i++) {
-        const struct record *other = &c->records[i];
+        const struct exchange *other = &c->records[i];
         if (is_half_applied(other) && !other->broken && other->initiator == r->responder &&
             other->responder == r->initiator && other->slice == r->slice)
             return true;
@@ -353,7 +353,7 @@ void check_weight(struct worker *w, uint32_t peer, uint32_t slice, float weight)
     struct check *c = w->sim->check;
     uint32_t n = 1;
     for (uint32_t i = 0; i < c->n_records; i++) {
-        const struct record *r = &c->records[i];
+        const struct exchange *r = &c->records[i];
         n += r->used && !r->one_way && !r->mixed && !r->forgotten && !r->broken &&
              r->initiator == w->id && r->responder != peer && r->slice == slice &&
              !is_answered(w, i);
@@ -368,7 +368,7 @@ void check_weight(struct worker *w, uint32_t peer, uint32_t slice, float weight)
 void check_swapped(struct worker *w, uint32_t parcel)
 {
     struct check *c = w->sim->check;
-    struct record *r = record_of(c, parcel);
+    struct exchange *r = record_of(c, parcel);
     const float *theta = node_floats(w->sim, w->node);
     if (!r->used || r->one_way || r->responder != w->id || r->swapped || r->mixed) {
         fail(c, w->id, w->now_us, "a request of node %" PRIu32 " is served %s", r->initiator,
@@ -385,7 +385,7 @@ void check_swapped(struct worker *w, uint32_t parcel)
     check_half(c, r, w->now_us);
 }
 
-static void check_cancels(struct worker *w, const struct record *r)
+static void check_cancels(struct worker *w, const struct exchange *r)
 {
     struct check *c = w->sim->check;
     const float *theta = node_floats(w->sim, w->node);
@@ -407,7 +407,7 @@ void check_mixed(struct worker *w, uint32_t parcel, uint32_t base)
 {
     struct check *c = w->sim->check;
     bool one_way = base == PARCEL_NONE;
-    struct record *r = record_of(c, one_way ? parcel : base);
+    struct exchange *r = record_of(c, one_way ? parcel : base);
     if (!r->used || r->mixed || r->one_way != one_way || (!one_way && !r->swapped) ||
         (!one_way && r->initiator != w->id)) {
         fail(c, w->id, w->now_us, "an exchange of nodes %" PRIu32 " and %" PRIu32 " is applied %s",
@@ -430,7 +430,7 @@ static void check_sum(struct check *c, const struct sim *s)
     memset(c->sum, 0, dim * sizeof *c->sum);
     add_all_theta(s, c->sum);
     for (uint32_t i = 0; i < c->n_records; i++) {
-        const struct record *r = &c->records[i];
+        const struct exchange *r = &c->records[i];
         for (uint32_t k = 0; is_half_applied(r) && k < slice_count(s, r->slice); k++)
             c->sum[slice_offset(r->slice) + k] += r->delta[k];
     }
@@ -484,7 +484,7 @@ void check_all(struct sim *s)
         2 * longest_us;
     check_sum(c, s);
     for (uint32_t i = 0; i < c->n_records; i++) {
-        const struct record *r = &c->records[i];
+        const struct exchange *r = &c->records[i];
         bool open = r->used && !r->one_way && !r->mixed && !r->forgotten && !r->broken;
         if (open && s->now_us > r->sent_us + longest_us)
             fail(c, r->initiator, s->now_us,

@@ -6,6 +6,7 @@
 #include "sim/inner.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 
 #include <math.h>
 #include <string.h>
@@ -42,6 +43,11 @@ void peer_trace(struct worker *w, enum peer_happening what, uint32_t n)
     trace(w, &(struct trace_item){.now_us = w->now_us, .what = what, .n_steps = n});
 }
 
+static uint64_t time_of(const struct worker *w)
+{
+    return w->sim->config.profile ? clock_us() : 0;
+}
+
 /* ---- steps --------------------------------------------------------------------------------- */
 
 static void learn(struct worker *w)
@@ -59,9 +65,9 @@ static void learn(struct worker *w)
 
 static void end_step(struct worker *w)
 {
-    struct sim *s = w->sim;
+    uint64_t settle_us = w->sim->config.settle_us;
     w->node->busy_us = SIM_NEVER;
-    if (s->config.settle_us == 0 || w->now_us < s->config.settle_us)
+    if (settle_us == 0 || w->now_us < settle_us)
         learn(w);
     trace(w, &(struct trace_item){
                  .now_us = w->now_us, .what = STEPPED, .n_steps = (uint32_t)w->learner.step});
@@ -99,11 +105,14 @@ static void run_job(struct worker *w, uint32_t handle)
                                 .done = {.exchange = parcel->job.exchange, .buffer = handle}};
     if (s->check != NULL)
         check_before(w);
+    uint64_t began = time_of(w);
     switch ((enum gossip_action_type)parcel->job.type) {
     case GOSSIP_TAKE:
         learner_take(&w->learner, offset, n, parcel->slice);
         break;
     case GOSSIP_SWAP: {
+        if (w->record != NULL)
+            record_mixed(w->record, w->id, handle, w->now_us);
         /* What came is sealed, and the initiator's base: mine goes into a parcel of its own. */
         done.done.buffer = parcel_new(&w->shelf);
         float *mine = parcel_at(&s->parcels, done.done.buffer)->slice;
@@ -116,6 +125,8 @@ static void run_job(struct worker *w, uint32_t handle)
         break;
     }
     case GOSSIP_MIX:
+        if (w->record != NULL)
+            record_mixed(w->record, w->id, handle, w->now_us);
         learner_mix(&w->learner, offset, n, parcel->job.c, parcel->slice,
                     base != PARCEL_NONE ? parcel_at(&s->parcels, base)->slice : NULL);
         if (s->check != NULL)
@@ -131,6 +142,7 @@ static void run_job(struct worker *w, uint32_t handle)
     case GOSSIP_ADOPT_FAILED:
         CHECK(false && "no job");
     }
+    w->totals.mixing_us += time_of(w) - began;
     peer_drive(w, &done);
 }
 
@@ -285,7 +297,8 @@ static void post(struct worker *w, const struct gossip_message *g)
     struct parcel *parcel = parcel_at(&s->parcels, handle);
     if (keeps)
         parcel_ref(parcel);
-    uint64_t bytes = pack(w, parcel, g);
+    uint64_t began = time_of(w), bytes = pack(w, parcel, g);
+    w->totals.frames_us += time_of(w) - began;
     parcel->flight.bytes = (uint32_t)bytes;
     parcel->flight.n_steps = (uint32_t)w->learner.step;
     struct letter letter = {.sent_us = w->now_us,
@@ -307,6 +320,8 @@ static void post(struct worker *w, const struct gossip_message *g)
         way_note_longest(s, d.arrival_us - w->now_us);
     if (s->lives != NULL && !churn_stays_up(&s->churn, g->peer, w->now_us, d.arrival_us))
         d.lost = true;
+    if (w->record != NULL)
+        record_sent(w->record, w->id, g->peer, bytes);
     if (d.lost) { /* and the link with it, as both ends will learn */
         letter.sent_us = d.arrival_us;
         w->totals.lost++;
@@ -328,6 +343,13 @@ static void receive_own(struct worker *w, const struct letter *letter)
     if (w->sim->lives == NULL || !w->sim->lives[w->id].down)
         peer_drive(w, &sent);
     parcel_unref(&w->shelf, letter->parcel);
+}
+
+/* A step is about to follow; until then its samples may come. */
+static void expect_step(struct worker *w)
+{
+    w->learner.shard = split_shard(&w->sim->split, w->id);
+    learner_fetch(&w->learner, &w->workspace);
 }
 
 static void receive(struct worker *w, const struct letter *letter)
@@ -364,9 +386,13 @@ static void receive(struct worker *w, const struct letter *letter)
     }
     if (s->check != NULL)
         check_letter(w, letter);
+    if (s->config.train == SIM_ON_RECEIVE)
+        expect_step(w);
+    uint64_t began = time_of(w);
     struct gossip_event event = {
         .type = GOSSIP_RECEIVED,
         .received = {.message = unpack(w, letter->parcel), .peer_is_smaller = letter->src < w->id}};
+    w->totals.frames_us += time_of(w) - began;
     struct gossip_message *g = &event.received.message;
     g->peer = letter->src;
     item.what = CAME;
@@ -387,6 +413,8 @@ static void receive(struct worker *w, const struct letter *letter)
         g->buffer = GOSSIP_NONE;
     if (g->buffer == GOSSIP_NONE)
         parcel_unref(&w->shelf, letter->parcel);
+    else if (w->record != NULL)
+        record_came(w->record, w->id, letter->parcel, letter->sent_us);
     peer_drive(w, &event);
 }
 
