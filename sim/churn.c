@@ -164,3 +164,9 @@ bool churn_stays_up(const struct churn *c, uint32_t node, uint64_t from_us, uint
     uint64_t n = n_until(c, node, from_us);
     return n % 2 == 1 && n_until(c, node, to_us) == n;
 }
+
+uint64_t churn_since_us(const struct churn *c, uint32_t node, uint64_t now_us)
+{
+    uint64_t n = n_until(c, node, now_us);
+    return n % 2 == 1 ? c->times[c->firsts[node] + n - 1] : CHURN_NEVER;
+}

@@ -53,4 +53,7 @@ uint64_t churn_next_us(const struct churn *c, uint32_t node, uint64_t now_us);
 bool churn_is_up(const struct churn *c, uint32_t node, uint64_t now_us);
 bool churn_stays_up(const struct churn *c, uint32_t node, uint64_t from_us, uint64_t to_us);
 
+/* Since when it is there; CHURN_NEVER: it is not. */
+uint64_t churn_since_us(const struct churn *c, uint32_t node, uint64_t now_us);
+
 #endif

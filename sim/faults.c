@@ -73,6 +73,8 @@ static void draw_nodes(struct draw *d)
     uint32_t shape = rng_below(&d->rng, sizeof shapes / sizeof shapes[0]);
     d->n = between(d, shapes[shape].low, shapes[shape].high);
     d->n += shapes[shape].even & d->n;
+    if (strcmp(shapes[shape].name, "torus") == 0) /* of a prime number it would be a ring */
+        d->n -= d->n % 4;
     d->hub = strcmp(shapes[shape].name, "star") == 0;
     d->sparse = d->hub || strcmp(shapes[shape].name, "path") == 0;
     say(d, " -n %" PRIu32 " --topology %s", d->n, shapes[shape].name);

@@ -14,7 +14,8 @@
 
 enum {
     ADOPT_TRIES = 16, /* peers that a newcomer asks before it trains on its own */
-    RETRIES_A_CYCLE = 4
+    RETRIES_A_CYCLE = 4,
+    LOOKS = 4 /* at neighbours before it asks one */
 };
 
 int life_open(struct sim *s, struct error *err)
@@ -117,6 +118,28 @@ static void stop_joining(struct worker *w)
         peer_begin_step(w);
 }
 
+/* Of some neighbours the one that has been there longest. A real peer knows who is linked, and how
+ * far each is, and asks the furthest. */
+static uint32_t choose_neighbour(const struct worker *w, uint32_t degree)
+{
+    const struct sim *s = w->sim;
+    struct life *life = life_of(w);
+    struct rng rng = rng_stream(s->config.seed, w->id, RNG_ADOPT);
+    uint32_t best = GOSSIP_NONE;
+    uint64_t best_us = SIM_NEVER;
+    rng.index = life->draws;
+    for (uint32_t i = 0; i < LOOKS; i++) {
+        uint32_t peer = topology_neighbour(&s->topology, w->id, rng_below(&rng, degree));
+        uint64_t since_us = churn_since_us(&s->churn, peer, w->now_us);
+        if (since_us < best_us) {
+            best = peer;
+            best_us = since_us;
+        }
+    }
+    life->draws = rng.index;
+    return best;
+}
+
 static void try_to_adopt(struct worker *w)
 {
     const struct sim *s = w->sim;
@@ -127,12 +150,11 @@ static void try_to_adopt(struct worker *w)
         stop_joining(w);
         return;
     }
-    struct rng rng = rng_stream(s->config.seed, w->id, RNG_ADOPT);
-    rng.index = life->draws;
-    uint32_t peer = topology_neighbour(&s->topology, w->id, rng_below(&rng, degree));
-    life->draws = rng.index;
-    struct gossip_event adopt = {.type = GOSSIP_ADOPT, .adopt = peer};
-    peer_drive(w, &adopt);
+    struct gossip_event adopt = {.type = GOSSIP_ADOPT, .adopt = choose_neighbour(w, degree)};
+    if (adopt.adopt == GOSSIP_NONE)
+        life_adopt_failed(w);
+    else
+        peer_drive(w, &adopt);
 }
 
 static void come(struct worker *w)

@@ -81,6 +81,8 @@ Test(churn, sessions_and_gaps)
             cr_assert(!churn_stays_up(&c, node, now, crash));
             cr_assert(!churn_stays_up(&c, node, crash - 1, back), "it is another session");
             cr_assert(!churn_stays_up(&c, node, crash, back));
+            cr_assert_eq(churn_since_us(&c, node, crash - 1), now);
+            cr_assert_eq(churn_since_us(&c, node, crash), CHURN_NEVER);
             now = back;
             n_crashes++;
         }
