@@ -550,9 +550,8 @@ static void lay_down(struct worker *w)
     node->timer_window = window;
 }
 
-/* At the same time a node's life comes first, then word of broken links, so that what is sent then
- * goes over the new link; then its own deadlines, the end of a step before the core's; then what
- * arrives. */
+/* At the same time word of broken links comes first, so that what is sent then goes over the new
+ * link; then a node's life; its own deadlines, the end of a step before the core's; what arrives. */
 void peer_run(struct worker *w, uint32_t id, const struct letter *letters,
               const struct visit *visits, size_t n, uint64_t end_us)
 {
@@ -560,17 +559,17 @@ void peer_run(struct worker *w, uint32_t id, const struct letter *letters,
     struct node *node = w->node;
     for (size_t i = 0;;) {
         uint64_t arrival_us = i < n ? letters[visits[i].letter].arrival_us : SIM_NEVER;
-        uint64_t own_us = node->busy_us <= node->wake_us ? node->busy_us : node->wake_us;
-        bool word = i < n && letters[visits[i].letter].parcel == PARCEL_NONE;
+        bool is_word = i < n && letters[visits[i].letter].parcel == PARCEL_NONE;
         uint64_t life_us = life_next_us(w->sim, id);
+        uint64_t own_us = node->busy_us <= node->wake_us ? node->busy_us : node->wake_us;
+        own_us = life_us < own_us ? life_us : own_us;
         w->now_us = own_us <= arrival_us ? own_us : arrival_us;
-        w->now_us = life_us < w->now_us ? life_us : w->now_us;
         if (w->now_us >= end_us)
             break;
-        if (life_us == w->now_us) {
-            life_happen(w);
-        } else if (own_us > arrival_us || (own_us == arrival_us && word)) {
+        if (own_us > arrival_us || (own_us == arrival_us && is_word)) {
             receive(w, &letters[visits[i++].letter]);
+        } else if (own_us == life_us) {
+            life_happen(w);
         } else if (own_us == node->busy_us) {
             end_step(w);
             if (w->sim->config.train == SIM_CONTINUOUS)
