@@ -274,6 +274,36 @@ Test(learner, the_first_batch_of_the_first_node)
     close_world(&w);
 }
 
+/* The first step with momentum is the one without, also of a model of one small layer. */
+Test(learner, one_small_layer_with_momentum)
+{
+    struct world w = {0}, plain = {0};
+    struct learner with, without;
+    struct error err;
+    make_world(&w);
+    make_world(&plain);
+    cr_assert_eq(model_parse(&w.m, "softmax", data_flat(20, 10), &err), 0);
+    cr_assert_eq(model_parse(&plain.m, "softmax", data_flat(20, 10), &err), 0);
+    make_learner(&with, &w, OPTIM_SGD, 0.1f);
+    make_learner(&without, &plain, OPTIM_SGD, 0.1f);
+    w.config.optim.momentum = 0.9f;
+    plain.config.optim.momentum = 1e-6f;
+    struct world *worlds[] = {&w, &plain};
+    for (int i = 0; i < 2; i++) {
+        workspace_close(&worlds[i]->workspace);
+        worlds[i]->config.batch = 2;
+        workspace_init(&worlds[i]->workspace, &worlds[i]->config);
+    }
+    float before = with.theta[0];
+    learner_step(&with, &w.workspace);
+    learner_step(&without, &plain.workspace);
+    cr_assert_neq(with.theta[0], before);
+    for (uint64_t i = 0; i < w.m.dim; i++)
+        cr_assert_float_eq(with.theta[i], without.theta[i], 1e-6);
+    close_world(&w);
+    close_world(&plain);
+}
+
 /* Weights taken over as they are: the state of both moments and the age begin anew. */
 Test(learner, adopted_weights_forget_the_moments)
 {
