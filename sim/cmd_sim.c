@@ -248,7 +248,7 @@ static int configure(void *ctx, char **words, uint32_t n_words, struct sim_confi
 static int parse_config(int argc, char **argv, struct sim_config *config, struct error *err)
 {
     struct command_line line = {.argc = argc, .argv = argv};
-    return configure(&line, NULL, 0, config, err);
+    return configure(&line, argv, 0, config, err);
 }
 
 /* What failed, and, of an invariant, in which command. */
