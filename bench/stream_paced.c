@@ -11,10 +11,13 @@
 
 enum { MESSAGE = 256 << 10, LAG_BURSTS = 4 };
 
+/* Goes round two buffers of a burst each: a model is sent from all of its memory and received into
+ * all of another's, not out of the same hot 256 KiB. */
 struct half {
     struct paced *paced;
     int fd, side;
     uint8_t *out, *in;
+    uint32_t out_at, in_at;
     pthread_t thread;
 };
 
@@ -25,22 +28,33 @@ struct paced {
     uint64_t period_us;
 };
 
+/* Bytes from here to the end of the buffer, a message at most. */
+static uint32_t piece(const struct half *h, uint32_t at, uint64_t most)
+{
+    uint32_t left = h->paced->burst - at;
+    left = left < MESSAGE ? left : MESSAGE;
+    return most < left ? (uint32_t)most : left;
+}
+
 /* Returns the bytes that came. */
-static uint64_t take_all(const struct half *h)
+static uint64_t take_all(struct half *h)
 {
     uint64_t sum = 0;
     ssize_t n;
-    while ((n = recv(h->fd, h->in, MESSAGE, MSG_DONTWAIT)) > 0)
+    while ((n = recv(h->fd, h->in + h->in_at, piece(h, h->in_at, MESSAGE), MSG_DONTWAIT)) > 0) {
         sum += (uint64_t)n;
+        h->in_at = (h->in_at + (uint32_t)n) % h->paced->burst;
+    }
     return sum;
 }
 
-static uint64_t send_some(const struct half *h, uint64_t owed)
+static uint64_t send_some(struct half *h, uint64_t owed)
 {
     ssize_t n = 1;
     while (owed > 0 && n > 0) {
-        n = send(h->fd, h->out, owed < MESSAGE ? owed : MESSAGE, MSG_DONTWAIT | MSG_NOSIGNAL);
+        n = send(h->fd, h->out + h->out_at, piece(h, h->out_at, owed), MSG_DONTWAIT | MSG_NOSIGNAL);
         owed -= n > 0 ? (uint64_t)n : 0;
+        h->out_at = (h->out_at + (uint32_t)(n > 0 ? n : 0)) % h->paced->burst;
     }
     return owed;
 }
@@ -87,8 +101,8 @@ struct paced *paced_new(uint32_t burst_bytes, uint64_t period_us, struct error *
         p->halves[i] = (struct half){.paced = p,
                                      .fd = fd[i],
                                      .side = i,
-                                     .out = mem_alloc(MESSAGE, 1),
-                                     .in = mem_alloc(MESSAGE, 1)};
+                                     .out = mem_alloc(burst_bytes, 1),
+                                     .in = mem_alloc(burst_bytes, 1)};
         CHECK(pthread_create(&p->halves[i].thread, NULL, run, &p->halves[i]) == 0);
     }
     return p;

@@ -210,9 +210,6 @@ void sim_close(struct sim *s)
     }
     if (s->arena != NULL)
         munmap(s->arena, s->arena_bytes);
-    for (uint32_t i = 0; s->records != NULL && i < s->config.n_threads; i++)
-        record_close(&s->records[i]);
-    free(s->records);
     if (s->sample != NULL)
         sim_forget_records(s);
     free(s->head_bytes);
