@@ -6,7 +6,9 @@
 #   make deps            the packages alone (apt-get, as root or through sudo)
 #   make VARIANT=asan test-unit     any target in another build: release asan tsan
 #   make convergence     what training must reach (quick; FULL=1 for all of it)
-#   make nightly         the long ones: more seeds, FULL=1, soak
+#   make faults          simulated worlds of faults: SEEDS=50 of them, from FIRST=0 on
+#   make mutants         planted faults of the protocol, each of which must be found
+#   make nightly         the long ones: more seeds, FULL=1, mutants, soak
 #   make soak            peers killed and started again for SOAK_S seconds (600)
 #   make fuzz            libFuzzer, FUZZ_S seconds each (or as below), seeds in tests/fuzz/corpus
 #   make bench           benchmarks, side by side with what they are measured against
@@ -24,7 +26,7 @@ APT_BUILD := gcc pkg-config libuv1-dev libmsgpack-dev libopenblas-dev zlib1g-dev
              libjansson-dev libssl-dev
 APT_DATA  := dataset-fashion-mnist
 APT_TEST  := libcriterion-dev clang libclang-rt-14-dev python3-numpy python3-xxhash \
-             python3-sklearn iproute2 bible-kjv
+             python3-sklearn iproute2 bible-kjv patch
 APT_PAGE  := chromium
 APT_NODE  := nodejs npm
 APT_MPI   := openmpi-bin libopenmpi-dev
@@ -38,7 +40,7 @@ have_build = command -v $(CC) >/dev/null && command -v pkg-config >/dev/null && 
              pkg-config --exists $(LIBS)
 have_data  = test -r /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 have_test  = pkg-config --exists criterion && command -v clang >/dev/null && command -v ip >/dev/null && \
-             command -v bible >/dev/null && \
+             command -v bible >/dev/null && command -v patch >/dev/null && \
              test -e "$$(clang -print-runtime-dir)/libclang_rt.fuzzer-$$(uname -m).a" && \
              /usr/bin/python3 -c 'import numpy, xxhash, sklearn' 2>/dev/null
 
@@ -78,7 +80,7 @@ LDLIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread -lm
 
 # ---- building ------------------------------------------------------------------------------
 .PHONY: all deps deps-build deps-data deps-test deps-torch demo test test-unit test-property test-race \
-        test-system test-floors build-tests convergence nightly soak fuzz fuzz-run bench bench-torch \
+        test-system test-floors build-tests convergence faults mutants nightly soak fuzz fuzz-run bench bench-torch \
         bench-allreduce deps-mpi \
         install clean
 .DELETE_ON_ERROR:
@@ -184,9 +186,18 @@ convergence: all $(THEORY_B)
 	HUBBUB=./$(BUILD)/hubbub timeout 1800 $$t || exit 1; done
 nightly: all $(BUILD)/tests/property/gossip
 	$(BUILD)/tests/property/gossip 0 20000
+	@$(MAKE) --no-print-directory SEEDS=1000 faults
+	@$(MAKE) --no-print-directory mutants
 	@$(MAKE) --no-print-directory FULL=1 convergence
 	@$(MAKE) --no-print-directory test-system
 	@$(MAKE) --no-print-directory soak
+SEEDS ?= 50
+FIRST ?= 0
+faults: all
+	./$(BUILD)/hubbub sim --faults $(SEEDS) --seed $(FIRST)
+# ONLY=NAME: one of them.
+mutants: deps-test
+	tests/mutants/run $(ONLY)
 # SOAK_S seconds each (600).
 soak: all
 	@for t in tests/soak/*; do echo "== $$t"; HUBBUB=./$(BUILD)/hubbub $$t || exit 1; done

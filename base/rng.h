@@ -25,7 +25,10 @@ enum rng_purpose {
     RNG_LATENCY = 11,  /* of a simulated message */
     RNG_DROP = 12,     /* whether it is lost */
     RNG_SPEED = 13,    /* how fast a simulated node computes */
-    RNG_TOPOLOGY = 14  /* graphs */
+    RNG_TOPOLOGY = 14, /* graphs */
+    RNG_CHURN = 15,    /* when a simulated node comes and goes */
+    RNG_ADOPT = 16,    /* whose weights it takes over */
+    RNG_FAULTS = 17    /* worlds of faults */
 };
 
 struct rng {

@@ -106,6 +106,15 @@ uint32_t gossip_n_open(const struct gossip *g)
     return (uint32_t)g->n_mine + g->n_theirs;
 }
 
+bool gossip_remains(const struct gossip *g, uint32_t i, struct gossip_remains *r)
+{
+    const struct entry *e = &g->entries[i];
+    bool keeps = e->state == OPEN || e->state == PARKED || e->state == SENDING ||
+                 e->state == FORGOTTEN;
+    *r = (struct gossip_remains){.peer = e->peer, .buffer = keeps ? e->buffer : GOSSIP_NONE};
+    return e->state != FREE;
+}
+
 static bool is_mine(const struct entry *e)
 {
     return e->state >= TAKING && e->state <= FORGOTTEN;

@@ -195,6 +195,15 @@ bool gossip_expects(const struct gossip *g, uint32_t peer, uint64_t id);
 /* Exchanges that are open or being served (0: nothing is in flight, all buffers are back). */
 uint32_t gossip_n_open(const struct gossip *g);
 
+/* For a driver that ends a core in the middle, as a crash does. */
+struct gossip_remains {
+    uint32_t peer;
+    uint32_t buffer; /* still the core's: no job has it; or GOSSIP_NONE */
+};
+
+/* Of number i < open_max + serve_max of its places; false when that is free. */
+bool gossip_remains(const struct gossip *g, uint32_t i, struct gossip_remains *r);
+
 const struct gossip_counts *gossip_counts(const struct gossip *g);
 
 #endif

@@ -6,10 +6,12 @@
 #include "base/mem.h"
 #include "model/options.h"
 #include "net/gossip_every.h"
+#include "sim/faults.h"
 #include "sim/report.h"
 #include "sim/topology.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,14 +21,16 @@ struct flags {
     struct dist latency;
     struct netsplit split;
     struct speed speed;
+    struct sessions sessions;
+    struct late late;
     const char *topology, *metrics, *save, *report;
     double drop;
-    uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, step_time, eval_every,
-        eval_nodes;
-    int algorithm, mixing, order, gossip, train, frames;
+    uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, link_bandwidth, heal, settle,
+        faults, step_time, eval_every, eval_nodes;
+    int algorithm, mixing, order, gossip, train, frames, churn_state;
     uint64_t repeat;
     struct opt_list sweep;
-    bool calibrate, json, verbose, quiet;
+    bool calibrate, json, verbose, quiet, check;
 };
 
 static const char *const gossips[] = {"pairwise", "pull", "push", "off", NULL};
@@ -34,7 +38,9 @@ static const char *const algorithms[] = {"gossip", "dpsgd", "allreduce", "local"
 static const char *const orders[] = {"adapt-then-combine", "combine-then-adapt", NULL};
 static const char *const trains[] = {"continuous", "on-receive", NULL};
 static const char *const on_off[] = {"on", "off", NULL};
-enum { GOSSIP_OFF = 3, FRAMES_ON = 0 };
+static const char *const churn_states[] = {"lost", "kept", NULL};
+enum { GOSSIP_OFF = 3, FRAMES_ON = 0, STATE_KEPT = 1 };
+#define BANDWIDTH_MAX UINT64_C(1000000000000)
 
 #define F(field) offsetof(struct flags, field)
 
@@ -74,12 +80,30 @@ static const struct opt table[] = {
      .parse = dist_parse},
     {"tick", OPT_DURATION, F(tick), "TIME", "0",
      "no message is faster; 0: a thousandth of a gossip period"},
-    {"bandwidth", OPT_U64, F(bandwidth), "BYTES", "0", "a second, out of each peer; 0: no limit"},
+    {"bandwidth", OPT_U64, F(bandwidth), "BYTES", "0",
+     "a second, out of each peer and into it, one message after another; 0: no limit", 0, 0,
+     BANDWIDTH_MAX},
+    {"link-bandwidth", OPT_U64, F(link_bandwidth), "BYTES", "0",
+     "a second, each way of each link; 0: no limit", 0, 0, BANDWIDTH_MAX},
     {"drop", OPT_F64, F(drop), "P", "0", "probability that a message is lost, with its link", 0, 0,
      1},
     {"netsplit", OPT_CUSTOM, F(split), "T..T:N", "",
      "from one time to another N groups that do not reach each other (10s..20s:2)",
      .parse = netsplit_parse},
+    {"churn", OPT_CUSTOM, F(sessions), "DIST,DIST", "",
+     "how long peers stay until they crash, and how long they are away "
+     "(lognormal:60s,1,uniform:1s,10s)",
+     .parse = sessions_parse},
+    {"churn-state", OPT_CHOICE, F(churn_state), "lost|kept", "lost",
+     "what a crash leaves of a peer: nothing, so it takes over the weights of another, or its "
+     "weights and step",
+     0, 0, 0, churn_states},
+    {"join", OPT_CUSTOM, F(late), "TIME:N", "", "the last N peers join at that time",
+     .parse = late_parse},
+    {"heal", OPT_DURATION, F(heal), "TIME", "0",
+     "from then on nothing is lost and nobody crashes; 0: never"},
+    {"settle", OPT_DURATION, F(settle), "TIME", "0",
+     "from then on nobody learns, and peers only average; 0: never"},
 
     {"speed", OPT_CUSTOM, F(speed), "HOW", "const",
      "of peers: const, lognormal:SIGMA, stragglers:0.1,4x", "compute", .parse = speed_parse},
@@ -104,6 +128,13 @@ static const struct opt table[] = {
     {"frames", OPT_CHOICE, F(frames), "on|off", "on",
      "encode, check and decode each message, as on the wire; the result is the same", 0, 0, 0,
      on_off},
+    {"check", OPT_SWITCH, F(check), 0, 0,
+     "stop with exit code 1 when an invariant of the protocol does not hold; one thread"},
+    {"faults", OPT_U64, F(faults), "N", "0",
+     "N worlds of faults instead, drawn from the seeds from --seed on: none may break an "
+     "invariant, "
+     "all must converge; the only other options are --seed and --verbose",
+     0, 0, 1000000000},
     {"verbose", OPT_SWITCH, F(verbose), 0, 0, "log more"},
     {"quiet", OPT_SWITCH, F(quiet), 0, 0, "log warnings and errors only"},
 };
@@ -157,7 +188,14 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
                                          .floor_us = f->tick,
                                          .drop = f->drop,
                                          .bytes_per_s = f->bandwidth,
-                                         .split = f->split},
+                                         .link_bytes_per_s = f->link_bandwidth,
+                                         .split = f->split,
+                                         .heal_us = f->heal},
+                             .sessions = f->sessions,
+                             .late = f->late,
+                             .settle_us = f->settle,
+                             .state_is_kept = f->churn_state == STATE_KEPT,
+                             .check = f->check,
                              .speed = f->speed,
                              .frames = f->frames == FRAMES_ON};
     c->speed.step_us = f->step_time;
@@ -170,6 +208,11 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
         return error_set(err, ERR_USAGE,
                          "--gossip-every auto follows the clock of a real machine (right: a number "
                          "of steps, or a time)");
+    if (f->check && f->threads > 1)
+        return error_set(err, ERR_USAGE,
+                         "--check with --threads %" PRIu64
+                         ": it keeps its books on one thread (the result is the same on any)",
+                         f->threads);
     if (c->train == SIM_ON_RECEIVE && c->every_steps > 0)
         return error_set(err, ERR_USAGE,
                          "--train on-receive with --gossip-every %" PRIu32
@@ -199,6 +242,27 @@ static int configure(void *ctx, char **words, uint32_t n_words, struct sim_confi
         opts_parse(&cmd_sim_options, &flags, line->argc + (int)n_words, argv, &n_operands, err);
     free(argv);
     return rc == 0 ? make_config(&flags, config, err) : rc;
+}
+
+/* For --faults: the options that it drew. */
+static int parse_config(int argc, char **argv, struct sim_config *config, struct error *err)
+{
+    struct command_line line = {.argc = argc, .argv = argv};
+    return configure(&line, argv, 0, config, err);
+}
+
+/* What failed, and, of an invariant, in which command. */
+static void complain(const struct flags *flags, const struct command_line *line, int rc,
+                     const struct error *err)
+{
+    char command[2000];
+    size_t at = (size_t)snprintf(command, sizeof command, "hubbub");
+    for (int i = 0; i < line->argc && at < sizeof command; i++)
+        at += (size_t)snprintf(command + at, sizeof command - at, " %s", line->argv[i]);
+    if (rc == ERR_FAILURE && flags->check)
+        log_error("%s: %s", err->text, command);
+    else
+        log_error("%s", err->text);
 }
 
 static int run_study(struct study *study, const struct flags *flags, struct metrics *metrics,
@@ -267,10 +331,12 @@ int cmd_sim(int argc, char **argv)
     if (rc == 0 && n_operands > 0)
         rc = error_set(&err, ERR_USAGE, "'%s' is no option of hubbub sim", argv[1]);
     log_set_level(flags.verbose ? LOG_DEBUG : flags.quiet ? LOG_WARN : LOG_INFO);
-    if (rc == 0)
+    if (rc == 0 && flags.faults > 0)
+        rc = faults_run(flags.training.seed, flags.faults, flags.verbose, parse_config, &err);
+    else if (rc == 0)
         rc = simulate(&flags, &line, &err);
     if (rc < 0)
-        log_error("%s", err.text);
+        complain(&flags, &line, rc, &err);
     free(line.argv);
     return rc == OPTS_DONE ? 0 : -rc;
 }

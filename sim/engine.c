@@ -6,6 +6,7 @@
  * each from the start of the window to its end. Mail to nodes of other threads is handed over at
  * the barrier between two windows. A node meets its letters in the order (arrival, src, number), so
  * it makes no difference who runs it, or after whom. */
+#include "sim/check.h"
 #include "sim/inner.h"
 
 #include "base/check.h"
@@ -22,7 +23,7 @@ enum {
 
 /* ---- what happens in a window ---------------------------------------------------------------- */
 
-static int compare_visits(const void *a, const void *b, void *letters_due)
+int visit_compare(const void *a, const void *b, void *letters_due)
 {
     const struct visit *x = a, *y = b;
     const struct letter *letters = letters_due;
@@ -33,12 +34,11 @@ static int compare_visits(const void *a, const void *b, void *letters_due)
     const struct letter *l = &letters[x->letter], *m = &letters[y->letter];
     if (l->arrival_us != m->arrival_us)
         return l->arrival_us < m->arrival_us ? -1 : 1;
+    if ((l->parcel == PARCEL_NONE) != (m->parcel == PARCEL_NONE))
+        return l->parcel == PARCEL_NONE ? -1 : 1;
     if (l->src != m->src)
         return l->src < m->src ? -1 : 1;
-    if (l->number != m->number)
-        return l->number < m->number ? -1 : 1;
-    /* Word of a broken link comes from both of its ends, each with a number of its own. */
-    return (m->parcel == PARCEL_NONE) - (l->parcel == PARCEL_NONE);
+    return (l->number > m->number) - (l->number < m->number);
 }
 
 static void sort_few(struct visit *v, size_t n, struct letter *letters)
@@ -46,7 +46,7 @@ static void sort_few(struct visit *v, size_t n, struct letter *letters)
     for (size_t i = 1; i < n; i++) {
         struct visit visit = v[i];
         size_t at = i;
-        while (at > 0 && compare_visits(&v[at - 1], &visit, letters) > 0) {
+        while (at > 0 && visit_compare(&v[at - 1], &visit, letters) > 0) {
             v[at] = v[at - 1];
             at--;
         }
@@ -97,7 +97,7 @@ static size_t sort_visits(struct worker *w)
     for (uint32_t k = 0, from = 0; k < n_stretches; k++) {
         uint32_t to = w->starts[k];
         if (to - from > FEW)
-            qsort_r(w->visits + from, to - from, sizeof *w->visits, compare_visits, letters);
+            qsort_r(w->visits + from, to - from, sizeof *w->visits, visit_compare, letters);
         else
             sort_few(w->visits + from, to - from, letters);
         from = to;
@@ -156,9 +156,12 @@ static void run_window(struct worker *w, uint64_t window)
             if (to + AHEAD < n)
                 prefetch_visit(w, &w->visits[to + AHEAD]);
         }
+        size_t n_letters = to - letters_from;
+        if (s->way_in_us != NULL)
+            n_letters = way_in_pass(w, id, w->visits + letters_from, n_letters, end_us);
         if (to < n)
             expect_visit(w, &w->visits[to], end_us);
-        peer_run(w, id, w->letters_due.items, w->visits + letters_from, to - letters_from, end_us);
+        peer_run(w, id, w->letters_due.items, w->visits + letters_from, n_letters, end_us);
     }
 }
 
@@ -232,6 +235,8 @@ static void run_windows(struct worker *w)
         uint64_t window = meet(w);
         if (window == CALENDAR_EMPTY || window * s->window_us >= s->until_us)
             return;
+        if (s->check != NULL && check_failed_text(s->check) != NULL)
+            return;
         run_window(w, window);
     }
 }
@@ -256,6 +261,8 @@ void sim_run_until(struct sim *s, uint64_t time_us)
     run_windows(&s->workers[0]);
     pthread_barrier_wait(&s->gate);
     s->now_us = time_us > s->now_us ? time_us : s->now_us;
+    if (s->check != NULL)
+        check_all(s);
 }
 
 /* ---- start and end -------------------------------------------------------------------------- */

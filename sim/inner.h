@@ -15,6 +15,7 @@
 #include "net/wire.h"
 #include "sim/barrier.h"
 #include "sim/calendar.h"
+#include "sim/churn.h"
 #include "sim/parcels.h"
 #include "sim/record.h"
 #include "sim/sim.h"
@@ -38,11 +39,15 @@ struct node {
 };
 _Static_assert(sizeof(struct node) == 64, "with a core of 192 bytes, 256 in all");
 
-/* A message on its way to dst, or, without a parcel, word that the link to src broke. */
+/* A message on its way to dst; or, without a parcel, word that the link to src broke and what was
+ * sent on it before sent_us is lost; or, from dst itself, word that a push has left. */
 struct letter {
     uint64_t arrival_us, sent_us;
     uint32_t dst, src, number, parcel;
 };
+
+/* In its number: it has been through its receiver's way in. */
+#define LETTER_IS_IN (UINT32_C(1) << 31)
 
 struct letters {
     struct letter *items;
@@ -98,7 +103,11 @@ struct sim {
     struct topology topology;
     struct parcels parcels;
     uint32_t *head_bytes; /* [n_slices + 1] of a frame with that slice; the last: of a DECLINE */
-    uint64_t *way_out_us; /* [n_nodes] with a limited bandwidth; else NULL */
+    uint64_t *way_out_us, *way_in_us; /* [n_nodes] with a limited bandwidth; else NULL */
+    _Atomic uint64_t longest_us;      /* that a message took; kept with a limited bandwidth */
+    struct churn churn;
+    struct life *lives; /* [n_nodes] where nodes come and go; else NULL */
+    float *first;       /* [dim] the first weights, with lives */
     char *arena;
     size_t arena_bytes, stride, core_offset, floats_offset;
     uint64_t window_us, cycle_us, now_us, until_us;
@@ -111,6 +120,7 @@ struct sim {
     struct evaluator *evaluators; /* [n_threads] */
     struct record_sample *sample; /* NULL: nothing is noted */
     struct record *records;       /* [n_threads], with the sample */
+    struct check *check;          /* NULL without --check */
 };
 
 static inline struct node *sim_node(const struct sim *s, uint32_t id)
@@ -150,6 +160,74 @@ void peer_expect(struct worker *w, uint32_t id);
 /* All that happens to a node before end_us: its own deadlines, and n letters in order. */
 void peer_run(struct worker *w, uint32_t id, const struct letter *letters,
               const struct visit *visits, size_t n, uint64_t end_us);
+
+/* The core of the node that is being run. */
+void peer_drive(struct worker *w, struct gossip_event *event);
+
+/* Its core and its training begin. */
+void peer_start(struct worker *w, enum gossip_phase phase);
+void peer_begin_step(struct worker *w);
+
+/* Something that only its life knows happens to it; n: of its kind. */
+enum peer_happening { PEER_CRASHED = 16, PEER_STARTED, PEER_ADOPTED };
+void peer_trace(struct worker *w, enum peer_happening what, uint32_t n);
+
+/* Jobs that wait, and what they hold, are gone. */
+void peer_drop_jobs(struct worker *w);
+
+/* ---- life.c: nodes that come and go ---------------------------------------------------------- */
+
+/* Beside struct node, so that a node that always is costs nothing for it. */
+struct life {
+    uint64_t change_us, retry_us; /* the next crash or start; when to ask again for weights */
+    uint64_t draws;
+    uint32_t n_tries, resumed; /* attempts at adopting; steps taken over */
+    uint32_t heard_steps;      /* of the peer that is being adopted */
+    bool down, joining;
+};
+
+/* ERR_USAGE. The schedule of all nodes, and their lives if any changes. */
+int life_open(struct sim *s, struct error *err) MUST_USE;
+void life_close(struct sim *s);
+
+/* When its life changes or wants something next; SIM_NEVER without lives. */
+static inline uint64_t life_next_us(const struct sim *s, uint32_t id)
+{
+    const struct life *l = s->lives + id;
+    if (s->lives == NULL)
+        return SIM_NEVER;
+    return l->change_us < l->retry_us ? l->change_us : l->retry_us;
+}
+
+/* That moment has come for the node that is being run. */
+void life_happen(struct worker *w);
+
+/* What its core says of an adoption. */
+void life_adopted(struct worker *w);
+void life_adopt_failed(struct worker *w);
+
+/* The other end learns that src, the node that is being run, crashed at crash_us. */
+void life_tell(struct worker *w, uint32_t dst, uint64_t crash_us);
+
+/* ---- way_in.c: the bandwidth of a receiver ----------------------------------------------------
+ */
+
+/* Of the n letters that are at the door of a node: those that come in before end_us, in the order
+ * in which they do. The others wait for a later window. Returns how many. */
+size_t way_in_pass(struct worker *w, uint32_t id, struct visit *visits, size_t n, uint64_t end_us);
+
+/* The order in which nodes meet what happens to them; letters: the array that visits point into. */
+int visit_compare(const void *a, const void *b, void *letters);
+
+/* A message may be under way for so long. */
+static inline void way_note_longest(struct sim *s, uint64_t us)
+{
+    uint64_t longest = atomic_load_explicit(&s->longest_us, memory_order_relaxed);
+    while (us > longest &&
+           !atomic_compare_exchange_weak_explicit(&s->longest_us, &longest, us,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
 
 /* ---- engine.c ------------------------------------------------------------------------------ */
 

@@ -23,6 +23,7 @@ struct sim_totals sim_totals(const struct sim *s)
         sum.messages += t->messages;
         sum.bytes += t->bytes;
         sum.lost += t->lost;
+        sum.crashes += t->crashes;
         sum.punished += t->punished;
         sum.diverged += t->diverged;
         sum.kernels_us += s->workers[i].workspace.parts[0].kernels_us;
@@ -32,23 +33,34 @@ struct sim_totals sim_totals(const struct sim *s)
     return sum;
 }
 
+/* It is there, and has weights of its own. */
+static bool is_up(const struct sim *s, uint32_t id)
+{
+    return s->lives == NULL || (!s->lives[id].down && !s->lives[id].joining);
+}
+
 /* The mean of all theta into mean [dim]; returns the root of the mean squared distance to it. */
 static double mean_theta(const struct sim *s, float *mean)
 {
     uint64_t dim = s->model.dim;
     uint32_t n = s->config.n_nodes;
+    uint32_t n_up = 0;
     double *sum = MEM_NEW(double, dim), squares = 0;
     for (uint32_t id = 0; id < n; id++) {
         const float *theta = sim_theta(s, id);
+        if (!is_up(s, id))
+            continue;
+        n_up++;
         for (uint64_t d = 0; d < dim; d++)
             sum[d] += (double)theta[d];
     }
     for (uint64_t d = 0; d < dim; d++)
-        mean[d] = (float)(sum[d] / n);
+        mean[d] = (float)(sum[d] / (n_up > 0 ? n_up : 1));
     for (uint32_t id = 0; id < n; id++)
-        squares += vec_distance_sq(sim_theta(s, id), mean, dim);
+        if (is_up(s, id))
+            squares += vec_distance_sq(sim_theta(s, id), mean, dim);
     free(sum);
-    return sqrt(squares / n);
+    return sqrt(squares / (n_up > 0 ? n_up : 1));
 }
 
 static struct sim_score score(struct sim *s, struct evaluator *e, const float *theta)
@@ -84,14 +96,16 @@ void sim_score(struct sim *s, const uint32_t *nodes, uint32_t n, struct sim_scor
 struct sim_measure sim_measure(struct sim *s, uint32_t n_max)
 {
     uint32_t n = s->config.n_nodes < n_max ? s->config.n_nodes : n_max;
-    uint32_t *nodes = MEM_NEW(uint32_t, n);
+    uint32_t *nodes = MEM_NEW(uint32_t, n), n_up = 0;
     struct sim_score *scores = MEM_NEW(struct sim_score, n);
     float *mean = MEM_NEW(float, s->model.dim);
     double distance = mean_theta(s, mean);
-    for (uint32_t i = 0; i < n; i++)
-        nodes[i] = (uint32_t)((uint64_t)s->config.n_nodes * i / n);
-    sim_score(s, nodes, n, scores);
-    struct sim_measure m = {.n_evaluated = n,
+    for (uint32_t i = 0; i < n; i++) {
+        nodes[n_up] = (uint32_t)((uint64_t)s->config.n_nodes * i / n);
+        n_up += is_up(s, nodes[n_up]);
+    }
+    sim_score(s, nodes, n_up, scores);
+    struct sim_measure m = {.n_evaluated = n_up,
                             .is_real = s->data.test.shape.n_classes == 0,
                             .acc_min = INFINITY,
                             .acc_max = -INFINITY,
@@ -99,10 +113,10 @@ struct sim_measure sim_measure(struct sim *s, uint32_t n_max)
                             .loss_max = -INFINITY,
                             .acc_of_mean = score(s, &s->evaluators[0], mean).accuracy,
                             .consensus = distance};
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n_up; i++) {
         double accuracy = scores[i].accuracy, loss = scores[i].loss;
-        m.acc_mean += accuracy / n;
-        m.loss += loss / n;
+        m.acc_mean += accuracy / n_up;
+        m.loss += loss / n_up;
         m.acc_min = accuracy < m.acc_min ? accuracy : m.acc_min;
         m.acc_max = accuracy > m.acc_max ? accuracy : m.acc_max;
         m.loss_min = loss < m.loss_min ? loss : m.loss_min;

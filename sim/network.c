@@ -104,12 +104,14 @@ void flights_init(struct flights *f, const struct network *n)
 {
     times_init(&f->landing, 0);
     times_init(&f->breaks, dist_longest(&n->latency));
+    times_init(&f->sending, 0);
 }
 
 void flights_close(struct flights *f)
 {
     times_close(&f->landing);
     times_close(&f->breaks);
+    times_close(&f->sending);
 }
 
 uint64_t flights_land(struct flights *f, uint32_t self, uint32_t peer, uint64_t now_us,
@@ -121,9 +123,20 @@ uint64_t flights_land(struct flights *f, uint32_t self, uint32_t peer, uint64_t 
     return *last_us;
 }
 
-void flights_break(struct flights *f, uint32_t self, uint32_t peer, uint64_t now_us)
+bool flights_break(struct flights *f, uint32_t self, uint32_t peer, uint64_t broken_us,
+                   uint64_t now_us)
 {
-    *note(&f->breaks, self, peer, now_us) = now_us;
+    uint64_t *last_us = note(&f->breaks, self, peer, now_us);
+    if (*last_us >= broken_us)
+        return false;
+    *last_us = broken_us;
+    return true;
+}
+
+void flights_prolong(struct flights *f, uint64_t longest_us)
+{
+    if (f->breaks.lasting_us < longest_us)
+        f->breaks.lasting_us = longest_us;
 }
 
 bool flights_is_lost(const struct flights *f, uint32_t self, uint32_t peer, uint64_t sent_us)
@@ -132,6 +145,54 @@ bool flights_is_lost(const struct flights *f, uint32_t self, uint32_t peer, uint
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t transfer_us(uint64_t bytes, uint64_t bytes_per_s)
+{
+    return (bytes * 1000000 + bytes_per_s - 1) / bytes_per_s;
+}
+
+/* When the last byte has left, through the peer's way out and the link at once. */
+static uint64_t leave(const struct network *n, struct flights *f, uint32_t src, uint32_t dst,
+                      uint64_t bytes, uint64_t now_us, uint64_t *way_out_us)
+{
+    uint64_t starts_us = now_us, leaves_us = now_us;
+    if (n->bytes_per_s > 0) {
+        starts_us = later(*way_out_us, now_us);
+        leaves_us = *way_out_us = starts_us + transfer_us(bytes, n->bytes_per_s);
+    }
+    if (n->link_bytes_per_s > 0) {
+        uint64_t *link_us = note(&f->sending, src, dst, now_us);
+        uint64_t through_us = later(*link_us, starts_us) + transfer_us(bytes, n->link_bytes_per_s);
+        leaves_us = *link_us = later(through_us, leaves_us);
+    }
+    return leaves_us;
+}
+
+uint64_t network_come_in(const struct network *n, uint64_t bytes, uint64_t arrival_us,
+                         uint64_t *way_in_us)
+{
+    *way_in_us = later(*way_in_us + transfer_us(bytes, n->bytes_per_s), arrival_us);
+    return *way_in_us;
+}
+
+enum { DRAWS = 2 }; /* of one latency, at most */
+
+static uint64_t draw_latency(const struct network *n, uint32_t src, uint32_t number)
+{
+    struct rng rng = rng_stream(n->seed, src, RNG_LATENCY);
+    rng.index = (uint64_t)number * DRAWS;
+    return dist_draw(&n->latency, &rng, n->floor_us);
+}
+
+uint64_t network_word(const struct network *n, struct outbox *box, uint32_t src, uint64_t now_us)
+{
+    return now_us + draw_latency(n, src, box->n_sent++);
+}
 
 static bool is_split(const struct netsplit *s, uint32_t src, uint32_t dst, uint64_t now_us)
 {
@@ -158,19 +219,14 @@ struct delivery network_send(const struct network *n, struct flights *f, struct 
                              uint32_t src, uint32_t dst, uint64_t bytes, uint64_t now_us,
                              uint64_t *way_out_us)
 {
-    enum { DRAWS = 2 }; /* of one latency, at most */
     uint32_t number = box->n_sent++;
-    uint64_t leaves_us = now_us;
-    if (n->bytes_per_s > 0) {
-        leaves_us = *way_out_us > now_us ? *way_out_us : now_us;
-        leaves_us += (bytes * 1000000 + n->bytes_per_s - 1) / n->bytes_per_s;
-        *way_out_us = leaves_us;
-    }
-    struct rng rng = rng_stream(n->seed, src, RNG_LATENCY);
-    rng.index = (uint64_t)number * DRAWS;
-    struct delivery d = {.arrival_us = leaves_us + dist_draw(&n->latency, &rng, n->floor_us)};
+    uint64_t leaves_us = leave(n, f, src, dst, bytes, now_us, way_out_us);
+    struct delivery d = {.leaves_us = leaves_us,
+                         .arrival_us = leaves_us + draw_latency(n, src, number)};
     if (n->latency.kind != DIST_CONST) /* else they keep their order anyway */
         d.arrival_us = land(f, box, src, dst, now_us, d.arrival_us);
+    if (n->heal_us > 0 && now_us >= n->heal_us)
+        return d;
     d.lost = is_split(&n->split, src, dst, now_us);
     if (n->drop > 0 && !d.lost) {
         struct rng drop = rng_stream(n->seed, src, RNG_DROP);

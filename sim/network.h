@@ -21,10 +21,12 @@ struct netsplit {
 
 struct network {
     struct dist latency;
-    uint64_t floor_us;    /* no message is faster: the look-ahead */
-    double drop;          /* of messages */
-    uint64_t bytes_per_s; /* of a peer's way out, one message after another; 0: no limit */
+    uint64_t floor_us;         /* no message is faster: the look-ahead */
+    double drop;               /* of messages */
+    uint64_t bytes_per_s;      /* of a peer's ways out and in, each one message after another; */
+    uint64_t link_bytes_per_s; /* and of either direction of a link; 0: no limit */
     struct netsplit split;
+    uint64_t heal_us; /* from then on nothing is lost; 0: never */
     uint64_t seed;
 };
 
@@ -47,6 +49,7 @@ struct link_times {
 struct flights {
     struct link_times landing; /* when what self sent last arrives */
     struct link_times breaks;  /* when the link broke last */
+    struct link_times sending; /* until when the link is sending what self sent */
 };
 
 void flights_init(struct flights *f, const struct network *n);
@@ -56,11 +59,17 @@ void flights_close(struct flights *f);
 uint64_t flights_land(struct flights *f, uint32_t self, uint32_t peer, uint64_t now_us,
                       uint64_t arrival_us);
 
-/* The link broke: what peer sent before that is lost with it. */
-void flights_break(struct flights *f, uint32_t self, uint32_t peer, uint64_t now_us);
+/* The link broke: what peer sent before broken_us, at most now_us, is lost with it. False: that is
+ * known, from another message that was lost with it. */
+bool flights_break(struct flights *f, uint32_t self, uint32_t peer, uint64_t broken_us,
+                   uint64_t now_us);
+
+/* A message may be under way for so long; at first dist_longest of the latency. */
+void flights_prolong(struct flights *f, uint64_t longest_us);
 bool flights_is_lost(const struct flights *f, uint32_t self, uint32_t peer, uint64_t sent_us);
 
 struct delivery {
+    uint64_t leaves_us;  /* when the last byte has left */
     uint64_t arrival_us; /* or, if lost, when both ends learn that their link is broken */
     bool lost;
 };
@@ -79,5 +88,14 @@ struct outbox {
 struct delivery network_send(const struct network *n, struct flights *f, struct outbox *box,
                              uint32_t src, uint32_t dst, uint64_t bytes, uint64_t now_us,
                              uint64_t *way_out_us);
+
+/* When a message whose last byte is at the door of its receiver has come in. way_in_us: until when
+ * earlier ones come in; moved on. A message that need not wait has come in when it arrives: the way
+ * in takes bytes while the way out still sends others. */
+uint64_t network_come_in(const struct network *n, uint64_t bytes, uint64_t arrival_us,
+                         uint64_t *way_in_us);
+
+/* When dst learns that src has crashed: a latency later, past all queues. */
+uint64_t network_word(const struct network *n, struct outbox *box, uint32_t src, uint64_t now_us);
 
 #endif

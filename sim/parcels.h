@@ -23,11 +23,17 @@ enum { PARCEL_HEAD_MAX = 96, PARCEL_BLOCKS_MAX = 1 << 16 };
 struct parcel {
     _Atomic uint32_t refs;
     uint32_t next; /* in its list */
-    /* A job that waits on this parcel as its buffer. */
-    struct {
-        uint32_t type, exchange, slice, base;
-        float c;
-    } job;
+    union {
+        /* A job that waits on this parcel as its buffer. */
+        struct {
+            uint32_t type, exchange, slice, base;
+            float c;
+        } job;
+        /* While it is under way: bytes of the frame, steps of the sender (as a STATUS says). */
+        struct {
+            uint32_t bytes, n_steps;
+        } flight;
+    };
     uint32_t head_bytes; /* of the frame's head */
     union {
         struct gossip_message message; /* without frames; buffer NONE: it has no slice */
@@ -35,6 +41,8 @@ struct parcel {
     };
     _Alignas(64) float slice[];
 };
+
+_Static_assert(offsetof(struct parcel, slice) == 128, "two cache lines before the slice");
 
 struct parcels {
     size_t stride;

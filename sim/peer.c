@@ -2,6 +2,7 @@
  *
  * As in a real peer, jobs wait while a step is being computed and run in order at its end, before
  * the next begins; they take no virtual time. */
+#include "sim/check.h"
 #include "sim/inner.h"
 
 #include "base/check.h"
@@ -17,12 +18,11 @@ _Static_assert((int)WIRE_PAIRWISE == (int)GOSSIP_PAIRWISE && (int)WIRE_PULL == (
                    (int)WIRE_PUSH == (int)GOSSIP_PUSH,
                "modes have the same numbers in the core and on the wire");
 
-static void drive(struct worker *w, struct gossip_event *event);
 static void run_jobs(struct worker *w);
 
 /* ---- the trace ----------------------------------------------------------------------------- */
 
-enum happening { CAME, BROKE, STEPPED };
+enum happening { CAME, BROKE, STEPPED }; /* and enum peer_happening */
 
 /* No padding: all of it is hashed. */
 struct trace_item {
@@ -38,6 +38,11 @@ static void trace(struct worker *w, const struct trace_item *item)
     w->totals.events++;
 }
 
+void peer_trace(struct worker *w, enum peer_happening what, uint32_t n)
+{
+    trace(w, &(struct trace_item){.now_us = w->now_us, .what = what, .n_steps = n});
+}
+
 static uint64_t time_of(const struct worker *w)
 {
     return w->sim->config.profile ? clock_us() : 0;
@@ -45,21 +50,33 @@ static uint64_t time_of(const struct worker *w)
 
 /* ---- steps --------------------------------------------------------------------------------- */
 
-static void end_step(struct worker *w)
+static void learn(struct worker *w)
 {
-    w->node->busy_us = SIM_NEVER;
-    w->learner.shard = split_shard(&w->sim->split, w->id);
+    struct sim *s = w->sim;
+    w->learner.shard = split_shard(&s->split, w->id);
+    if (s->check != NULL)
+        check_before(w);
     if (!isfinite(learner_step(&w->learner, &w->workspace)))
         w->totals.diverged++;
+    if (s->check != NULL)
+        check_changed(w);
     w->totals.node_updates++;
+}
+
+static void end_step(struct worker *w)
+{
+    uint64_t settle_us = w->sim->config.settle_us;
+    w->node->busy_us = SIM_NEVER;
+    if (settle_us == 0 || w->now_us < settle_us)
+        learn(w);
     trace(w, &(struct trace_item){
                  .now_us = w->now_us, .what = STEPPED, .n_steps = (uint32_t)w->learner.step});
     struct gossip_event event = {.type = GOSSIP_STEPPED, .n_steps = 1};
-    drive(w, &event);
+    peer_drive(w, &event);
 }
 
 /* A step of no length ends at once. */
-static void begin_step(struct worker *w)
+void peer_begin_step(struct worker *w)
 {
     const struct sim_config *c = &w->sim->config;
     uint64_t length = speed_step_us(&c->speed, c->seed, w->id);
@@ -86,6 +103,8 @@ static void run_job(struct worker *w, uint32_t handle)
     uint64_t offset = slice_offset(slice);
     struct gossip_event done = {.type = GOSSIP_DONE,
                                 .done = {.exchange = parcel->job.exchange, .buffer = handle}};
+    if (s->check != NULL)
+        check_before(w);
     uint64_t began = time_of(w);
     switch ((enum gossip_action_type)parcel->job.type) {
     case GOSSIP_TAKE:
@@ -99,6 +118,8 @@ static void run_job(struct worker *w, uint32_t handle)
         float *mine = parcel_at(&s->parcels, done.done.buffer)->slice;
         learner_take(&w->learner, offset, n, mine);
         learner_mix(&w->learner, offset, n, parcel->job.c, parcel->slice, mine);
+        if (s->check != NULL)
+            check_swapped(w, handle);
         parcel_unref(&w->shelf, handle);
         note_merge(w);
         break;
@@ -108,6 +129,8 @@ static void run_job(struct worker *w, uint32_t handle)
             record_mixed(w->record, w->id, handle, w->now_us);
         learner_mix(&w->learner, offset, n, parcel->job.c, parcel->slice,
                     base != PARCEL_NONE ? parcel_at(&s->parcels, base)->slice : NULL);
+        if (s->check != NULL)
+            check_mixed(w, handle, base);
         parcel_unref(&w->shelf, handle);
         parcel_unref(&w->shelf, base);
         note_merge(w);
@@ -120,7 +143,7 @@ static void run_job(struct worker *w, uint32_t handle)
         CHECK(false && "no job");
     }
     w->totals.mixing_us += time_of(w) - began;
-    drive(w, &done);
+    peer_drive(w, &done);
 }
 
 static void run_jobs(struct worker *w)
@@ -139,10 +162,25 @@ static void run_jobs(struct worker *w)
         run_job(w, job);
         if (node->n_merged >= w->sim->gossip_config.n_slices) {
             node->n_merged = 0;
-            begin_step(w);
+            peer_begin_step(w);
         }
     }
     w->in_jobs = false;
+}
+
+void peer_drop_jobs(struct worker *w)
+{
+    uint32_t last = w->node->last_job, job = last;
+    w->node->last_job = PARCEL_NONE;
+    if (last == PARCEL_NONE)
+        return;
+    do {
+        const struct parcel *parcel = parcel_at(&w->sim->parcels, job);
+        uint32_t next = parcel->next, base = parcel->job.base;
+        parcel_unref(&w->shelf, job);
+        parcel_unref(&w->shelf, base);
+        job = next;
+    } while (job != last);
 }
 
 static void queue_job(struct worker *w, const struct gossip_action *action)
@@ -150,6 +188,8 @@ static void queue_job(struct worker *w, const struct gossip_action *action)
     uint32_t handle =
         action->job.buffer != GOSSIP_NONE ? action->job.buffer : parcel_new(&w->shelf);
     struct parcel *parcel = parcel_at(&w->sim->parcels, handle);
+    if (w->sim->check != NULL && action->type == GOSSIP_SWAP)
+        check_weight(w, action->job.peer, action->job.slice, action->job.c);
     parcel->job.type = action->type;
     parcel->job.exchange = action->job.exchange;
     parcel->job.slice = action->job.slice;
@@ -226,6 +266,27 @@ static struct gossip_message unpack(struct worker *w, uint32_t handle)
     return g;
 }
 
+/* A push is its sender's until it has left: word of that comes when the way out was clear, but not
+ * within this window. The reference keeps its name from being used again, whatever happens. */
+static void note_leaving(struct worker *w, uint32_t handle, uint64_t leaves_us)
+{
+    const struct sim *s = w->sim;
+    struct gossip_event sent = {.type = GOSSIP_SENT, .sent = handle};
+    if (leaves_us == w->now_us) {
+        peer_drive(w, &sent);
+        return;
+    }
+    uint64_t end_us = (w->now_us / s->window_us + 1) * s->window_us;
+    struct letter word = {.arrival_us = leaves_us > end_us ? leaves_us : end_us,
+                          .sent_us = w->now_us,
+                          .dst = w->id,
+                          .src = w->id,
+                          .number = w->node->outbox.n_sent,
+                          .parcel = handle};
+    parcel_ref(parcel_at(&s->parcels, handle));
+    engine_post(w, &word);
+}
+
 static void post(struct worker *w, const struct gossip_message *g)
 {
     struct sim *s = w->sim;
@@ -238,6 +299,8 @@ static void post(struct worker *w, const struct gossip_message *g)
         parcel_ref(parcel);
     uint64_t began = time_of(w), bytes = pack(w, parcel, g);
     w->totals.frames_us += time_of(w) - began;
+    parcel->flight.bytes = (uint32_t)bytes;
+    parcel->flight.n_steps = (uint32_t)w->learner.step;
     struct letter letter = {.sent_us = w->now_us,
                             .dst = g->peer,
                             .src = w->id,
@@ -249,9 +312,18 @@ static void post(struct worker *w, const struct gossip_message *g)
     letter.arrival_us = d.arrival_us;
     w->totals.messages++;
     w->totals.bytes += bytes;
+    if (s->check != NULL && g->kind == GOSSIP_REQUEST)
+        check_request(w, g, handle);
+    else if (s->check != NULL)
+        check_answer(w, g);
+    if (s->way_out_us != NULL || s->config.network.link_bytes_per_s > 0 || s->check != NULL)
+        way_note_longest(s, d.arrival_us - w->now_us);
+    if (s->lives != NULL && !churn_stays_up(&s->churn, g->peer, w->now_us, d.arrival_us))
+        d.lost = true;
     if (w->record != NULL)
         record_sent(w->record, w->id, g->peer, bytes);
     if (d.lost) { /* and the link with it, as both ends will learn */
+        letter.sent_us = d.arrival_us;
         w->totals.lost++;
         parcel_unref(&w->shelf, handle);
         letter.parcel = PARCEL_NONE;
@@ -261,24 +333,43 @@ static void post(struct worker *w, const struct gossip_message *g)
         engine_post(w, &mine);
     }
     engine_post(w, &letter);
-    if (keeps && g->mode == GOSSIP_PUSH) {
-        struct gossip_event sent = {.type = GOSSIP_SENT, .sent = handle};
-        drive(w, &sent);
-    }
+    if (keeps && g->mode == GOSSIP_PUSH)
+        note_leaving(w, handle, d.leaves_us);
+}
+
+static void receive_own(struct worker *w, const struct letter *letter)
+{
+    struct gossip_event sent = {.type = GOSSIP_SENT, .sent = letter->parcel};
+    if (w->sim->lives == NULL || !w->sim->lives[w->id].down)
+        peer_drive(w, &sent);
+    parcel_unref(&w->shelf, letter->parcel);
 }
 
 static void receive(struct worker *w, const struct letter *letter)
 {
     struct sim *s = w->sim;
-    bool fragile = s->config.network.drop > 0 || s->config.network.split.n_groups > 0;
+    bool fragile =
+        s->config.network.drop > 0 || s->config.network.split.n_groups > 0 || s->lives != NULL;
     struct trace_item item = {.now_us = w->now_us, .what = BROKE, .peer = letter->src};
+    if (letter->src == w->id) {
+        receive_own(w, letter);
+        return;
+    }
+    if (s->lives != NULL && s->lives[w->id].down) {
+        CHECK(letter->parcel == PARCEL_NONE && "nothing comes to who is away");
+        return;
+    }
     if (letter->parcel == PARCEL_NONE) {
+        if (s->check != NULL)
+            check_broke(w, letter->src);
         trace(w, &item);
-        flights_break(&w->flights, w->id, letter->src, w->now_us);
+        flights_prolong(&w->flights, atomic_load_explicit(&s->longest_us, memory_order_relaxed));
+        if (!flights_break(&w->flights, w->id, letter->src, letter->sent_us, w->now_us))
+            return;
         struct gossip_event event = {
             .type = GOSSIP_LINK,
             .link = {.peer = letter->src, .n_peers = topology_degree(&s->topology, w->id)}};
-        drive(w, &event);
+        peer_drive(w, &event);
         return;
     }
     if (fragile && flights_is_lost(&w->flights, w->id, letter->src, letter->sent_us)) {
@@ -286,6 +377,8 @@ static void receive(struct worker *w, const struct letter *letter)
         w->totals.lost++;
         return;
     }
+    if (s->check != NULL)
+        check_letter(w, letter);
     uint64_t began = time_of(w);
     struct gossip_event event = {
         .type = GOSSIP_RECEIVED,
@@ -303,6 +396,8 @@ static void receive(struct worker *w, const struct letter *letter)
         item.mass = g->mass;
     }
     trace(w, &item);
+    if (s->lives != NULL && g->kind == GOSSIP_REPLY)
+        s->lives[w->id].heard_steps = parcel_at(&s->parcels, letter->parcel)->flight.n_steps;
     if (g->kind == GOSSIP_REQUEST) /* a pull's own parcel will take the reply */
         g->buffer = letter->parcel;
     else if (g->kind == GOSSIP_DECLINE || !gossip_expects(node_core(s, w->node), g->peer, g->id))
@@ -311,7 +406,7 @@ static void receive(struct worker *w, const struct letter *letter)
         parcel_unref(&w->shelf, letter->parcel);
     else if (w->record != NULL)
         record_came(w->record, w->id, letter->parcel, letter->sent_us);
-    drive(w, &event);
+    peer_drive(w, &event);
 }
 
 /* ---- the core ------------------------------------------------------------------------------ */
@@ -328,62 +423,82 @@ static void act(struct worker *w, const struct gossip_action *action)
         post(w, &action->send);
         break;
     case GOSSIP_FORGET:
+        if (w->sim->check != NULL)
+            check_forgotten(w, action->buffer);
         parcel_unref(&w->shelf, action->buffer);
         break;
     case GOSSIP_PUNISH:
+        if (w->sim->check != NULL)
+            check_punished(w, action->punish.peer, action->punish.reason);
         w->totals.punished++;
         break;
     case GOSSIP_ADOPTED:
+        life_adopted(w);
+        break;
     case GOSSIP_ADOPT_FAILED:
-        CHECK(false && "nobody adopts here");
+        life_adopt_failed(w);
+        break;
     }
 }
 
-static void drive(struct worker *w, struct gossip_event *event)
+void peer_drive(struct worker *w, struct gossip_event *event)
 {
     struct gossip_update update;
     event->now_us = w->now_us;
     gossip_step(node_core(w->sim, w->node), event, &update);
-    w->node->wake_us = update.wake_us;
+    if (w->node->started) /* else it still waits for its start */
+        w->node->wake_us = update.wake_us;
     for (uint32_t i = 0; i < update.n_actions; i++)
         act(w, &update.actions[i]);
+    if (w->sim->check != NULL)
+        check_event(w);
     run_jobs(w);
 }
 
 /* ---- a node's time --------------------------------------------------------------------------- */
 
-static void start(struct worker *w)
+void peer_start(struct worker *w, enum gossip_phase phase)
 {
     const struct sim *s = w->sim;
     struct gossip *core = node_core(s, w->node);
-    struct gossip_event phase = {.type = GOSSIP_PHASE, .phase = GOSSIP_ACTIVE};
+    struct gossip_event enter = {.type = GOSSIP_PHASE, .phase = phase};
     struct gossip_event link = {
         .type = GOSSIP_LINK,
         .link = {.peer = GOSSIP_NONE, .n_peers = topology_degree(&s->topology, w->id)}};
     w->node->started = true;
-    if (s->config.train == SIM_CONTINUOUS)
-        begin_step(w);
+    if (s->config.train == SIM_CONTINUOUS && phase == GOSSIP_ACTIVE)
+        peer_begin_step(w);
     if (!s->config.alone)
         gossip_set_schedule(core, s->config.every_steps, s->config.every_us);
-    drive(w, &phase);
-    drive(w, &link);
+    peer_drive(w, &enter);
+    peer_drive(w, &link);
 }
 
 static void wake(struct worker *w)
 {
     if (!w->node->started) {
-        start(w);
+        peer_start(w, GOSSIP_ACTIVE);
         return;
     }
     struct gossip_event event = {.type = GOSSIP_WAKE};
-    drive(w, &event);
+    peer_drive(w, &event);
+}
+
+static uint32_t window_of(const struct sim *s, uint64_t time_us)
+{
+    uint64_t window = time_us / s->window_us; /* the last one: beyond the end of any run */
+    return (uint32_t)(window < SIM_WINDOWS_MAX ? window : SIM_WINDOWS_MAX);
 }
 
 void peer_init(struct sim *s, uint32_t id, uint64_t start_us)
 {
     struct node *node = sim_node(s, id);
-    *node = (struct node){.wake_us = start_us,
-                          .timer_window = (uint32_t)(start_us / s->window_us),
+    bool late = s->lives != NULL && s->lives[id].down;
+    uint64_t first_us = life_next_us(s, id);
+    if (!late && start_us < first_us)
+        first_us = start_us;
+    *node = (struct node){.wake_us = late ? SIM_NEVER : start_us,
+                          .timer_window = window_of(s, first_us),
                           .busy_us = SIM_NEVER,
                           .last_job = PARCEL_NONE,
                           .mix_rate = 1};
@@ -410,7 +525,9 @@ static void pick_up(struct worker *w, uint32_t id)
     l->node = id;
     learner_move(l, node_floats(s, node));
     l->step = l->age = node->n_steps;
-    l->last_lr = node->n_steps > 0 ? lr_at(&s->config.optim, node->n_steps - 1) : 0.0f;
+    if (s->lives != NULL)
+        l->age -= s->lives[id].resumed;
+    l->last_lr = l->age > 0 ? lr_at(&s->config.optim, node->n_steps - 1) : 0.0f;
     l->mixed = (double)node->mixed;
     l->mix_rate = (double)node->mix_rate;
 }
@@ -423,19 +540,19 @@ static void lay_down(struct worker *w)
     node->mixed = (float)l->mixed;
     node->mix_rate = (float)l->mix_rate;
     uint64_t timer_us = node->wake_us < node->busy_us ? node->wake_us : node->busy_us;
+    uint64_t life_us = life_next_us(w->sim, w->id);
+    timer_us = life_us < timer_us ? life_us : timer_us;
     if (timer_us == SIM_NEVER)
         return;
-    uint64_t window = timer_us / w->sim->window_us;
-    if (window > SIM_WINDOWS_MAX)
-        window = SIM_WINDOWS_MAX; /* beyond the end of any run */
+    uint32_t window = window_of(w->sim, timer_us);
     if (window == node->timer_window)
         return;
     engine_set_timer(w, w->id, window);
-    node->timer_window = (uint32_t)window;
+    node->timer_window = window;
 }
 
-/* At the same time a node's own deadlines come before what arrives, and the end of a step before
- * the core's. */
+/* At the same time word of broken links comes first, so that what is sent then goes over the new
+ * link; then a node's life; its own deadlines, the end of a step before the core's; what arrives. */
 void peer_run(struct worker *w, uint32_t id, const struct letter *letters,
               const struct visit *visits, size_t n, uint64_t end_us)
 {
@@ -443,16 +560,21 @@ void peer_run(struct worker *w, uint32_t id, const struct letter *letters,
     struct node *node = w->node;
     for (size_t i = 0;;) {
         uint64_t arrival_us = i < n ? letters[visits[i].letter].arrival_us : SIM_NEVER;
+        bool is_word = i < n && letters[visits[i].letter].parcel == PARCEL_NONE;
+        uint64_t life_us = life_next_us(w->sim, id);
         uint64_t own_us = node->busy_us <= node->wake_us ? node->busy_us : node->wake_us;
+        own_us = life_us < own_us ? life_us : own_us;
         w->now_us = own_us <= arrival_us ? own_us : arrival_us;
         if (w->now_us >= end_us)
             break;
-        if (own_us > arrival_us) {
+        if (own_us > arrival_us || (own_us == arrival_us && is_word)) {
             receive(w, &letters[visits[i++].letter]);
+        } else if (own_us == life_us) {
+            life_happen(w);
         } else if (own_us == node->busy_us) {
             end_step(w);
             if (w->sim->config.train == SIM_CONTINUOUS)
-                begin_step(w);
+                peer_begin_step(w);
         } else {
             wake(w);
         }

@@ -57,6 +57,9 @@ int rounds_check(const struct sim_config *c, struct error *err)
         {c->gossip != GOSSIP_PAIRWISE || c->alone, "--gossip, which it does not do"},
         {net->drop > 0, "--drop: a round waits for each message (right: 0)"},
         {net->split.n_groups > 0, "--netsplit: a round waits for each message"},
+        {net->link_bytes_per_s > 0, "--link-bandwidth (right: --bandwidth)"},
+        {c->sessions.set || c->late.n > 0, "--churn or --join: a round waits for everybody"},
+        {c->check || c->settle_us > 0, "--check or --settle, which are gossip's"},
         {c->open_per_slice != 1 || c->serve_per_slice != 1,
          "--open or --serve, which are gossip's"},
     };

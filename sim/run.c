@@ -132,7 +132,7 @@ static void look(struct run *r, bool asked)
 static void run_cycles(struct run *r)
 {
     uint64_t n_cycles = r->config->cycles, every = r->options->eval_every, piece = 1;
-    for (uint64_t done = 0; done < n_cycles;) {
+    for (uint64_t done = 0; done < n_cycles && sim_violation(r->sim) == NULL;) {
         uint64_t goal = n_cycles - done > piece ? done + piece : n_cycles;
         if (every > 0 && goal > (done / every + 1) * every)
             goal = (done / every + 1) * every;
@@ -141,7 +141,9 @@ static void run_cycles(struct run *r)
         uint64_t took_us = clock_us() - start;
         r->run_us += took_us;
         done = goal;
-        if (took_us < PIECE_US / 2 && piece < n_cycles)
+        if (r->config->check) /* looks at everybody after each cycle */
+            piece = 1;
+        else if (took_us < PIECE_US / 2 && piece < n_cycles)
             piece *= 2;
         else if (took_us > PIECE_US && piece > 1)
             piece /= 2;
@@ -177,6 +179,9 @@ static int save(const struct run *r, struct error *err)
 static int check(const struct run *r, struct error *err)
 {
     struct sim_totals t = sim_totals(r->sim);
+    if (sim_violation(r->sim) != NULL)
+        return error_set(err, ERR_FAILURE, "--check: %s; seed %" PRIu64, sim_violation(r->sim),
+                         r->config->seed);
     if (t.punished > 0)
         return error_set(err, ERR_FAILURE,
                          "%" PRIu64 " messages broke the protocol: a bug of hubbub's; seed %" PRIu64

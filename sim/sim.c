@@ -1,3 +1,4 @@
+#include "sim/check.h"
 #include "sim/inner.h"
 
 #include "base/check.h"
@@ -163,6 +164,8 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
                                   c->batch, "--cycles", err);
         s->learner_config.optim = c->optim;
     }
+    if (rc == 0)
+        rc = life_open(s, err);
     if (rc == 0) {
         set_gossip(s);
         rc = make_arena(s, err);
@@ -172,8 +175,10 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
         *sim = NULL;
         return rc;
     }
-    if (s->config.network.bytes_per_s > 0)
+    if (s->config.network.bytes_per_s > 0) {
         s->way_out_us = MEM_NEW(uint64_t, s->config.n_nodes);
+        s->way_in_us = MEM_NEW(uint64_t, s->config.n_nodes);
+    }
     uint64_t floats = s->model.dim < GOSSIP_SLICE_FLOATS ? s->model.dim : GOSSIP_SLICE_FLOATS;
     parcels_init(&s->parcels, floats);
     s->team = team_new(s->config.n_threads);
@@ -185,6 +190,8 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
         engine_init(s);
     else
         s->rounds = rounds_new(s);
+    if (s->config.check)
+        s->check = check_open(s);
     return 0;
 }
 
@@ -207,6 +214,9 @@ void sim_close(struct sim *s)
         sim_forget_records(s);
     free(s->head_bytes);
     free(s->way_out_us);
+    free(s->way_in_us);
+    life_close(s);
+    check_close(s->check);
     topology_close(&s->topology);
     split_close(&s->split);
     data_close(&s->data);
@@ -246,6 +256,11 @@ uint64_t sim_cycles(const struct sim *s)
 uint64_t sim_now_us(const struct sim *s)
 {
     return s->now_us;
+}
+
+const char *sim_violation(const struct sim *s)
+{
+    return check_failed_text(s->check);
 }
 
 const struct model *sim_model(const struct sim *s)

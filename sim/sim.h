@@ -12,6 +12,7 @@
 #include "model/options.h"
 #include "model/learner.h"
 #include "net/gossip.h"
+#include "sim/churn.h"
 #include "sim/mixing.h"
 #include "sim/network.h"
 #include "sim/speed.h"
@@ -50,16 +51,22 @@ struct sim_config {
     uint32_t open_per_slice, serve_per_slice;
     enum sim_train train;
     struct network network; /* floor_us 0: a thousandth of a cycle */
-    struct speed speed;     /* step_us 0: from the model */
-    bool calibrate;         /* step_us: as measured here and now */
-    bool frames;            /* encode and decode every message */
-    bool profile;           /* count where real time goes */
+    struct speed speed;       /* step_us 0: from the model */
+    struct sessions sessions; /* of nodes that come and go */
+    struct late late;
+    uint64_t settle_us; /* from then on steps change nothing; 0: never */
+    bool state_is_kept; /* through a crash; else a node comes back empty, and adopts */
+    bool check;         /* the invariants of sim/check.h at every event; n_threads is 1 */
+    bool calibrate;     /* step_us: as measured here and now */
+    bool frames;        /* encode and decode every message */
+    bool profile;       /* count where real time goes */
 };
 
 struct sim_totals {
     uint64_t events;       /* messages that arrived, steps, wakes */
     uint64_t node_updates; /* local steps; on-receive: models merged and trained on */
     uint64_t messages, bytes, lost;
+    uint64_t crashes;
     uint64_t punished, diverged; /* neither must ever be above 0 */
     /* With profile, microseconds of all threads: in models' and optimisers' kernels; in copying and
      * mixing slices; in encoding, checking and decoding messages. */
@@ -103,6 +110,10 @@ void sim_run_until(struct sim *sim, uint64_t time_us);
 void sim_run_cycles(struct sim *sim, uint64_t n_cycles);
 uint64_t sim_cycles(const struct sim *sim);
 uint64_t sim_now_us(const struct sim *sim);
+
+/* With `check`: what was violated, with node and time, after which nothing more happens; or NULL.
+ */
+const char *sim_violation(const struct sim *sim);
 
 struct sim_totals sim_totals(const struct sim *sim);
 

@@ -114,6 +114,53 @@ Test(network, bandwidth_is_a_queue)
     flights_close(&f);
 }
 
+Test(network, a_link_is_a_queue_of_its_own)
+{
+    struct network n = {.latency = dist("1ms"),
+                        .floor_us = 1000,
+                        .bytes_per_s = 1000000,
+                        .link_bytes_per_s = 100000};
+    struct flights f;
+    struct outbox box = {0};
+    uint64_t way_out = 0;
+    flights_init(&f, &n);
+    /* 500 bytes leave the peer in 0.5 ms and pass a link in 5; another link does not wait for it,
+     * the same one does, and what is shorter than the way out does not hold up the link. */
+    cr_assert_eq(network_send(&n, &f, &box, 0, 1, 500, 10, &way_out).arrival_us, 10 + 5000 + 1000);
+    cr_assert_eq(network_send(&n, &f, &box, 0, 2, 500, 10, &way_out).arrival_us, 510 + 5000 + 1000);
+    cr_assert_eq(network_send(&n, &f, &box, 0, 1, 500, 10, &way_out).arrival_us, 10 + 10000 + 1000);
+    n.link_bytes_per_s = 10000000;
+    cr_assert_eq(network_send(&n, &f, &box, 0, 3, 500, 10, &way_out).leaves_us, 2010,
+                 "no link is faster than the way out");
+    flights_close(&f);
+}
+
+Test(network, the_way_in_is_a_queue)
+{
+    struct network n = {.bytes_per_s = 1000000};
+    uint64_t way_in = 0;
+    static const struct {
+        uint64_t arrival, in;
+    } letters[] = {{10000, 10000}, {10100, 10500}, {10200, 11000}, {12000, 12000}, {12500, 12500}};
+    for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++)
+        cr_assert_eq(network_come_in(&n, 500, letters[i].arrival, &way_in), letters[i].in, "%zu",
+                     i);
+}
+
+Test(network, healed)
+{
+    struct network n = {.latency = dist("1ms"),
+                        .drop = 1,
+                        .split = {.from_us = 0, .to_us = 1000, .n_groups = 2},
+                        .heal_us = 500};
+    struct flights f;
+    struct outbox box = {0};
+    flights_init(&f, &n);
+    cr_assert(network_send(&n, &f, &box, 0, 1, 1, 499, NULL).lost);
+    cr_assert(!network_send(&n, &f, &box, 0, 1, 1, 500, NULL).lost);
+    flights_close(&f);
+}
+
 Test(network, loss)
 {
     struct network n = {.latency = dist("1ms"), .floor_us = 1000, .drop = 0.1, .seed = 1};
@@ -141,13 +188,19 @@ Test(network, what_was_sent_before_a_break_is_lost)
     struct flights f;
     flights_init(&f, &n);
     cr_assert(!flights_is_lost(&f, 1, 2, 0));
-    flights_break(&f, 1, 2, 10000);
+    flights_break(&f, 1, 2, 10000, 10000);
     cr_assert(flights_is_lost(&f, 1, 2, 9999));
     cr_assert(!flights_is_lost(&f, 1, 2, 10000));
     cr_assert(!flights_is_lost(&f, 2, 1, 9999), "each end learns for itself");
+    cr_assert(!flights_break(&f, 1, 2, 10000, 10000), "two messages were lost with one link");
+    cr_assert(!flights_break(&f, 1, 2, 9000, 10000), "which is known");
     for (uint32_t i = 0; i < 5000; i++)
-        flights_break(&f, 1, 3 + i % 4, 14999);
+        flights_break(&f, 1, 3 + i % 4, 14999, 14999);
     cr_assert(flights_is_lost(&f, 1, 2, 9999), "still remembered while something may be under way");
+    flights_prolong(&f, 50000);
+    for (uint32_t i = 0; i < 5000; i++)
+        flights_break(&f, 2, i, 30000 + i, 30000 + i);
+    cr_assert(flights_is_lost(&f, 1, 2, 9999), "and longer where bandwidth holds up messages");
     flights_close(&f);
 }
 
