@@ -31,17 +31,44 @@ static void list_neighbours(struct peers *p)
     }
 }
 
-uint32_t peers_add(struct peers *p, void *link, const struct wire_hello *hello, const char *remote,
-                   uint64_t now_us)
+/* Of a free slot: 0 when it was this peer's, 1 when it was nobody's, else greater the later its
+ * peer was heard. */
+static uint64_t reluctance(const struct peer *slot, const uint8_t id[WIRE_PEER_ID_BYTES])
 {
-    uint32_t i = 0;
-    while (i < PEERS_MAX && p->slots[i].link != NULL)
-        i++;
+    if (slot->serial == 0)
+        return 1;
+    return memcmp(slot->id, id, WIRE_PEER_ID_BYTES) == 0 ? 0 : 2 + slot->heard_us;
+}
+
+static uint32_t find_slot(const struct peers *p, const uint8_t id[WIRE_PEER_ID_BYTES])
+{
+    uint32_t best = PEERS_MAX;
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        uint64_t r = p->slots[i].link == NULL ? reluctance(&p->slots[i], id) : UINT64_MAX;
+        if (r < least) {
+            best = i;
+            least = r;
+        }
+    }
+    return best;
+}
+
+uint32_t peers_add(struct peers *p, void *link, const struct wire_hello *hello, const char *remote,
+                   uint64_t now_us, enum peers_before *before)
+{
+    uint32_t i = find_slot(p, hello->id);
     if (i == PEERS_MAX)
         return PEERS_MAX;
     struct peer *peer = &p->slots[i];
+    *before = peer->serial == 0 || (memcmp(peer->id, hello->id, WIRE_PEER_ID_BYTES) == 0 &&
+                                    peer->incarnation == hello->incarnation)
+                  ? PEERS_BEFORE_SAME
+              : memcmp(peer->id, hello->id, WIRE_PEER_ID_BYTES) == 0 ? PEERS_BEFORE_OLDER
+                                                                     : PEERS_BEFORE_ANOTHER;
     *peer = (struct peer){.link = link,
                           .serial = ++p->n_added,
+                          .incarnation = hello->incarnation,
                           .state = hello->state,
                           .step = hello->step,
                           .shard = hello->shard,

@@ -93,7 +93,7 @@ static const struct field tensor_fields[] = {
     {"off", FIELD_U64, AT(tensor.offset), 0, INT64_MAX},
     {"n", FIELD_U32, AT(tensor.count), 1, WIRE_BODY_MAX / sizeof(float)},
     {"codec", FIELD_ENUM, AT(tensor.codec), WIRE_F32, WIRE_F32},
-    {"mode", FIELD_ENUM, AT(tensor.mode), 0, WIRE_PUSH},
+    {"mode", FIELD_ENUM, AT(tensor.mode), 0, WIRE_PUSH_SUM},
     {"m", FIELD_F32, AT(tensor.mass), 0, 0},
     {"w", FIELD_F32, AT(tensor.weight), 0, 0},
 };
@@ -468,7 +468,8 @@ static int check_tensor(const char *what, const struct wire_message *message, st
 {
     const struct wire_tensor *t = &message->tensor;
     bool request = message->kind == WIRE_REQUEST, pull = t->mode == WIRE_PULL;
-    uint32_t due = request && pull ? 0 : t->count * (uint32_t)sizeof(float);
+    bool empty = request ? pull : t->mode == WIRE_PUSH_SUM;
+    uint32_t due = empty ? 0 : t->count * (uint32_t)sizeof(float);
     if (!request && t->mode == WIRE_PUSH)
         return error_set(err, ERR_DATA, "%s: \"mode\" is %d, a push, which has no reply", what,
                          WIRE_PUSH);

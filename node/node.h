@@ -36,6 +36,7 @@ enum gossip_choice {
     GOSSIP_CHOICE_PAIRWISE,
     GOSSIP_CHOICE_PULL,
     GOSSIP_CHOICE_PUSH,
+    GOSSIP_CHOICE_PUSH_SUM,
     GOSSIP_CHOICE_OFF
 };
 enum end_choice { END_VOTE, END_OWN };
@@ -64,7 +65,7 @@ struct node_config {
     uint32_t n_threads; /* of a step */
     enum gossip_choice gossip;
     struct gossip_every every;
-    uint32_t open_per_slice;
+    uint32_t open_per_slice, fanout;
     struct until until;
     double eval_epochs;
     enum end_choice end;
@@ -218,7 +219,8 @@ struct scores_sum scores_swarm(const struct node *n);
 void exchange_init(struct node *n);
 void exchange_close(struct node *n);
 void exchange_drive(struct node *n, struct gossip_event *event);
-void exchange_peer(struct node *n, uint32_t slot, bool up); /* PEERS_MAX: only neighbours changed */
+/* slot PEERS_MAX: only neighbours changed. gone: as in struct gossip_event. */
+void exchange_peer(struct node *n, uint32_t slot, bool up, bool gone);
 void exchange_phase(struct node *n, enum gossip_phase phase);
 void exchange_set_schedule(struct node *n);
 void exchange_steps(struct node *n, uint32_t n_steps);

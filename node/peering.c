@@ -263,7 +263,7 @@ static void lose_peer(struct node *n, struct contact *c, bool goodbye)
     uint32_t slot = c->slot;
     c->slot = PEERS_MAX;
     peers_remove(&n->peers, slot, goodbye);
-    exchange_peer(n, slot, false);
+    exchange_peer(n, slot, false, false);
 }
 
 static void welcome(struct node *n, struct contact *c, const struct wire_hello *h)
@@ -279,11 +279,14 @@ static void welcome(struct node *n, struct contact *c, const struct wire_hello *
         lose_peer(n, old, false);
         say_bye(old, WIRE_BYE_DUPLICATE, "replaced by another link");
     }
-    c->slot = peers_add(&n->peers, c->link, h, tcp_remote(c->link), clock_us());
+    enum peers_before before;
+    c->slot = peers_add(&n->peers, c->link, h, tcp_remote(c->link), clock_us(), &before);
     if (c->slot == PEERS_MAX) {
         say_bye(c, WIRE_BYE_BUSY, "too many peers");
         return;
     }
+    if (before == PEERS_BEFORE_ANOTHER)
+        exchange_peer(n, c->slot, false, true);
     n->ever_linked = true;
     const struct peer *peer = &n->peers.slots[c->slot];
     if (!is_known)
@@ -296,7 +299,7 @@ static void welcome(struct node *n, struct contact *c, const struct wire_hello *
                                 (json_int_t)peer->step, "state", peer_state_names[peer->state]));
     if (!is_known && peer->shard == n->config.shard && n->config.partition.kind != PARTITION_NONE)
         log_warn("%s trains on the same shard as this peer: is --shard right on both?", peer->name);
-    exchange_peer(n, c->slot, true);
+    exchange_peer(n, c->slot, true, before == PEERS_BEFORE_OLDER);
 }
 
 /* The entry of our list that a peer says it listens at, if that is where it came from: a stranger
@@ -415,7 +418,7 @@ static void on_received(void *ctx, struct tcp_link *link, const struct wire_mess
             bool changed = n->peers.slots[c->slot].state != m->status.state;
             peers_set_status(&n->peers, c->slot, m->status.state, m->status.step);
             if (changed)
-                exchange_peer(n, PEERS_MAX, true);
+                exchange_peer(n, PEERS_MAX, true, false);
         }
         break;
     case WIRE_SCORE:

@@ -25,16 +25,16 @@ struct flags {
     struct speed speed;
     const char *topology, *metrics, *save;
     double drop;
-    uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, step_time, eval_every,
+    uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, step_time, fanout, eval_every,
         eval_nodes;
     int gossip, train, frames;
     bool json, verbose, quiet;
 };
 
-static const char *const gossips[] = {"pairwise", "pull", "push", "off", NULL};
+static const char *const gossips[] = {"pairwise", "pull", "push", "push-sum", "off", NULL};
 static const char *const trains[] = {"continuous", "on-receive", NULL};
 static const char *const on_off[] = {"on", "off", NULL};
-enum { GOSSIP_OFF = 3, FRAMES_ON = 0 };
+enum { GOSSIP_OFF = 4, FRAMES_ON = 0, FANOUT_MAX = 16 };
 
 #define F(field) offsetof(struct flags, field)
 
@@ -52,10 +52,12 @@ static const struct opt table[] = {
      "continuous, or on-receive: a step for each model that was merged", 0, 0, 0, trains},
 
     {"gossip", OPT_CHOICE, F(gossip), "MODE", "pairwise",
-     "pairwise (keeps the mean), pull, push (one way, merged by age), off", "gossip", 0, 0,
-     gossips},
+     "pairwise (keeps the mean), pull, push (one way, merged by age), push-sum (one way, keeps the "
+     "mean), off",
+     "gossip", 0, 0, gossips},
     {"gossip-every", OPT_CUSTOM, F(every), "N|TIME", "1",
      "local steps or virtual time between exchanges", .parse = gossip_every_parse},
+    {"fanout", OPT_U64, F(fanout), "N", "1", "peers that an initiation goes to", 0, 1, FANOUT_MAX},
     {"open", OPT_U64, F(open), "N", "1", "exchanges of a slice under way at once, 1 to 4", 0, 1,
      GOSSIP_OPEN_PER_SLICE_MAX},
     {"serve", OPT_U64, F(serve), "N", "1", "requests for a slice answered at once", 0, 1, 64},
@@ -124,6 +126,7 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
         .every_steps = f->every.steps,
         .every_us = f->every.period_us,
         .open_per_slice = (uint32_t)f->open,
+        .fanout = (uint32_t)f->fanout,
         .serve_per_slice = (uint32_t)f->serve,
         .train = (enum sim_train)f->train,
         .network = {.latency = f->latency,

@@ -13,7 +13,7 @@
 #include <xxhash.h>
 
 _Static_assert((int)WIRE_PAIRWISE == (int)GOSSIP_PAIRWISE && (int)WIRE_PULL == (int)GOSSIP_PULL &&
-                   (int)WIRE_PUSH == (int)GOSSIP_PUSH,
+                   (int)WIRE_PUSH == (int)GOSSIP_PUSH && (int)WIRE_PUSH_SUM == (int)GOSSIP_PUSH_SUM,
                "modes have the same numbers in the core and on the wire");
 
 static void drive(struct worker *w, struct gossip_event *event);
@@ -264,6 +264,8 @@ static void receive(struct worker *w, const struct letter *letter)
         struct gossip_event event = {
             .type = GOSSIP_LINK,
             .link = {.peer = letter->src, .n_peers = topology_degree(&s->topology, w->id)}};
+        drive(w, &event);
+        event.link.up = true;
         drive(w, &event);
         return;
     }

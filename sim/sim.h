@@ -39,7 +39,7 @@ struct sim_config {
     bool alone;           /* no gossip at all */
     uint32_t every_steps; /* local steps between initiations; 0: by time */
     uint64_t every_us;
-    uint32_t open_per_slice, serve_per_slice;
+    uint32_t open_per_slice, serve_per_slice, fanout;
     enum sim_train train;
     struct network network; /* floor_us 0: a thousandth of a cycle */
     struct speed speed;
