@@ -42,7 +42,8 @@ void learner_init(struct learner *l, const struct learner_config *config, const 
 {
     const struct model *m = config->model;
     CHECK(config->batch > 0 && config->train->shape.n_features == m->n_in);
-    *l = (struct learner){.config = config, .shard = *shard, .node = node, .mix_rate = 1};
+    *l = (struct learner){
+        .config = config, .shard = *shard, .node = node, .factor = 1, .mix_rate = 1};
     learner_move(l, storage);
     forget(l, 0, m->dim);
     if (config->first != NULL)
@@ -179,10 +180,11 @@ double learner_step(struct learner *l, struct workspace *w)
 {
     const struct learner_config *c = l->config;
     uint64_t at = l->step > l->swarm_step ? l->step : l->swarm_step;
-    struct step s = {.learner = l,
-                     .workspace = w,
-                     .fetch = l->shard.n > c->batch,
-                     .rates = {.lr = lr_at(&c->optim, at), .scale = 1.0f, .age = ++l->age}};
+    struct step s = {
+        .learner = l,
+        .workspace = w,
+        .fetch = l->shard.n > c->batch,
+        .rates = {.lr = lr_at(&c->optim, at), .scale = 1.0f, .age = ++l->age, .factor = l->factor}};
     double loss = 0;
     next_rows(l, w);
     team_run(w->team, part_gradient, &s);

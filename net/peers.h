@@ -14,6 +14,15 @@
 
 enum { PEERS_MAX = 256 };
 
+/* Steps a second, from how many were done at what times: over a second and a half at least, and
+ * averaged over the last ten seconds or so. */
+struct pace {
+    uint64_t step, at_us;
+    double per_s; /* 0: not known yet */
+};
+
+void pace_note(struct pace *p, uint64_t step, uint64_t now_us);
+
 struct peer {
     void *link;      /* NULL: the slot is free */
     uint32_t serial; /* of this peer's stay: another one in the slot has another */
@@ -21,6 +30,8 @@ struct peer {
     uint64_t incarnation;
     enum peer_state state;
     uint64_t step;
+    struct pace pace;
+    uint64_t n_samples; /* 0: not known */
     uint32_t shard, n_shards;
     uint64_t heard_us; /* when a frame last came */
     uint32_t n_calm;   /* exchanges in a row, while settling, that hardly moved this peer */
@@ -55,7 +66,8 @@ uint32_t peers_add(struct peers *p, void *link, const struct wire_hello *hello, 
 /* Its link is gone. goodbye: it left because its training was over, which counts in the vote. */
 void peers_remove(struct peers *p, uint32_t slot, bool goodbye);
 
-void peers_set_status(struct peers *p, uint32_t slot, enum peer_state state, uint64_t step);
+void peers_set_status(struct peers *p, uint32_t slot, enum peer_state state, uint64_t step,
+                      uint64_t now_us);
 
 /* Whether id of the peer is below mine: decides crossings and which of two links stays. */
 bool peers_is_smaller(const struct peers *p, uint32_t slot);
@@ -66,6 +78,11 @@ uint32_t peers_furthest(const struct peers *p, uint64_t step, uint32_t except);
 
 /* The lower median of my steps and those of the neighbours. */
 uint64_t peers_median_step(const struct peers *p, uint64_t mine);
+
+/* My samples, and my steps a second, over their means over me and the neighbours who say theirs; 0
+ * where I do not say mine. */
+double peers_share_samples(const struct peers *p, uint64_t mine);
+double peers_share_speed(const struct peers *p, double mine);
 
 /* The vote: more than half of the peers known to live, with me and with those that said goodbye,
  * are done. */

@@ -66,6 +66,7 @@ static const struct field hello_fields[] = {
     {"shards", FIELD_U32, AT(hello.n_shards), 1, UINT32_MAX},
     {"first", FIELD_U32, AT(hello.stage_first), 0, UINT32_MAX},
     {"last", FIELD_U32, AT(hello.stage_last), 0, UINT32_MAX},
+    {"samples", FIELD_U64, AT(hello.n_samples), 0, INT64_MAX},
     {"state", FIELD_ENUM, AT(hello.state), 0, N_PEER_STATES - 1},
     {"step", FIELD_U64, AT(hello.step), 0, UINT64_MAX},
 };

@@ -68,6 +68,7 @@ struct wire_hello {
     uint32_t slice;                   /* floats in a slice */
     uint32_t shard, n_shards;         /* from 0 */
     uint32_t stage_first, stage_last; /* layers it holds: the whole model today */
+    uint64_t n_samples;               /* it trains on; 0: it does not say */
     enum peer_state state;
     uint64_t step;
 };

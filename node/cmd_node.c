@@ -220,6 +220,7 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
         .schedule_is_given = t->schedule != 0,
         .batch = (uint32_t)t->batch,
         .seed = t->seed,
+        .objective = (enum objective)t->objective,
         .n_threads = (uint32_t)f->threads,
         .gossip = (enum gossip_choice)f->gossip,
         .every = f->every,

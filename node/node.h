@@ -4,6 +4,7 @@
  *   node.c      start, the life of the peer, the end and the result
  *   peering.c   dialling, HELLO, one link per pair, STATUS, goodbyes
  *   exchange.c  drives the gossip core: its actions become frames and jobs
+ *   weigh.c     what its gradient counts for
  *   scores.c    test results of all peers, where each has data of its own
  *   save.c      the model file
  *   progress.c  how far it is, for people
@@ -63,6 +64,7 @@ struct node_config {
     uint32_t batch;
     uint64_t seed;
     uint32_t n_threads; /* of a step */
+    enum objective objective;
     enum gossip_choice gossip;
     struct gossip_every every;
     uint32_t open_per_slice, fanout;
@@ -153,6 +155,11 @@ struct node {
     uint64_t training_us; /* length of the training, once over */
 
     struct {
+        struct pace pace; /* my steps a second */
+        float factor, told;
+        uint64_t told_us;
+    } weigh;
+    struct {
         uint64_t adjusted_us, job_us, loop_us;
         double share; /* of the trainer's time that gossip costs, lately */
     } budget;
@@ -231,6 +238,9 @@ void exchange_received(struct node *n, uint32_t slot, const struct wire_message 
 void exchange_dropped(struct node *n, void *body);
 void exchange_released(struct node *n, void *token);
 void exchange_count(struct node *n); /* brings n->counts and the bytes up to date */
+
+/* weigh.c: what this peer's gradient counts for (model/objective.h) */
+void weigh_tick(struct node *n, uint64_t now_us); /* every second */
 
 /* save.c */
 int save_open(struct node *n, struct error *err) MUST_USE; /* --out can be written, and may be */

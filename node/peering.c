@@ -140,6 +140,7 @@ void peering_tick(struct node *n, uint64_t now_us)
     if (now_us - n->status_us >= STATUS_US) {
         peering_send_status(n);
         scores_send(n);
+        weigh_tick(n, now_us);
         handoff_set_swarm_step(&n->handoff, peers_median_step(&n->peers, n->report.step));
     }
 }
@@ -167,6 +168,7 @@ static void send_hello(struct node *n, struct tcp_link *link)
     h->stage_last = n->model.n_layers - 1;
     h->state = n->state;
     h->step = n->report.step;
+    h->n_samples = n->part.n;
     tcp_send_control(link, &m);
 }
 
@@ -416,7 +418,7 @@ static void on_received(void *ctx, struct tcp_link *link, const struct wire_mess
     case WIRE_STATUS:
         if (serves) {
             bool changed = n->peers.slots[c->slot].state != m->status.state;
-            peers_set_status(&n->peers, c->slot, m->status.state, m->status.step);
+            peers_set_status(&n->peers, c->slot, m->status.state, m->status.step, clock_us());
             if (changed)
                 exchange_peer(n, PEERS_MAX, true, false);
         }

@@ -120,6 +120,7 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
         .step_size = t->step_size,
         .batch = (uint32_t)t->batch,
         .seed = t->seed,
+        .objective = (enum objective)t->objective,
         .cycles = f->cycles,
         .gossip = f->gossip == GOSSIP_OFF ? GOSSIP_PAIRWISE : (enum gossip_mode)f->gossip,
         .alone = f->gossip == GOSSIP_OFF,

@@ -39,11 +39,21 @@ static void trace(struct worker *w, const struct trace_item *item)
 
 /* ---- steps --------------------------------------------------------------------------------- */
 
+static float factor(const struct worker *w)
+{
+    const struct sim *s = w->sim;
+    double samples = w->learner.shard.n / s->mean_samples, speed = 0;
+    if (s->mean_speed > 0)
+        speed = speed_steps_a_us(&s->config.speed, s->config.seed, w->id) / s->mean_speed;
+    return s->config.alone ? 1.0f : objective_factor(s->config.objective, samples, speed);
+}
+
 static void end_step(struct worker *w)
 {
     struct sim *s = w->sim;
     w->node->busy_us = SIM_NEVER;
     w->learner.shard = split_shard(&s->split, w->id);
+    w->learner.factor = factor(w);
     if (!isfinite(learner_step(&w->learner, &w->workspace)))
         w->totals.diverged++;
     w->totals.node_updates++;

@@ -61,6 +61,18 @@ static void set_times(struct sim *s)
     s->window_us = net->floor_us;
 }
 
+/* A real peer hears from the others how many samples they have and how fast they are. */
+static void set_means(struct sim *s)
+{
+    const struct sim_config *c = &s->config;
+    bool differ = c->train == SIM_CONTINUOUS && c->speed.kind != SPEED_CONST;
+    for (uint32_t i = 0; i < c->n_nodes; i++) {
+        s->mean_samples += (double)split_shard(&s->split, i).n / c->n_nodes;
+        if (differ)
+            s->mean_speed += speed_steps_a_us(&c->speed, c->seed, i) / c->n_nodes;
+    }
+}
+
 static void set_gossip(struct sim *s)
 {
     const struct sim_config *c = &s->config;
@@ -147,6 +159,7 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
     }
     if (rc == 0) {
         set_gossip(s);
+        set_means(s);
         rc = make_arena(s, err);
     }
     if (rc != 0) {

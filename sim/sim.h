@@ -35,6 +35,7 @@ struct sim_config {
     struct step_span warmup, step_size; /* these, epochs being those of the first peer's shard */
     uint32_t batch;
     uint64_t seed, cycles;
+    enum objective objective;
     enum gossip_mode gossip;
     bool alone;           /* no gossip at all */
     uint32_t every_steps; /* local steps between initiations; 0: by time */

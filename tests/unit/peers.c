@@ -126,13 +126,13 @@ Test(peers, neighbours)
         cr_assert_eq(p.neighbours[k], k + 1);
     for (int from = 0; from < N_PEER_STATES; from++)
         for (int to = 0; to < N_PEER_STATES; to++) {
-            peers_set_status(&p, 0, (enum peer_state)from, 1);
-            peers_set_status(&p, 0, (enum peer_state)to, 2);
+            peers_set_status(&p, 0, (enum peer_state)from, 1, 9);
+            peers_set_status(&p, 0, (enum peer_state)to, 2, 9);
             cr_assert_eq(p.n_neighbours, 3u + drawn[to]);
             cr_assert_eq(p.slots[0].step, 2);
         }
     peers_remove(&p, 2, true);
-    peers_set_status(&p, 0, PEER_JOINING, 0);
+    peers_set_status(&p, 0, PEER_JOINING, 0, 9);
     cr_assert_eq(p.n_neighbours, 2);
     cr_assert(p.neighbours[0] == 1 && p.neighbours[1] == 3);
 }
@@ -221,12 +221,12 @@ Test(peers, settled)
     }
     static const enum peer_state busy[] = {PEER_JOINING, PEER_TRAINING, PEER_DONE};
     for (size_t k = 0; k < sizeof busy / sizeof busy[0]; k++) {
-        peers_set_status(&p, a, busy[k], 0);
+        peers_set_status(&p, a, busy[k], 0, 9);
         cr_assert_not(peers_all_settled(&p, CALM), "%s", peer_state_names[busy[k]]);
     }
     peers_remove(&p, a, false);
     cr_assert(peers_all_settled(&p, CALM), "who is gone is not waited for");
-    peers_set_status(&p, b, PEER_SETTLING, 0);
+    peers_set_status(&p, b, PEER_SETTLING, 0, 9);
     cr_assert_not(peers_all_settled(&p, CALM));
     cr_assert(peers_all_settled(&p, 0));
 }

@@ -67,7 +67,7 @@ static struct wire_message bye(const char *text)
     return m;
 }
 
-enum { N_SAMPLES = 11 };
+enum { N_SAMPLES = 13 };
 
 static struct wire_message sample(int i)
 {
@@ -93,6 +93,10 @@ static struct wire_message sample(int i)
             .kind = WIRE_SCORE,
             .score = {
                 .id = {7, 8}, .beat = 5, .n = 1000, .n_correct = 875, .loss = 0.5f, .final = 1}};
+    case 10:
+        return tensor(WIRE_REQUEST, WIRE_PUSH_SUM, 0.5f);
+    case 11:
+        return tensor(WIRE_REPLY, WIRE_PUSH_SUM, 0.5f);
     case 9:
         return (struct wire_message){.kind = WIRE_SUMMARY, .body_bytes = sizeof floats};
     default:
@@ -402,7 +406,9 @@ static const struct bad_map bad_maps[] = {
     MAP(WIRE_REQUEST, 4, TENSOR("\xce\x40\x00\x00\x01", "\x00", "\x00", ONE, HALF),
         "\"n\" is 1073741825, must be 1 to 4194304"),
     MAP(WIRE_REQUEST, 4, TENSOR("\x01", "\x01", "\x00", ONE, HALF), "\"codec\" is 1, must be 0"),
-    MAP(WIRE_REQUEST, 4, TENSOR("\x01", "\x00", "\x03", ONE, HALF), "\"mode\" is 3, must be 0 to"),
+    MAP(WIRE_REQUEST, 4, TENSOR("\x01", "\x00", "\x04", ONE, HALF), "\"mode\" is 4, must be 0 to"),
+    MAP(WIRE_REQUEST, 0, TENSOR("\x01", "\x00", "\x03", ONE, HALF), "body of 0 bytes, must be 4"),
+    MAP(WIRE_REPLY, 4, TENSOR("\x01", "\x00", "\x03", ONE, HALF), "body of 4 bytes, must be 0"),
     MAP(WIRE_REPLY, 4, TENSOR("\x01", "\x00", "\x02", ONE, HALF), "\"mode\" is 2, a push"),
     MAP(WIRE_REQUEST, 4, TENSOR("\x01", "\x00", "\x00", ONE, ONE), "\"w\" is 1, must be above 0"),
     MAP(WIRE_REQUEST, 4, TENSOR("\x01", "\x00", "\x00", ONE, ZERO), "\"w\" is 0, must be above 0"),
