@@ -10,8 +10,9 @@ enum { TOLD_US = 10000000 };
 
 void weigh_tick(struct node *n, uint64_t now_us)
 {
-    if (n->state == PEER_TRAINING || n->state == PEER_DONE)
-        pace_note(&n->weigh.pace, n->report.step, now_us);
+    if (n->state != PEER_TRAINING && n->state != PEER_DONE)
+        return;
+    pace_note(&n->weigh.pace, n->report.step, now_us);
     double samples = peers_share_samples(&n->peers, n->part.n);
     double speed = peers_share_speed(&n->peers, n->weigh.pace.per_s);
     float factor = objective_factor(n->config.objective, samples, speed);

@@ -33,6 +33,7 @@ static struct wire_message hello(void)
                                        .n_shards = 5,
                                        .stage_first = 0,
                                        .stage_last = 2,
+                                       .n_samples = 60000,
                                        .state = PEER_LEAVING,
                                        .step = 70000}};
     for (int i = 0; i < WIRE_PEER_ID_BYTES; i++)
@@ -48,7 +49,7 @@ static struct wire_message status(void)
 
 static struct wire_message tensor(enum wire_kind kind, enum wire_mode mode, float weight)
 {
-    bool body = kind == WIRE_REPLY || mode != WIRE_PULL;
+    bool body = kind == WIRE_REPLY ? mode != WIRE_PUSH_SUM : mode != WIRE_PULL;
     return (struct wire_message){.kind = kind,
                                  .id = 0x1122334455667788,
                                  .body_bytes = body ? sizeof floats : 0,
@@ -547,7 +548,8 @@ static void check_in_range(const struct wire_message *m)
         cr_assert(m->body_bytes == (m->tensor.mode == WIRE_PULL ? 0 : 4 * m->tensor.count));
         break;
     case WIRE_REPLY:
-        cr_assert(isfinite(m->tensor.mass) && m->body_bytes == 4 * m->tensor.count);
+        cr_assert(isfinite(m->tensor.mass));
+        cr_assert(m->body_bytes == (m->tensor.mode == WIRE_PUSH_SUM ? 0 : 4 * m->tensor.count));
         break;
     case WIRE_SCORE:
         cr_assert(m->score.n_correct <= m->score.n && m->score.loss >= 0 && m->score.final <= 1);
