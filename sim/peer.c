@@ -54,6 +54,10 @@ static void end_step(struct worker *w)
     w->node->busy_us = SIM_NEVER;
     w->learner.shard = split_shard(&s->split, w->id);
     w->learner.factor = factor(w);
+    /* A peer's schedule stands where the median peer is, if that is further; and the median peer's
+     * steps take the nominal time. */
+    if (s->mean_speed > 0 && s->config.speed.step_us > 0)
+        w->learner.swarm_step = w->now_us / s->config.speed.step_us;
     if (!isfinite(learner_step(&w->learner, &w->workspace)))
         w->totals.diverged++;
     w->totals.node_updates++;
