@@ -248,3 +248,43 @@ Test(peers, median_step)
     add(5, PEER_TRAINING, UINT64_MAX);
     cr_assert_eq(peers_median_step(&p, 7), 90);
 }
+
+Test(peers, pace)
+{
+    struct pace pace = {0};
+    pace_note(&pace, 100, 1000000);
+    cr_assert_eq(pace.per_s, 0, "nothing to compare with");
+    pace_note(&pace, 130, 2000000);
+    cr_assert_eq(pace.per_s, 0, "too soon");
+    pace_note(&pace, 200, 3000000);
+    cr_assert_float_eq(pace.per_s, 50, 1e-9);
+    pace_note(&pace, 400, 5000000);
+    cr_assert_float_eq(pace.per_s, 50 + 0.3 * 50, 1e-9);
+    pace_note(&pace, 7, 5000001);
+    cr_assert_float_eq(pace.per_s, 65, 1e-9, "it began anew");
+    pace_note(&pace, 137, 7000001);
+    cr_assert_float_eq(pace.per_s, 65, 1e-9);
+}
+
+/* Over the means of those who say something, me included. */
+Test(peers, shares)
+{
+    start();
+    cr_assert_eq(peers_share_samples(&p, 10), 1);
+    cr_assert_eq(peers_share_samples(&p, 0), 0);
+    cr_assert_eq(peers_share_speed(&p, 0), 0);
+    static const uint64_t samples[] = {30, 0, 20, 1000};
+    for (uint32_t i = 0; i < 4; i++) {
+        struct wire_hello hello = {.id = {(uint8_t)(i + 1)},
+                                   .n_samples = samples[i],
+                                   .state = i == 3 ? PEER_JOINING : PEER_TRAINING};
+        cr_assert_eq(peers_add(&p, &link_of[i], &hello, "", 0, &before), i);
+    }
+    cr_assert_float_eq(peers_share_samples(&p, 10), 0.5, 1e-9);
+    cr_assert_eq(peers_share_speed(&p, 5), 1, "nobody's is known yet");
+    peers_set_status(&p, 0, PEER_TRAINING, 0, 1000000);
+    peers_set_status(&p, 0, PEER_TRAINING, 30, 3000000);
+    peers_set_status(&p, 2, PEER_SETTLING, 0, 1000000);
+    peers_set_status(&p, 2, PEER_SETTLING, 90, 3000000);
+    cr_assert_float_eq(peers_share_speed(&p, 5), 0.5, 1e-9, "who settles makes no steps");
+}
