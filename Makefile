@@ -10,6 +10,7 @@
 #   make soak            peers killed and started again for SOAK_S seconds (600)
 #   make fuzz            libFuzzer, FUZZ_S seconds each (or as below), seeds in tests/fuzz/corpus
 #   make bench           benchmarks, side by side with what they are measured against
+#   make bench-allreduce  a straggler, against synchronous all-reduce over MPI
 #   make bench-torch     training steps against PyTorch's; fails when a bar is missed
 
 VARIANT ?= release
@@ -24,8 +25,10 @@ APT_BUILD := gcc pkg-config libuv1-dev libmsgpack-dev libopenblas-dev zlib1g-dev
 APT_DATA  := dataset-fashion-mnist
 APT_TEST  := libcriterion-dev clang libclang-rt-14-dev python3-numpy python3-xxhash \
              python3-sklearn iproute2 bible-kjv
+APT_MPI   := openmpi-bin libopenmpi-dev
 APT_TORCH := python3-torch libblis4-serial
 
+have_mpi   = command -v mpirun >/dev/null && pkg-config --exists ompi-c
 have_torch = /usr/bin/python3 -c 'import torch' 2>/dev/null && ls /usr/lib/*/blis-serial/libblas.so.3 >/dev/null 2>&1
 have_build = command -v $(CC) >/dev/null && command -v pkg-config >/dev/null && \
              pkg-config --exists $(LIBS)
@@ -70,6 +73,7 @@ LDLIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread -lm
 # ---- building ------------------------------------------------------------------------------
 .PHONY: all deps deps-build deps-data deps-test deps-torch demo test test-unit test-property test-race \
         test-system test-floors build-tests convergence nightly soak fuzz fuzz-run bench bench-torch \
+        bench-allreduce deps-mpi \
         install clean
 .DELETE_ON_ERROR:
 # make V=1 shows the whole command lines.
@@ -128,6 +132,8 @@ deps-data:
 	@$(have_data) || { $(call apt,$(APT_DATA)); }
 deps-test:
 	@$(have_test) || { $(call apt,$(APT_TEST)); }
+deps-mpi:
+	@$(have_mpi) || { $(call apt,$(APT_MPI)); }
 # 600 MB, so only where it is asked for: tests/system/model_files compares with it when it is there.
 deps-torch:
 	@$(have_torch) || { $(call apt,$(APT_TORCH)); }
@@ -191,7 +197,17 @@ bench: all
 	./$(BUILD)/hubbub bench exchange --floor
 	./$(BUILD)/hubbub bench gossip
 	./$(BUILD)/hubbub bench straggler
+	./$(BUILD)/hubbub bench scaling
 	./$(BUILD)/hubbub bench sim
+# All-reduce over MPI, with our kernels: built for this comparison only.
+ALLREDUCE := $(BUILD)/bench/mpi/allreduce
+$(ALLREDUCE).o: CFLAGS += $(shell pkg-config --cflags ompi-c 2>/dev/null)
+$(ALLREDUCE): $(ALLREDUCE).o $(OBJ)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS) $(shell pkg-config --libs ompi-c)
+bench-allreduce: deps-data deps-mpi
+	@$(MAKE) --no-print-directory -j2 all $(ALLREDUCE)
+	./$(BUILD)/hubbub bench straggler --allreduce $(ALLREDUCE)
 bench-torch: deps-data deps-torch all
 	HUBBUB=./$(BUILD)/hubbub bench/torch
 test-floors: $(OBJ)

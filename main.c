@@ -56,7 +56,7 @@ static const struct opts *const all_options[] = {
     &cmd_predict_options,    &cmd_inspect_options,   &cmd_convert_options,
     &cmd_sim_options,        &bench_train_options,   &bench_data_options,
     &bench_exchange_options, &bench_gossip_options,  &bench_straggler_options,
-    &bench_sim_options,      &docs_options,
+    &bench_scaling_options,  &bench_sim_options,     &docs_options,
 };
 
 static const struct docs docs = {

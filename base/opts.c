@@ -241,7 +241,10 @@ static int unknown_option(const struct opts *o, const char *name, size_t length,
 {
     char copy[64];
     snprintf(copy, sizeof copy, "%.*s", (int)(length < 63 ? length : 63), name);
-    const char *nearest = opts_nearest(o, copy);
+    const char *nearest = opts_nearest(o, copy), *known;
+    if (o->after_dashes != NULL && opts_find(o->after_dashes, copy, strlen(copy), &known) != NULL)
+        return error_set(err, ERR_USAGE, "--%s is an option of %s (right: '%s -- --%s ...')", copy,
+                         o->after_dashes->command, o->command, copy);
     return error_set(err, ERR_USAGE, "no option --%s%s%s%s; '%s --help' lists them all", copy,
                      nearest ? " (did you mean --" : "", nearest ? nearest : "",
                      nearest ? "?)" : "", o->command);

@@ -17,6 +17,7 @@ int bench_data(int argc, char **argv);
 int bench_exchange(int argc, char **argv);
 int bench_gossip(int argc, char **argv);
 int bench_straggler(int argc, char **argv);
+int bench_scaling(int argc, char **argv);
 int bench_sim(int argc, char **argv);
 
 #endif

@@ -16,6 +16,7 @@ static const struct {
     {"exchange", "slices between two peers, against a bare libuv stream", bench_exchange},
     {"gossip", "what gossip costs two training peers, against a bare socket loop", bench_gossip},
     {"straggler", "what one slow peer costs the others, as real processes", bench_straggler},
+    {"scaling", "peers on a processor each, against one process on one", bench_scaling},
     {"sim", "node-updates of the simulator, by one thread and by two", bench_sim},
 };
 enum { N_BENCHES = sizeof benches / sizeof benches[0] };

@@ -8,6 +8,6 @@
 int cmd_bench(int argc, char **argv);
 
 extern const struct opts bench_train_options, bench_data_options, bench_exchange_options,
-    bench_gossip_options, bench_straggler_options, bench_sim_options;
+    bench_gossip_options, bench_straggler_options, bench_scaling_options, bench_sim_options;
 
 #endif

@@ -176,7 +176,26 @@ static void part_update(void *ctx, uint32_t i)
     }
 }
 
-double learner_step(struct learner *l, struct workspace *w)
+double learner_gradient(struct learner *l, struct workspace *w)
+{
+    const struct learner_config *c = l->config;
+    struct step s = {.learner = l, .workspace = w};
+    double loss = 0;
+    next_rows(l, w);
+    team_run(w->team, part_gradient, &s);
+    if (team_size(w->team) > 1)
+        team_run(w->team, part_sum, &s);
+    for (uint32_t i = 0; i < team_size(w->team); i++)
+        loss += w->parts[i].loss * w->parts[i].n / c->batch;
+    return loss;
+}
+
+float *learner_direction(const struct learner *l, const struct workspace *w)
+{
+    return optim_wants_gradient(&l->config->optim) ? w->parts[0].grad : l->momentum;
+}
+
+void learner_update(struct learner *l, struct workspace *w)
 {
     const struct learner_config *c = l->config;
     uint64_t at = l->step > l->swarm_step ? l->step : l->swarm_step;
@@ -185,13 +204,6 @@ double learner_step(struct learner *l, struct workspace *w)
         .workspace = w,
         .fetch = l->shard.n > c->batch,
         .rates = {.lr = lr_at(&c->optim, at), .scale = 1.0f, .age = ++l->age, .factor = l->factor}};
-    double loss = 0;
-    next_rows(l, w);
-    team_run(w->team, part_gradient, &s);
-    if (team_size(w->team) > 1)
-        team_run(w->team, part_sum, &s);
-    for (uint32_t i = 0; i < team_size(w->team); i++)
-        loss += w->parts[i].loss * w->parts[i].n / c->batch;
     if (optim_wants_gradient(&c->optim))
         s.rates.scale = optim_clip(&c->optim, w->parts[0].grad, c->model->dim);
     l->step++;
@@ -201,6 +213,12 @@ double learner_step(struct learner *l, struct workspace *w)
     l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
     l->mixed = 0;
     l->last_lr = s.rates.lr;
+}
+
+double learner_step(struct learner *l, struct workspace *w)
+{
+    double loss = learner_gradient(l, w);
+    learner_update(l, w);
     return loss;
 }
 

@@ -78,6 +78,14 @@ void learner_move(struct learner *l, float *storage);
 /* One minibatch: gather, gradient, update. Returns the batch's mean loss before the update. */
 double learner_step(struct learner *l, struct workspace *w);
 
+/* The two halves of a step, for all-reduce: each replica adds its gradient to its direction, the
+ * directions are averaged, and each moves its theta along. The direction [dim] is the gradient, or,
+ * unless optim_wants_gradient, the momentum with the gradient already in it: averaged, either gives
+ * what one process would have with all the batches. */
+double learner_gradient(struct learner *l, struct workspace *w);
+float *learner_direction(const struct learner *l, const struct workspace *w);
+void learner_update(struct learner *l, struct workspace *w);
+
 /* Samples drawn so far over the size of the shard. */
 double learner_epochs(const struct learner *l);
 

@@ -236,8 +236,8 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
         .slow = f->slow,
         .out = f->out,
         .save_us = f->save_every,
-        .snapshot_dir = f->snapshot_dir[0] != '\0' ? f->snapshot_dir : NULL,
-        .snapshot_us = f->snapshot_every,
+        .snapshots = {.dir = f->snapshot_dir[0] != '\0' ? f->snapshot_dir : NULL,
+                      .every_us = f->snapshot_every},
         .metrics = f->metrics,
         .json = f->json};
     int rc = 0;

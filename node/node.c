@@ -439,8 +439,7 @@ static void start_trainer(struct node *n)
                                .eval_epochs = c->eval_epochs,
                                .pace_us = c->pace_us,
                                .slow = c->slow,
-                               .snapshot_dir = c->snapshot_dir,
-                               .snapshot_us = c->snapshot_us,
+                               .snapshots = c->snapshots,
                                .shard = c->shard};
     uint32_t n_jobs = (uint32_t)n->gossip_config.open_max + n->gossip_config.serve_max;
     handoff_init(&n->handoff, n_jobs + ORDERS_MAX, notify, &n->completions);

@@ -77,8 +77,7 @@ struct node_config {
     double slow;
     const char *out;  /* NULL: hubbub-RUN-SHARD.npz; "": none */
     uint64_t save_us; /* between writings of it while training; 0: only at the end */
-    const char *snapshot_dir;
-    uint64_t snapshot_us;
+    struct snapshots snapshots;
     const char *metrics; /* "" for none */
     bool json;
 };

@@ -166,27 +166,6 @@ static void start_evaluation(struct trainer *t)
     t->evaluating = true;
 }
 
-/* Theta as it is at a tick of the wall clock, so that files of different peers on one machine with
- * the same tick can be averaged: for measurements, not for resuming. */
-static void snapshot(struct trainer *t)
-{
-    uint64_t tick = t->config.snapshot_us > 0 ? clock_wall_us() / t->config.snapshot_us : 0;
-    if (t->config.snapshot_dir == NULL || tick == t->snapshot_tick)
-        return;
-    t->snapshot_tick = tick;
-    char path[512];
-    snprintf(path, sizeof path, "%s/%llu-%u.f32", t->config.snapshot_dir, (unsigned long long)tick,
-             t->config.shard + 1);
-    FILE *f = fopen(path, "wb");
-    size_t n = (size_t)t->config.learner.model->dim;
-    if (f == NULL || fwrite(t->learner.theta, sizeof(float), n, f) != n) {
-        log_warn("%s: cannot write a snapshot: %m; no more are written", path);
-        t->config.snapshot_dir = NULL;
-    }
-    if (f != NULL)
-        fclose(f);
-}
-
 /* One step takes max(compute, pace) * slow. The pace is waited out idly, jobs run as they come and
  * the evaluation goes on; the slow-down is time in which nothing else happens, like computing. */
 static void step(struct trainer *t)
@@ -218,7 +197,7 @@ static void step(struct trainer *t)
         t->next_eval += c->eval_epochs;
         start_evaluation(t);
     }
-    snapshot(t);
+    snapshot_write(&t->config.snapshots, c->shard + 1, t->learner.theta, c->learner.model->dim);
     run_jobs(t);
     uint64_t deadline = start + (uint64_t)(c->slow * (double)c->pace_us);
     if (t->evaluating)

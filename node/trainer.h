@@ -5,6 +5,7 @@
 
 #include "model/learner.h"
 #include "node/handoff.h"
+#include "node/snapshot.h"
 
 /* --until: 0 stands for "not asked". Whichever is met first ends the training. */
 struct until {
@@ -22,8 +23,7 @@ struct trainer_config {
     double eval_epochs;       /* epochs between evaluations; 0: only at the end */
     uint64_t pace_us;         /* least time a step takes, waiting idly */
     double slow;              /* >= 1: each step takes so many times as long, as if computing */
-    const char *snapshot_dir; /* NULL: none; theta as flat floats, named by wall-clock tick */
-    uint64_t snapshot_us;
+    struct snapshots snapshots;
     uint32_t shard; /* names the sample order and the snapshots */
 };
 
@@ -37,7 +37,7 @@ struct trainer {
     struct trainer_report report;
     pthread_t thread;
     bool evaluating, stepping;
-    uint64_t started_us, stop_us, next_report_us, snapshot_tick, steps_reported;
+    uint64_t started_us, stop_us, next_report_us, steps_reported;
     double next_eval;
 };
 

@@ -121,6 +121,24 @@ Test(opts, bad_values_are_named)
     }
 }
 
+Test(opts, an_option_of_what_stands_after_dashes_is_sent_there)
+{
+    static const struct opt own[] = {{"json", OPT_SWITCH, 0, 0, 0, "j"}},
+                            after[] = {{"lr", OPT_F64, 0, "X", "1", "rate"}};
+    static const struct opts node = {.command = "hubbub node", .table = after, .n = 1},
+                             up = {.command = "hubbub up",
+                                   .table = own,
+                                   .n = 1,
+                                   .no_environment = true,
+                                   .after_dashes = &node};
+    double storage = 0;
+    struct error err;
+    char *argv[] = {"up", "--lr", "2", NULL};
+    int n;
+    cr_assert_eq(opts_parse(&up, &storage, 3, argv, &n, &err), ERR_USAGE);
+    cr_assert_str_eq(err.text, "--lr is an option of hubbub node (right: 'hubbub up -- --lr ...')");
+}
+
 Test(opts, environment)
 {
     struct target t;
