@@ -149,7 +149,7 @@ static const struct opt table[] = {
     {"gossip-every", OPT_CUSTOM, F(every), "N|TIME", "auto",
      "local steps or time between exchanges; auto: as often as costs 10 %", 0, 0, 0, 0,
      gossip_every_parse},
-    {"fanout", OPT_U64, F(fanout), "N", "1", "peers that an initiation goes to", 0, 1, FANOUT_MAX},
+    {"fanout", OPT_U64, F(fanout), "N", "1", "peers that a push goes to", 0, 1, FANOUT_MAX},
     {"open", OPT_U64, F(open), "N", "1", "exchanges of a slice under way at once, 1 to 4", 0, 1,
      GOSSIP_OPEN_PER_SLICE_MAX},
 
@@ -241,6 +241,11 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
         .metrics = f->metrics,
         .json = f->json};
     int rc = 0;
+    bool one_way = c->gossip == GOSSIP_CHOICE_PUSH || c->gossip == GOSSIP_CHOICE_PUSH_SUM;
+    if (c->fanout > 1 && !one_way)
+        rc = error_set(err, ERR_USAGE,
+                       "--fanout %u goes with --gossip push and push-sum (right: --open)",
+                       c->fanout);
     for (uint32_t i = 0; rc == 0 && i < f->until.n; i++)
         rc = parse_goals(f->until.values[i], &c->until, err);
     const struct address_flags addresses = {.listen = f->listen,

@@ -57,7 +57,7 @@ static const struct opt table[] = {
      "gossip", 0, 0, gossips},
     {"gossip-every", OPT_CUSTOM, F(every), "N|TIME", "1",
      "local steps or virtual time between exchanges", .parse = gossip_every_parse},
-    {"fanout", OPT_U64, F(fanout), "N", "1", "peers that an initiation goes to", 0, 1, FANOUT_MAX},
+    {"fanout", OPT_U64, F(fanout), "N", "1", "peers that a push goes to", 0, 1, FANOUT_MAX},
     {"open", OPT_U64, F(open), "N", "1", "exchanges of a slice under way at once, 1 to 4", 0, 1,
      GOSSIP_OPEN_PER_SLICE_MAX},
     {"serve", OPT_U64, F(serve), "N", "1", "requests for a slice answered at once", 0, 1, 64},
@@ -142,6 +142,10 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
         return error_set(err, ERR_USAGE,
                          "--gossip-every auto follows the clock of a real machine (right: a number "
                          "of steps, or a time)");
+    if (c->fanout > 1 && c->gossip != GOSSIP_PUSH && c->gossip != GOSSIP_PUSH_SUM)
+        return error_set(
+            err, ERR_USAGE,
+            "--fanout %" PRIu32 " goes with --gossip push and push-sum (right: --open)", c->fanout);
     if (c->train == SIM_ON_RECEIVE && c->every_steps > 0)
         return error_set(err, ERR_USAGE,
                          "--train on-receive with --gossip-every %" PRIu32
