@@ -108,6 +108,9 @@ $(BUILD)/%.o: %.c
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) -c $< -o $@
 
+# What the assembler reads into it.
+$(BUILD)/sim/page.o: $(wildcard sim/page/*.* sim/page/uplot/*)
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 clean:

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/opts.h"
 #include "base/parse.h"
+#include "base/version.h"
 #include "bench/cmd_bench.h"
 #include "data/cmd_data.h"
 #include "model/cmd_model.h"
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define VERSION "0.1.0"
 #define DATE    "2026-11-24"
 #define SUMMARY "trains one model on many machines with no coordinator"
 
@@ -32,7 +32,7 @@ static const struct {
     {"inspect", "shows what a model file holds; as stages; as Python for PyTorch", cmd_inspect},
     {"convert", "writes a model file in another format or precision", cmd_convert},
     {"sim", "many peers in one process under virtual time", cmd_sim},
-    {"data", "looks at data, splits them, agrees on private ones", cmd_data_or_agree},
+    {"data", "looks at data, splits and converts them, agrees on private ones", cmd_data_or_agree},
     {"bench", "figures of this machine", cmd_bench},
     {"docs", "the manual page, and completions for bash, zsh and fish", cmd_docs},
 };
@@ -49,15 +49,32 @@ static const struct opts docs_options = {
     .operands = "man bash zsh fish",
     .no_environment = true};
 
+/* clang-format off */
 static const struct opts *const all_options[] = {
-    &cmd_node_options,       &cmd_up_options,        &cmd_demo_options,
-    &cmd_data_list_options,  &cmd_data_info_options, &cmd_data_stats_options,
-    &cmd_data_split_options, &cmd_agree_options,     &cmd_eval_options,
-    &cmd_predict_options,    &cmd_inspect_options,   &cmd_convert_options,
-    &cmd_sim_options,        &bench_train_options,   &bench_data_options,
-    &bench_exchange_options, &bench_gossip_options,  &bench_straggler_options,
-    &bench_scaling_options,  &bench_sim_options,     &docs_options,
+    &cmd_node_options,
+    &cmd_up_options,
+    &cmd_demo_options,
+    &cmd_data_list_options,
+    &cmd_data_info_options,
+    &cmd_data_stats_options,
+    &cmd_data_split_options,
+    &cmd_data_convert_options,
+    &cmd_agree_options,
+    &cmd_eval_options,
+    &cmd_predict_options,
+    &cmd_inspect_options,
+    &cmd_convert_options,
+    &cmd_sim_options,
+    &bench_train_options,
+    &bench_data_options,
+    &bench_exchange_options,
+    &bench_gossip_options,
+    &bench_straggler_options,
+    &bench_scaling_options,
+    &bench_sim_options,
+    &docs_options,
 };
+/* clang-format on */
 
 static const struct docs docs = {
     .program = "hubbub",

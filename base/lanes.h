@@ -6,6 +6,7 @@
 #define HUBBUB_BASE_LANES_H
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__))
@@ -46,6 +47,29 @@ LANES_INLINE lanes lanes_all(float x)
     return (lanes)_mm256_set1_ps(x);
 #else
     return x - (lanes){0};
+#endif
+}
+
+/* The first n < LANES floats, and `others` in the other lanes; nothing beyond them is touched. */
+LANES_INLINE lanes lanes_load_first(const float *p, uint32_t n, float others)
+{
+    lanes v = lanes_all(others);
+#if defined(__AVX512F__)
+    return (lanes)_mm512_mask_loadu_ps((__m512)v, (__mmask16)((1u << n) - 1), p);
+#else
+    for (uint32_t i = 0; i < n; i++)
+        v[i] = p[i];
+    return v;
+#endif
+}
+
+LANES_INLINE void lanes_store_first(float *p, lanes v, uint32_t n)
+{
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+#else
+    for (uint32_t i = 0; i < n; i++)
+        p[i] = v[i];
 #endif
 }
 

@@ -1,20 +1,22 @@
-/* Node-updates a second of the simulator: gossip learning, a model of 58 floats and one sample a
- * peer (the shape of logistic regression on Spambase), at two sizes, by one thread and by two. */
+/* The simulator: node-updates a second of gossip learning, a model of 58 floats and one sample a
+ * peer (the shape of logistic regression on Spambase), at two sizes, by one thread and by two; a
+ * whole run of the larger one; and where the time goes with a larger model. */
 #include "bench/bench.h"
 #include "bench/cmd_bench.h"
 
 #include "base/clock.h"
 #include "base/opts.h"
 #include "bench/figures.h"
+#include "bench/sim_worlds.h"
 #include "sim/sim.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 
 struct options {
     const char *data, *model;
-    uint64_t small, large, cycles, rounds;
+    uint64_t small, large, cycles, rounds, run, peers, every;
+    double lr;
     bool json;
 };
 
@@ -30,6 +32,15 @@ static const struct opt table[] = {
      "how", 1, 1000000},
     {"rounds", OPT_U64, FIELD(rounds), "N", "3", "of all, in turn; the medians are shown", 0, 1,
      99},
+    {"run", OPT_U64, FIELD(run), "N", "0",
+     "gossip periods of a whole run of the large world: seconds, memory, test error; 0: none",
+     "a whole run", 0, 1000000},
+    {"lr", OPT_F64, FIELD(lr), "X", "0.1", "its learning rate at the start, falling to 0", 0, 0,
+     1000},
+    {"peers", OPT_U64, FIELD(peers), "N", "1000",
+     "of mlp:784-32-10 on Fashion-MNIST, to see where the time goes; 0: none", "a larger model", 0,
+     1000000},
+    {"every", OPT_U64, FIELD(every), "N", "1", "steps between their exchanges", 0, 1, 1000000},
     {"json", OPT_SWITCH, FIELD(json), 0, 0, "print one JSON object"},
 };
 
@@ -38,7 +49,8 @@ const struct opts bench_sim_options = {
     .summary = "node-updates a second of the simulator",
     .usage = "[OPTIONS]",
     .examples = "  hubbub bench sim\n"
-                "  hubbub bench sim --small 1000 --large 10000 --cycles 50 --rounds 1\n",
+                "  hubbub bench sim --small 1000 --large 10000 --cycles 50 --rounds 1\n"
+                "  hubbub bench sim --data spambase.csv --model logistic --run 100 --lr 4\n",
     .table = table,
     .n = sizeof table / sizeof table[0]};
 
@@ -67,24 +79,11 @@ enum { SMALL_1, SMALL_2, SMALL_FRAMES, LARGE_1, LARGE_2, N_VARIANTS };
 static int measure(const struct options *o, const struct variant *v, double *rate,
                    struct error *err)
 {
-    struct sim_config c = {
-        .n_nodes = (uint32_t)(v->large ? o->large : o->small),
-        .n_threads = v->n_threads,
-        .topology = "random",
-        .data = {.spec = o->data},
-        .model_spec = o->model,
-        .optim = {.kind = OPTIM_SGD, .lr = 0.01f},
-        .batch = 1,
-        .seed = 1,
-        .gossip = GOSSIP_PUSH,
-        .every_us = SECOND_US,
-        .open_per_slice = 1,
-        .serve_per_slice = 1,
-        .train = SIM_ON_RECEIVE,
-        .network = {.latency = {.kind = DIST_UNIFORM, .low_us = 1000, .high_us = 100000}},
-        .frames = v->frames};
+    struct sim_config c;
     struct sim *sim;
-    int rc = partition_parse("sample:0.0001", &c.partition, err);
+    int rc = gossip_learning(&c, o->data, o->model, (uint32_t)(v->large ? o->large : o->small),
+                             v->n_threads, err);
+    c.frames = v->frames;
     if (rc == 0)
         rc = sim_open(&sim, &c, err);
     if (rc != 0)
@@ -97,29 +96,54 @@ static int measure(const struct options *o, const struct variant *v, double *rat
     return 0;
 }
 
-static void report(const struct options *o)
+/* Returns how many there are. */
+static size_t compare(const struct options *o, struct figure *figures)
 {
-    struct figure figures[N_VARIANTS + 4];
     double rate[N_VARIANTS];
     struct rusage usage = {0};
+    size_t n = 0;
     getrusage(RUSAGE_SELF, &usage);
-    for (int i = 0; i < N_VARIANTS; i++) {
-        rate[i] = figures_median(variants[i].rates, o->rounds);
-        figures[i] = (struct figure){variants[i].name, "M/s", variants[i].what, rate[i]};
+    for (; n < N_VARIANTS; n++) {
+        rate[n] = figures_median(variants[n].rates, o->rounds);
+        figures[n] = (struct figure){variants[n].name, "M/s", variants[n].what, rate[n]};
     }
-    figures[N_VARIANTS] = (struct figure){"small_threads", "x", "two threads against one, small",
-                                          rate[SMALL_2] / rate[SMALL_1]};
-    figures[N_VARIANTS + 1] = (struct figure){
-        "large_threads", "x", "two threads against one, large", rate[LARGE_2] / rate[LARGE_1]};
-    figures[N_VARIANTS + 2] = (struct figure){"frames", "x", "with frames against without",
-                                              rate[SMALL_FRAMES] / rate[SMALL_1]};
-    figures[N_VARIANTS + 3] =
-        (struct figure){"rss_mb", "MB", "at most", (double)usage.ru_maxrss / 1024};
+    figures[n++] = (struct figure){"small_threads", "x", "two threads against one, small",
+                                   rate[SMALL_2] / rate[SMALL_1]};
+    figures[n++] = (struct figure){"large_threads", "x", "two threads against one, large",
+                                   rate[LARGE_2] / rate[LARGE_1]};
+    figures[n++] = (struct figure){"frames", "x", "with frames against without",
+                                   rate[SMALL_FRAMES] / rate[SMALL_1]};
+    figures[n++] = (struct figure){"rss_mb", "MB", "at most", (double)usage.ru_maxrss / 1024};
+    return n;
+}
+
+static int measure_all(const struct options *o, struct error *err)
+{
+    struct figure figures[N_VARIANTS + 4 + FIGURES_RUN + FIGURES_PROFILE];
+    int rc = 0;
+    for (uint64_t round = 0; rc == 0 && round < o->rounds; round++)
+        for (int i = 0; rc == 0 && i < N_VARIANTS; i++)
+            rc = measure(o, &variants[i], &variants[i].rates[round], err);
+    if (rc != 0)
+        return rc;
+    size_t n = compare(o, figures);
+    if (o->run > 0) {
+        rc = run_to_the_end(o->data, o->model, o->lr, (uint32_t)o->large, o->run, figures + n, err);
+        n += FIGURES_RUN;
+    }
+    if (rc == 0 && o->peers > 0) {
+        enum { CYCLES = 5 };
+        rc = profile_mlp((uint32_t)o->peers, (uint32_t)o->every, CYCLES, figures + n, err);
+        n += FIGURES_PROFILE;
+    }
+    if (rc != 0)
+        return rc;
     if (!o->json)
         printf("node-updates, %llu and %llu peers, %s, %s; medians of %llu\n",
                (unsigned long long)o->small, (unsigned long long)o->large, o->data, o->model,
                (unsigned long long)o->rounds);
-    figures_print(figures, N_VARIANTS + 4, 100, o->json ? json_object() : NULL);
+    figures_print(figures, n, 100, o->json ? json_object() : NULL);
+    return 0;
 }
 
 int bench_sim(int argc, char **argv)
@@ -127,10 +151,7 @@ int bench_sim(int argc, char **argv)
     struct options o = {0};
     struct error err;
     int rc = bench_parse(&bench_sim_options, &o, argc, argv, &err);
-    for (uint64_t round = 0; rc == 0 && round < o.rounds; round++)
-        for (int i = 0; rc == 0 && i < N_VARIANTS; i++)
-            rc = measure(&o, &variants[i], &variants[i].rates[round], &err);
     if (rc == 0)
-        report(&o);
+        rc = measure_all(&o, &err);
     return bench_end(&bench_sim_options, rc, &err);
 }

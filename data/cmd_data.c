@@ -116,10 +116,8 @@ static int list(int argc, char **argv, struct error *err)
 
 void data_class_name(const struct data_pair *data, uint32_t class, char *text, size_t size)
 {
-    if (data->schema != NULL)
-        snprintf(text, size, "%s", data->schema->label.categories.names[class]);
-    else if (data->class_values != NULL)
-        snprintf(text, size, "%" PRId64, data->class_values[class]);
+    if (data->class_names != NULL)
+        snprintf(text, size, "%s", data->class_names[class]);
     else
         snprintf(text, size, "%" PRIu32, class);
 }
@@ -262,19 +260,26 @@ static int stats(int argc, char **argv, struct error *err)
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv, struct error *err);
-} commands[] = {{"list", list}, {"info", info}, {"stats", stats}, {"split", data_split}};
+} commands[] = {{"list", list},
+                {"info", info},
+                {"stats", stats},
+                {"split", data_split},
+                {"convert", data_convert}};
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void help(FILE *out)
 {
-    fprintf(out, "usage: hubbub data list | info FILE | stats FILE | split FILE | agree\n\n"
-                 "  list    data sets on this machine\n"
-                 "  info    shape, types, classes, missing values, fingerprint\n"
-                 "  stats   statistics of a table's columns\n"
-                 "  split   who gets what under a --partition, as a table and as SVG\n"
-                 "  agree   peers with private files agree on columns, classes, statistics\n\n"
-                 "'hubbub data COMMAND --help' tells the rest.\n");
+    fprintf(
+        out,
+        "usage: hubbub data list | info FILE | stats FILE | split FILE | convert A B | agree\n\n"
+        "  list    data sets on this machine\n"
+        "  info    shape, types, classes, missing values, fingerprint\n"
+        "  stats   statistics of a table's columns\n"
+        "  split   who gets what under a --partition, as a table and as SVG\n"
+        "  convert samples and labels as .npy, .npz, .csv or .tsv\n"
+        "  agree   peers with private files agree on columns, classes, statistics\n\n"
+        "'hubbub data COMMAND --help' tells the rest.\n");
 }
 
 int cmd_data(int argc, char **argv)

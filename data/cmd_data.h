@@ -7,6 +7,6 @@
 int cmd_data(int argc, char **argv);
 
 extern const struct opts cmd_data_list_options, cmd_data_info_options, cmd_data_stats_options,
-    cmd_data_split_options;
+    cmd_data_split_options, cmd_data_convert_options;
 
 #endif

@@ -16,5 +16,6 @@ void data_print_json(json_t *o);
 void data_class_name(const struct data_pair *data, uint32_t class, char *text, size_t size);
 
 int data_split(int argc, char **argv, struct error *err) MUST_USE;
+int data_convert(int argc, char **argv, struct error *err) MUST_USE;
 
 #endif

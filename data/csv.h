@@ -3,9 +3,10 @@
  * matter.
  *
  * The separator is the one that the first record has most of. The first record is a header when
- * it holds text and no number, or text where the next record holds a number; scikit-learn's own ("569,30,malignant,benign": rows, features,
- * classes) is known too, and its number of rows checked. Without a header columns are called
- * column1, column2 and so on, as are those with an empty name.
+ * it holds text and no number, or text where the next record holds a number; scikit-learn's own
+ * ("569,30,malignant,benign": rows, features, classes) is known too, and its number of rows
+ * checked. Without a header columns are called column1, column2 and so on, as are those with an
+ * empty name.
  *
  * Nothing but one record is held. Any bytes are safe. One thread at a time.
  */

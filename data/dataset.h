@@ -60,12 +60,13 @@ struct data_pair {
     struct dataset train, test;
     char name[128]; /* what both sides of a link must agree on: source, shape and contents, not the
                        path */
-    const int64_t *class_values; /* [n_classes], ascending: what the file calls a class, where that
-                                    is a whole number; else NULL */
+    char layout[LAYOUT_TEXT_MAX]; /* --layout, "" where it was not said */
+    const int64_t *class_values;  /* [n_classes], ascending: what the file calls a class, where that
+                                     is a whole number; else NULL */
     const char *const *class_names; /* [n_classes]: the same as text, also categories and characters
                                        (UTF-8); NULL where they are called 0, 1, 2, ... */
-    struct schema *schema;       /* of a table, else NULL */
-    struct memory *memory;       /* all that the sets point into */
+    struct schema *schema;          /* of a table, else NULL */
+    struct memory *memory;          /* all that the sets point into */
 };
 
 /* Opens what spec names, by its content (docs/DATA.md has every format and its limits):

@@ -25,7 +25,8 @@ struct encoder {
     char path[SCHEMA_NAME_MAX];
     const struct schema *schema;
     struct source *sources; /* features; the label comes after them */
-    struct cell *cells;     /* [n_columns + 1] */
+    struct cell *cells;     /* [n_read] */
+    uint32_t n_read;        /* columns: those of the schema, and the label where it is read */
     struct row_set rows;
     char unused[256];
 };
@@ -111,7 +112,7 @@ static int find_sources(struct encoder *e, const char *const *names, uint32_t n_
 {
     bool *used = MEM_NEW(bool, n_columns);
     int rc = 0;
-    for (uint32_t i = 0; i <= e->schema->n_columns && rc == 0; i++) {
+    for (uint32_t i = 0; i < e->n_read && rc == 0; i++) {
         struct source *s = &e->sources[i];
         const char *name = s->column->name;
         s->at = (uint32_t)parse_choice(name, names, n_columns);
@@ -133,14 +134,15 @@ static int find_sources(struct encoder *e, const char *const *names, uint32_t n_
     return rc;
 }
 
-struct encoder *encoder_new(const char *path, const struct schema *schema, const char *const *names,
-                            uint32_t n_columns, struct error *err)
+struct encoder *encoder_new(const char *path, const struct schema *schema, bool labelled,
+                            const char *const *names, uint32_t n_columns, struct error *err)
 {
     struct encoder *e = MEM_NEW(struct encoder, 1);
     snprintf(e->path, sizeof e->path, "%s", path);
     e->schema = schema;
     e->sources = MEM_NEW(struct source, schema->n_columns + 1);
-    e->cells = MEM_NEW(struct cell, schema->n_columns + 1);
+    e->n_read = schema->n_columns + labelled;
+    e->cells = MEM_NEW(struct cell, e->n_read);
     for (uint32_t i = 0; i < schema->n_columns; i++)
         source_init(&e->sources[i], &schema->columns[i], &schema->preprocess, false);
     source_init(&e->sources[schema->n_columns], &schema->label, &schema->preprocess, true);
@@ -204,6 +206,9 @@ static int encode_target(struct encoder *e, uint64_t line, union target *y, stru
 {
     struct source *s = &e->sources[e->schema->n_columns];
     const struct cell *cell = &e->cells[e->schema->n_columns];
+    *y = (union target){0};
+    if (e->n_read == e->schema->n_columns)
+        return 0;
     if (s->column->kind == COLUMN_CATEGORY)
         return find_category(e, s, cell, line, &y->class, err);
     if (cell->kind != CELL_NUMBER)
@@ -238,7 +243,7 @@ int encoder_row(struct encoder *e, const char *const *cells, uint64_t line, floa
 {
     const struct schema *schema = e->schema;
     bool drop = false;
-    for (uint32_t i = 0; i <= schema->n_columns; i++) {
+    for (uint32_t i = 0; i < e->n_read; i++) {
         struct source *s = &e->sources[i];
         e->cells[i] = cell_read(cells[s->at]);
         if (e->cells[i].kind != CELL_MISSING)
@@ -250,8 +255,7 @@ int encoder_row(struct encoder *e, const char *const *cells, uint64_t line, floa
                              e->path, line, s->column->name);
         drop |= schema->preprocess.clean == CLEAN_DROP || i == schema->n_columns;
     }
-    if (drop || (schema->preprocess.drop_duplicates &&
-                 row_set_has(&e->rows, e->cells, schema->n_columns + 1)))
+    if (drop || (schema->preprocess.drop_duplicates && row_set_has(&e->rows, e->cells, e->n_read)))
         return 0;
     int rc = encode_target(e, line, y, err);
     for (uint32_t i = 0; i < schema->n_columns && rc == 0; i++) {

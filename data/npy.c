@@ -1,6 +1,7 @@
 #include "data/npy.h"
 
 #include "base/check.h"
+#include "base/parse.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -79,14 +80,27 @@ static bool take_number(struct cursor *c, uint64_t *value)
     return found;
 }
 
-static int parse_descr(struct npy *npy, struct cursor *c, struct error *err)
+/* "<U12" */
+static bool parse_text_descr(struct npy *npy, const char *descr)
+{
+    uint64_t n;
+    bool fits =
+        strncmp(descr, "<U", 2) == 0 && parse_u64(descr + 2, &n) && n >= 1 && n <= NPY_CHARS_MAX;
+    npy->n_chars = fits ? (uint32_t)n : 0;
+    return fits;
+}
+
+static int parse_descr(struct npy *npy, struct cursor *c, bool text, struct error *err)
 {
     char descr[16];
-    static const char right[] = "<f4 <f8 <f2 |u1 |i1 |b1 <u2 <i4 <i8";
+    const char *right =
+        text ? "<U with up to 255 characters" : "<f4 <f8 <f2 |u1 |i1 |b1 <u2 <i4 <i8";
     struct cursor start = *c;
     skip_blanks(&start);
     if (!take_quoted(c, descr, sizeof descr))
         return bad(&start, err, right);
+    if (text)
+        return parse_text_descr(npy, descr) ? 0 : bad(&start, err, right);
     for (int e = 0; e < N_ELEMENTS; e++)
         if (strcmp(descr, elements[e].descr) == 0) {
             npy->element = (enum element)e;
@@ -132,7 +146,7 @@ static int parse_shape(struct npy *npy, struct cursor *c, struct error *err)
     return 0;
 }
 
-static int parse_dictionary(struct npy *npy, struct cursor *c, struct error *err)
+static int parse_dictionary(struct npy *npy, struct cursor *c, bool text, struct error *err)
 {
     enum { DESCR, ORDER, SHAPE, N_KEYS };
     static const char *const keys[N_KEYS] = {"descr", "fortran_order", "shape"};
@@ -151,7 +165,7 @@ static int parse_dictionary(struct npy *npy, struct cursor *c, struct error *err
         if (k == N_KEYS || seen[k])
             return bad(&start, err, "descr, fortran_order and shape, each once");
         seen[k] = true;
-        int rc = k == DESCR   ? parse_descr(npy, c, err)
+        int rc = k == DESCR   ? parse_descr(npy, c, text, err)
                  : k == ORDER ? parse_order(c, err)
                               : parse_shape(npy, c, err);
         if (rc != 0)
@@ -171,7 +185,8 @@ static int parse_dictionary(struct npy *npy, struct cursor *c, struct error *err
 
 /* ---- the file -------------------------------------------------------------------------------- */
 
-int npy_parse_header(struct npy *npy, const uint8_t *bytes, uint64_t n, struct error *err)
+static int parse_header(struct npy *npy, const uint8_t *bytes, uint64_t n, bool is_text,
+                        struct error *err)
 {
     *npy = (struct npy){0};
     if (n < 12 || memcmp(bytes, magic, MAGIC_BYTES) != 0)
@@ -194,11 +209,11 @@ int npy_parse_header(struct npy *npy, const uint8_t *bytes, uint64_t n, struct e
                          "offset 8: a header of %" PRIu64 " bytes, but only %" PRIu64 " follow",
                          text, n - prefix);
     struct cursor c = {(const char *)bytes + prefix, 0, text, prefix};
-    int rc = parse_dictionary(npy, &c, err);
+    int rc = parse_dictionary(npy, &c, is_text, err);
     if (rc != 0)
         return rc;
     npy->n_header = prefix + text;
-    npy->n_bytes = elements[npy->element].n_bytes;
+    npy->n_bytes = is_text ? 4 * npy->n_chars : elements[npy->element].n_bytes;
     for (uint32_t d = 0; d < npy->n_dims; d++) {
         if (npy->dims[d] != 0 && npy->n_bytes > NPY_BYTES_MAX / npy->dims[d])
             return error_set(err, ERR_DATA,
@@ -210,9 +225,14 @@ int npy_parse_header(struct npy *npy, const uint8_t *bytes, uint64_t n, struct e
     return 0;
 }
 
-int npy_parse(struct npy *npy, const uint8_t *bytes, uint64_t n, struct error *err)
+int npy_parse_header(struct npy *npy, const uint8_t *bytes, uint64_t n, struct error *err)
 {
-    int rc = npy_parse_header(npy, bytes, n, err);
+    return parse_header(npy, bytes, n, false, err);
+}
+
+static int parse(struct npy *npy, const uint8_t *bytes, uint64_t n, bool is_text, struct error *err)
+{
+    int rc = parse_header(npy, bytes, n, is_text, err);
     if (rc != 0)
         return rc;
     uint64_t end = npy->n_header + npy->n_bytes;
@@ -227,6 +247,19 @@ int npy_parse(struct npy *npy, const uint8_t *bytes, uint64_t n, struct error *e
     return 0;
 }
 
+int npy_parse(struct npy *npy, const uint8_t *bytes, uint64_t n, struct error *err)
+{
+    return parse(npy, bytes, n, false, err);
+}
+
+int npy_parse_texts(struct npy *npy, const uint8_t *bytes, uint64_t n, struct error *err)
+{
+    int rc = parse(npy, bytes, n, true, err);
+    if (rc == 0 && npy->n_dims != 1)
+        rc = error_set(err, ERR_DATA, "texts of %" PRIu32 " dimensions (right: one)", npy->n_dims);
+    return rc;
+}
+
 int npy_promised(const uint8_t *head, size_t n, uint64_t *n_bytes, struct error *err)
 {
     struct npy npy;
@@ -235,15 +268,15 @@ int npy_promised(const uint8_t *head, size_t n, uint64_t *n_bytes, struct error 
     return rc;
 }
 
-size_t npy_format_header(char head[NPY_HEADER_OUT_MAX], enum element element, uint32_t n_dims,
-                         const uint64_t *dims)
+static size_t format_header(char head[NPY_HEADER_OUT_MAX], const char *descr, uint32_t n_dims,
+                            const uint64_t *dims)
 {
     enum { PREFIX = 10 }; /* magic, version 1.0, u16 length of the text */
     char *text = head + PREFIX;
     size_t size = NPY_HEADER_OUT_MAX - PREFIX;
     CHECK(n_dims <= NPY_DIMS_MAX);
-    size_t n = (size_t)snprintf(text, size, "{'descr': '%s', 'fortran_order': False, 'shape': (",
-                                elements[element].descr);
+    size_t n =
+        (size_t)snprintf(text, size, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
     for (uint32_t d = 0; d < n_dims; d++)
         n += (size_t)snprintf(text + n, size - n, d > 0 ? ", %" PRIu64 : "%" PRIu64, dims[d]);
     n += (size_t)snprintf(text + n, size - n, "%s), }", n_dims == 1 ? "," : "");
@@ -257,4 +290,17 @@ size_t npy_format_header(char head[NPY_HEADER_OUT_MAX], enum element element, ui
     head[8] = (char)((total - PREFIX) & 0xff);
     head[9] = (char)((total - PREFIX) >> 8);
     return total;
+}
+
+size_t npy_format_header(char head[NPY_HEADER_OUT_MAX], enum element element, uint32_t n_dims,
+                         const uint64_t *dims)
+{
+    return format_header(head, elements[element].descr, n_dims, dims);
+}
+
+size_t npy_format_texts(char head[NPY_HEADER_OUT_MAX], uint32_t n_chars, uint64_t n)
+{
+    char descr[16];
+    snprintf(descr, sizeof descr, "<U%" PRIu32, n_chars);
+    return format_header(head, descr, 1, &n);
 }

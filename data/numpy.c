@@ -1,5 +1,6 @@
 #include "data/numpy.h"
 
+#include "base/log.h"
 #include "data/npy.h"
 #include "data/unpack.h"
 #include "data/zip.h"
@@ -36,6 +37,8 @@ static int set_samples(struct part *p, const struct npy *npy, const uint8_t *byt
     *p = (struct part){.n_rows = npy->dims[0],
                        .path = name,
                        .x = array_of(bytes + npy->n_header, (uint32_t)width, npy->element)};
+    p->n_dims = npy->n_dims;
+    memcpy(p->dims, npy->dims, sizeof p->dims);
     if (npy->n_dims == 3 || npy->n_dims == 4) {
         const uint64_t *size = &npy->dims[npy->n_dims - 2];
         uint32_t channels = npy->n_dims == 4 ? (uint32_t)npy->dims[1] : 1;
@@ -83,13 +86,15 @@ int numpy_read_labels(struct part *p, const struct source *s, struct error *err)
 
 /* ---- .npz ------------------------------------------------------------------------------------ */
 
-enum { NAMES_MAX = 8 };
+enum { NAMES_MAX = 8, NAMED_BYTES_MAX = 1 << 24 };
 static const char *const train_x[NAMES_MAX] = {"x_train", "train_x", "train_images", "x",
                                                "data",    "images",  "arr_0"};
 static const char *const train_y[NAMES_MAX] = {"y_train", "train_y", "train_labels", "y",
                                                "target",  "labels",  "arr_1"};
 static const char *const test_x[NAMES_MAX] = {"x_test", "test_x", "test_images"};
 static const char *const test_y[NAMES_MAX] = {"y_test", "test_y", "test_labels"};
+static const char *const class_names[NAMES_MAX] = {"target_names"};
+static const char *const column_names[NAMES_MAX] = {"feature_names"};
 
 struct npz {
     const struct source *s;
@@ -207,6 +212,60 @@ static int read_part(const struct npz *z, struct part *p, const char *const *x_n
     return rc == 1 ? read_member(z, &y, p, set_labels, err) : rc;
 }
 
+/* UCS-4 to UTF-8 with a NUL; where the text ends, or NULL for what is no character. */
+static char *put_text(char *to, const uint8_t *from, uint32_t n_chars)
+{
+    for (uint32_t i = 0; i < n_chars; i++) {
+        uint32_t c = (uint32_t)from[4 * i] | (uint32_t)from[4 * i + 1] << 8 |
+                     (uint32_t)from[4 * i + 2] << 16 | (uint32_t)from[4 * i + 3] << 24;
+        uint32_t n_more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+        static const uint8_t lead[] = {0, 0xc0, 0xe0, 0xf0};
+        if (c == 0)
+            break;
+        if (c < ' ' || c == 0x7f || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
+            return NULL;
+        *to++ = (char)(lead[n_more] | c >> 6 * n_more);
+        while (n_more-- > 0)
+            *to++ = (char)(0x80 | (c >> 6 * n_more & 0x3f));
+    }
+    *to++ = '\0';
+    return to;
+}
+
+/* The texts of a member, if it is there and holds such; in memory of the list. */
+static int read_names(const struct npz *z, const char *const *called, const char *const **names,
+                      uint32_t *n_names, struct error *err)
+{
+    struct zip_member m;
+    struct npy npy;
+    int rc = find(z, called, &m, err);
+    if (rc <= 0)
+        return rc;
+    const char *name = member_name(z, &m, err);
+    const uint8_t *bytes = name != NULL ? member_bytes(z, &m, name, err) : NULL;
+    if (bytes == NULL)
+        return err->code;
+    if (npy_parse_texts(&npy, bytes, m.n_bytes, err) != 0 || npy.n_bytes > NAMED_BYTES_MAX) {
+        log_debug("%s: passed over: no texts", name);
+        return 0;
+    }
+    uint32_t n = (uint32_t)npy.dims[0];
+    const char **list = memory_alloc(z->list, n * sizeof *list);
+    char *at = memory_alloc(z->list, (uint64_t)n * (4 * npy.n_chars + 1));
+    if (list == NULL || at == NULL)
+        return error_set(err, ERR_FAILURE, "%s: out of memory", name);
+    for (uint32_t i = 0; i < n; i++) {
+        list[i] = at;
+        at = put_text(at, bytes + npy.n_header + (uint64_t)i * 4 * npy.n_chars, npy.n_chars);
+        if (at == NULL)
+            return error_set(err, ERR_DATA, "%s: text %" PRIu32 " holds what is no character", name,
+                             i);
+    }
+    *names = list;
+    *n_names = n;
+    return 0;
+}
+
 int numpy_read_npz(struct part *train, struct part *test, struct memory **list,
                    const struct source *s, struct error *err)
 {
@@ -216,5 +275,11 @@ int numpy_read_npz(struct part *train, struct part *test, struct memory **list,
     int rc = read_part(&z, train, train_x, train_y, err);
     if (rc == 0 && train->n_rows == 0)
         return no_samples(&z, err);
-    return rc == 0 ? read_part(&z, test, test_x, test_y, err) : rc;
+    if (rc == 0)
+        rc = read_part(&z, test, test_x, test_y, err);
+    if (rc == 0)
+        rc = read_names(&z, class_names, &train->class_names, &train->n_class_names, err);
+    if (rc == 0)
+        rc = read_names(&z, column_names, &train->column_names, &train->n_column_names, err);
+    return rc;
 }

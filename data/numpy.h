@@ -16,6 +16,7 @@ int numpy_read_labels(struct part *p, const struct source *s, struct error *err)
  *   x_train, train_x, train_images, x, data, images, arr_0    samples
  *   y_train, train_y, train_labels, y, target, labels, arr_1  labels; may be missing
  *   x_test, test_x, test_images; y_test, test_y, test_labels  test data; may be missing
+ *   target_names, feature_names  texts: what labels 0, 1, 2, ... and columns are called
  * and others, which are passed over. */
 int numpy_read_npz(struct part *train, struct part *test, struct memory **list,
                    const struct source *s, struct error *err) MUST_USE;

@@ -80,7 +80,9 @@ static int find_schema(struct opening *o, const struct source *s, struct error *
     struct schema *schema = MEM_NEW(struct schema, 1);
     struct summary summary;
     int rc;
-    if (is_said(o->options->schema)) {
+    if (o->options->model_schema != NULL) {
+        rc = schema_from_json(schema, o->options->model_schema, err);
+    } else if (is_said(o->options->schema)) {
         rc = schema_read(schema, o->options->schema, err);
     } else {
         rc = table_summarise(&summary, s, o->options, err);
@@ -168,24 +170,27 @@ static int read_labels(struct opening *o, const char *path, struct part *p, stru
                      path);
 }
 
-/* What the file itself lacks. */
+/* What the user says of an array's labels and columns. */
+static int set_columns(struct opening *o, struct part *p, const char *labels, struct error *err)
+{
+    if (p->n_rows == 0)
+        return 0;
+    int rc = is_said(labels) ? read_labels(o, labels, p, err) : 0;
+    if (rc == 0)
+        rc = prepare_columns(p, o->options->label, &o->options->ignore, &o->data->memory, err);
+    return rc;
+}
+
 static int add_labels(struct opening *o, struct part *p, const char *labels, struct error *err)
 {
-    if (p->n_rows == 0 || o->data->schema != NULL || o->tokens != NULL)
+    if (o->data->schema != NULL || o->tokens != NULL)
         return 0;
-    if (is_said(labels)) {
-        int rc = read_labels(o, labels, p, err);
-        if (rc != 0)
-            return rc;
-    }
-    int rc = prepare_columns(p, o->options->label, &o->options->ignore, &o->data->memory, err);
-    if (rc != 0)
-        return rc;
-    if (p->y.bytes == NULL)
+    int rc = set_columns(o, p, labels, err);
+    if (rc == 0 && p->n_rows > 0 && p->y.bytes == NULL)
         return error_set(err, ERR_DATA,
                          "%s: nothing to learn in it (right: --labels FILE, or --label COLUMN)",
                          p->path);
-    return 0;
+    return rc;
 }
 
 static int read_directory(struct opening *o, const char *dir, struct error *err)
@@ -219,7 +224,8 @@ static int check_options(const struct opening *o, enum kind kind, struct error *
 {
     const struct data_options *op = o->options;
     const struct preprocess *p = &op->preprocess;
-    bool schema = is_said(op->schema),
+    const char *schema = op->model_schema != NULL ? "the model file's schema" : op->schema;
+    bool has_schema = is_said(schema),
          only_table = p->clean > CLEAN_DROP || p->drop_duplicates || p->drop_constant;
     const struct {
         const char *name;
@@ -235,7 +241,9 @@ static int check_options(const struct opening *o, enum kind kind, struct error *
         {"--clean mean, median, duplicates or constant", only_table, TABLE},
         {"--normalize", p->normalize != NORMALIZE_AUTO, ARRAY | TABLE},
         {"--target", op->target != TARGET_AUTO, ARRAY | TABLE},
-        {"--schema", schema, TABLE},
+        {"--layout", op->layout.order != LAYOUT_AUTO, ARRAY | TABLE},
+        {"--schema", is_said(op->schema), TABLE},
+        {"a model that was trained on a table", op->model_schema != NULL, TABLE},
         {"--context", op->context > 0, TEXT},
         {"--partition by:COLUMN", is_said(op->group), TABLE},
     };
@@ -249,12 +257,12 @@ static int check_options(const struct opening *o, enum kind kind, struct error *
                              : rows[i].works_on == TEXT  ? "a text"
                              : rows[i].works_on == ARRAY ? "arrays"
                                                          : "arrays or a table");
-    if (schema && (p->clean != CLEAN_FAIL || only_table || p->normalize != NORMALIZE_AUTO ||
-                   op->target != TARGET_AUTO))
+    if (has_schema && (p->clean != CLEAN_FAIL || only_table || p->normalize != NORMALIZE_AUTO ||
+                       op->target != TARGET_AUTO))
         return error_set(err, ERR_USAGE,
-                         "--clean, --normalize and --target are those of %s "
-                         "(right: say them to hubbub data agree)",
-                         op->schema);
+                         "--clean, --normalize and --target are those of %s (right: say them to "
+                         "%s)",
+                         schema, op->model_schema != NULL ? "hubbub node" : "hubbub data agree");
     return 0;
 }
 
@@ -294,12 +302,14 @@ static int read_spec(struct opening *o, const char *spec, struct error *err)
 
 /* ---- from parts to sets ---------------------------------------------------------------------- */
 
-/* Rows and targets of arrays. */
+/* Layout; rows and targets of arrays. */
 static int prepare(struct opening *o, struct error *err)
 {
     const struct data_options *options = o->options;
     struct part *parts[] = {&o->train, &o->test};
-    int rc = 0;
+    int rc = layout_apply(&options->layout, &o->train, err);
+    if (rc == 0)
+        rc = layout_apply(&options->layout, &o->test, err);
     for (int i = 0; i < 2 && rc == 0 && o->data->schema == NULL && o->tokens == NULL; i++) {
         rc = prepare_rows(parts[i], options->preprocess.clean, &o->data->memory, err);
         if (rc == 0 && options->target == TARGET_CLASSES)
@@ -426,6 +436,9 @@ static void name_data(const struct opening *o)
                                     train->shape.n_classes * sizeof *data->class_values, hash);
     if (data->schema == NULL && o->options->preprocess.normalize != NORMALIZE_AUTO)
         hash = hash_scale(train, hash);
+    snprintf(data->layout, sizeof data->layout, "%s", o->options->layout.text);
+    if (data->layout[0] != '\0')
+        hash = XXH3_64bits_withSeed(data->layout, strlen(data->layout), hash);
     snprintf(data->name, sizeof data->name, "%s %" PRIu32 "x%" PRIu32 "/%" PRIu32 " %016" PRIx64,
              o->source, train->n_samples, train->shape.n_features, train->shape.n_classes, hash);
 }
@@ -439,13 +452,28 @@ static double share_of(const struct data_options *options)
     return parse_f64(options->test, &share) && share > 0 && share <= 0.5 ? share : 0;
 }
 
+int data_read_arrays(struct part *train, struct part *test, struct data_pair *data,
+                     const char *spec, const struct data_options *options, struct error *err)
+{
+    struct opening o = {.data = data, .options = options};
+    *data = (struct data_pair){0};
+    int rc = read_named(&o, spec, err);
+    if (rc == 0)
+        rc = set_columns(&o, &o.train, options->labels, err);
+    if (rc == 0)
+        rc = set_columns(&o, &o.test, options->test_labels, err);
+    *train = o.train;
+    *test = o.test;
+    return rc;
+}
+
 int data_open(struct data_pair *data, const char *spec, const struct data_options *options,
               struct error *err)
 {
     static const struct data_options defaults;
     struct opening o = {.data = data, .options = options != NULL ? options : &defaults};
     *data = (struct data_pair){0};
-    o.share = share_of(o.options);
+    o.share = o.options->whole ? 0 : share_of(o.options);
     if (strcmp(spec, "blobs") == 0 || strncmp(spec, "blobs:", 6) == 0) {
         int rc = check_options(&o, BLOBS, err);
         return rc == 0 ? blobs_open(data, spec[5] == ':' ? spec + 6 : "", err) : rc;
@@ -462,7 +490,7 @@ int data_open(struct data_pair *data, const char *spec, const struct data_option
     if (rc == 0 && data->schema == NULL && o.tokens == NULL)
         rc = prepare_features(data, o.options->preprocess.normalize, err);
     if (rc == 0)
-        rc = class_names_set(data, data->schema, err);
+        rc = class_names_set(data, &o.train, err);
     if (rc == 0)
         name_data(&o);
     else

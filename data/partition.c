@@ -157,9 +157,11 @@ int split_init(struct split *split, const struct dataset *set, const struct part
     struct rng rng = rng_stream(seed, 0, RNG_PARTITION);
     split->order = rng_permutation(&rng, set->n_samples);
     switch (how->kind) {
+    case PARTITION_SAMPLE:
+        split->n_drawn = (uint32_t)lround(fmax(how->x * set->n_samples, 1));
+        return 0;
     case PARTITION_NONE:
     case PARTITION_IID:
-    case PARTITION_SAMPLE:
     case PARTITION_CONTIGUOUS:
         return 0;
     case PARTITION_SIZES:
@@ -215,8 +217,7 @@ struct shard split_shard(const struct split *s, uint32_t i)
         return shard;
     }
     if (shard.kind == PARTITION_SAMPLE) {
-        uint32_t n = (uint32_t)lround(s->how->x * s->n_samples);
-        shard.n = n > 0 ? n : 1;
+        shard.n = s->n_drawn;
         shard.first = s->n_samples;
         shard.draws = rng_stream(s->seed, i, RNG_PARTITION);
         return shard;

@@ -68,6 +68,7 @@ uint32_t shard_row(const struct shard *s, uint32_t i);
 struct split {
     const struct partition *how; /* borrowed */
     uint32_t n_samples, n_shards;
+    uint32_t n_drawn; /* SAMPLE: rows of each shard */
     uint64_t seed;
     struct rng_permutation order;
     uint32_t *rows;   /* [n_samples], shard after shard; NULL where the split is a function */

@@ -46,6 +46,8 @@ static int keep_columns(struct part *p, const bool *leave, struct memory **list,
     if (n == 0)
         return error_set(err, ERR_DATA, "%s: no column is left to learn from", p->path);
     memset(p->image, 0, sizeof p->image);
+    p->n_dims = 0;
+    p->column_names = NULL;
     p->channels_last = false;
     if (n == last - first) {
         p->x.bytes = (const uint8_t *)p->x.bytes + (uint64_t)first * width;

@@ -140,10 +140,12 @@ int schema_check_target(const struct schema *s, struct error *err) MUST_USE;
 struct encoder;
 
 /* Columns match by name, in whatever order the file has them; those that the schema does not know
- * are passed over (encoder_unused names them). ERR_DATA: a column of the schema is missing. The
- * schema is borrowed. NULL on error. */
-struct encoder *encoder_new(const char *path, const struct schema *schema, const char *const *names,
-                            uint32_t n_columns, struct error *err) MUST_USE;
+ * are passed over (encoder_unused names them). ERR_DATA: a column of the schema is missing; the
+ * label may be, and is not read, unless `labelled`: targets are 0 then. The schema is borrowed.
+ * NULL on error. */
+struct encoder *encoder_new(const char *path, const struct schema *schema, bool labelled,
+                            const char *const *names, uint32_t n_columns,
+                            struct error *err) MUST_USE;
 /* x[schema_shape().n_features], y: the row cleaned, one-hot, normalised. Returns 1; 0 when the row
  * is dropped (missing under CLEAN_DROP, or a duplicate); ERR_DATA names line, column and value. */
 int encoder_row(struct encoder *e, const char *const *cells, uint64_t line, float *x,

@@ -8,6 +8,11 @@
 /* 1 to SCHEMA_NAME_MAX - 1 bytes of UTF-8 without control characters. */
 bool schema_name_is_clean(const char *name, size_t n);
 
+/* The column that `text` (of the option) names: by its name, else by its number from 1. ERR_DATA.
+ */
+int table_find_column(const char *path, const char *const *names, uint32_t n, const char *text,
+                      const char *option, uint32_t *column, struct error *err) MUST_USE;
+
 /* Hashes of rows seen, to find duplicates: 64 bits each, so that among a million rows two different
  * ones are taken for the same with a probability of 3e-8. */
 struct row_set {

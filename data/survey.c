@@ -75,9 +75,8 @@ static int check_names(const char *path, const char *const *names, uint32_t n, s
     return rc;
 }
 
-/* By name, else by number from 1. */
-static int find_column(const char *path, const char *const *names, uint32_t n, const char *text,
-                       const char *option, uint32_t *column, struct error *err)
+int table_find_column(const char *path, const char *const *names, uint32_t n, const char *text,
+                      const char *option, uint32_t *column, struct error *err)
 {
     uint64_t number;
     *column = (uint32_t)parse_choice(text, names, n);
@@ -108,14 +107,15 @@ static int choose_fields(struct survey *s, const char *const *names, struct erro
     uint32_t label = s->n_columns - 1, column;
     int rc = 0;
     for (uint32_t i = 0; i < o->n_ignore && rc == 0; i++) {
-        rc = find_column(s->path, names, s->n_columns, o->ignore[i], "--ignore", &column, err);
+        rc =
+            table_find_column(s->path, names, s->n_columns, o->ignore[i], "--ignore", &column, err);
         if (rc == 0)
             ignored[column] = true;
     }
     while (label > 0 && ignored[label])
         label--;
     if (rc == 0 && o->label != NULL && o->label[0] != '\0')
-        rc = find_column(s->path, names, s->n_columns, o->label, "--label", &label, err);
+        rc = table_find_column(s->path, names, s->n_columns, o->label, "--label", &label, err);
     if (rc == 0 && ignored[label])
         rc = error_set(err, ERR_USAGE, "%s: column '%s' is both label and ignored", s->path,
                        names[label]);

@@ -2,10 +2,11 @@
 
 #include "base/log.h"
 #include "base/parse.h"
-#include "data/cell.h"
 #include "data/csv.h"
+#include "data/schema_inner.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* ---- what is in it --------------------------------------------------------------------------- */
 
@@ -85,6 +86,42 @@ static int fill(struct filling *f, struct error *err)
     return rc;
 }
 
+/* --label and --ignore beside a schema that was given: they may say what it says already. */
+static int check_columns(const struct csv *c, const struct schema *schema,
+                         const struct data_options *o, struct error *err)
+{
+    const char *const *names = (const char *const *)c->names;
+    uint32_t column;
+    if (!o->unlabelled && o->label != NULL && o->label[0] != '\0') {
+        int rc =
+            table_find_column(c->s.path, names, c->n_columns, o->label, "--label", &column, err);
+        if (rc != 0)
+            return rc;
+        if (strcmp(names[column], schema->label.name) != 0)
+            return error_set(
+                err, ERR_USAGE,
+                "--label %.80s: the schema learns '%.80s' (right: that, or no --label; "
+                "hubbub data agree makes another schema)",
+                o->label, schema->label.name);
+    }
+    for (uint32_t i = 0; i < o->ignore.n; i++) {
+        int rc = table_find_column(c->s.path, names, c->n_columns, o->ignore.values[i], "--ignore",
+                                   &column, err);
+        if (rc != 0)
+            return rc;
+        bool used = strcmp(names[column], schema->label.name) == 0;
+        for (uint32_t j = 0; j < schema->n_columns && !used; j++)
+            used = strcmp(names[column], schema->columns[j].name) == 0;
+        if (used)
+            return error_set(
+                err, ERR_USAGE,
+                "--ignore %.80s: the schema has the column '%.80s' (right: one that it "
+                "does not have; hubbub data agree makes another schema)",
+                o->ignore.values[i], names[column]);
+    }
+    return 0;
+}
+
 static int prepare(struct filling *f, struct memory **list, const struct data_options *o,
                    struct error *err)
 {
@@ -128,13 +165,21 @@ int table_read(struct part *p, const struct schema *schema, struct memory **list
     if (rc != 0)
         return rc;
     names_init(&f.values);
-    f.encoder =
-        encoder_new(s->path, schema, (const char *const *)f.csv.names, f.csv.n_columns, err);
-    rc = f.encoder == NULL ? err->code : prepare(&f, list, o, err);
+    bool is_given = o->model_schema != NULL || (o->schema != NULL && o->schema[0] != '\0');
+    rc = is_given ? check_columns(&f.csv, schema, o, err) : 0;
+    if (rc == 0) {
+        f.encoder = encoder_new(s->path, schema, !o->unlabelled, (const char *const *)f.csv.names,
+                                f.csv.n_columns, err);
+        rc = f.encoder == NULL ? err->code : prepare(&f, list, o, err);
+    }
     if (rc == 0)
         rc = fill(&f, err);
     if (rc == 0 && f.n_rows == 0)
         rc = error_set(err, ERR_DATA, "%s: no rows of data", s->path);
+    if (rc == 0 && o->unlabelled && f.n_rows < f.csv.n_rows)
+        log_warn("%s: %" PRIu64 " of its %" PRIu64 " rows are left out and not numbered: a value "
+                 "is missing, or they are there twice",
+                 s->path, f.csv.n_rows - f.n_rows, f.csv.n_rows);
     if (rc == 0 && encoder_unused(f.encoder)[0] != '\0')
         log_info("%s: not used: %s", s->path, encoder_unused(f.encoder));
     if (rc == 0) {

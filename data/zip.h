@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct zip {
     const uint8_t *bytes; /* borrowed: the whole file */
@@ -30,5 +31,25 @@ int zip_open(struct zip *z, const uint8_t *bytes, uint64_t n, struct error *err)
 /* The member at *at of the directory (0 to begin with), moved on to the next. 1; 0: there is none;
  * ERR_DATA. */
 int zip_next(const struct zip *z, uint64_t *at, struct zip_member *m, struct error *err) MUST_USE;
+
+/* ---- writing: stored members, one after another ---------------------------------------------- */
+
+enum { ZIP_NAME_MAX = 160 /* with its NUL */ };
+
+struct zip_writer {
+    FILE *out;       /* borrowed; empty, and can seek. Its error indicator tells of all errors */
+    uint64_t offset; /* bytes written */
+    uint64_t limit;  /* numbers from here on go into zip64 fields: 2^32 - 1; less in tests */
+    struct zip_entry *entries; /* owned until zip_writer_end */
+    uint32_t n_entries;
+};
+
+void zip_writer_begin(struct zip_writer *w, FILE *out);
+/* Ends the member before and begins one called so. The same members make the same file. */
+void zip_writer_member(struct zip_writer *w, const char *name);
+void zip_writer_put(struct zip_writer *w, const void *bytes, size_t n);
+/* The directory. Frees what the writer owns. */
+void zip_writer_end(struct zip_writer *w);
+void zip_writer_drop(struct zip_writer *w);
 
 #endif

@@ -119,12 +119,12 @@ static void add_classes(json_t *o, const struct tally *t)
     json_object_set_new(o, "confusion", confusion);
 }
 
-static void print_json(const struct tally *t, const char *split)
+static void print_json(const struct tally *t)
 {
     const struct subject *s = t->subject;
     double r2 = t->n_classes == 0 ? r_squared(t) : 0;
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:f}", "file", s->file.path, "model",
-                          s->model->spec, "data", s->data.name, "split", split, "samples",
+                          s->model->spec, "data", s->data.name, "split", s->split, "samples",
                           (json_int_t)s->set.n_samples, "loss", t->loss_sum / s->set.n_samples);
     if (t->n_classes > 0)
         add_classes(o, t);
@@ -174,12 +174,12 @@ static void print_confusion(const struct tally *t)
     putchar('\n');
 }
 
-static void print_text(const struct tally *t, const char *split)
+static void print_text(const struct tally *t)
 {
     const struct subject *s = t->subject;
     double loss = t->loss_sum / s->set.n_samples;
     printf("%s: %s\n%s, %s: %" PRIu32 " samples\n", s->file.path, s->model->spec, s->data.name,
-           split, s->set.n_samples);
+           s->split, s->set.n_samples);
     if (t->n_classes == 0) {
         printf("loss %.6g (mean squared error), R^2 %.4f\n", loss, r_squared(t));
         return;
@@ -199,18 +199,17 @@ int cmd_eval(int argc, char **argv)
         rc = error_set(&err, ERR_USAGE, "hubbub eval takes one model file, not %d", n);
     if (rc == 0) {
         struct tally t = {.subject = &s};
-        rc = subject_open(&s, &flags.subject, argv[1], &err);
+        rc = subject_open(&s, &flags.subject, argv[1], true, &err);
         if (rc == 0) {
             t.n_classes = s.set.shape.n_classes;
             t.confusion = MEM_NEW(uint64_t, (size_t)t.n_classes * t.n_classes);
             t.unused = MEM_NEW(float, (size_t)SUBJECT_BATCH *s.model->n_out);
             rc = subject_run(&s, see, &t, &err);
         }
-        const char *split = subject_splits[flags.subject.split];
         if (rc == 0 && flags.json)
-            print_json(&t, split);
+            print_json(&t);
         else if (rc == 0)
-            print_text(&t, split);
+            print_text(&t);
         free(t.confusion);
         free(t.unused);
         subject_close(&s);

@@ -170,7 +170,7 @@ int cmd_predict(int argc, char **argv)
     if (rc == 0 && n != 1)
         rc = error_set(&err, ERR_USAGE, "hubbub predict takes one model file, not %d", n);
     if (rc == 0) {
-        rc = subject_open(&s, &flags.subject, argv[1], &err);
+        rc = subject_open(&s, &flags.subject, argv[1], false, &err);
         if (rc == 0)
             rc = run(&flags, &s, &err);
         subject_close(&s);

@@ -386,9 +386,7 @@ int file_format_of(const char *path, enum file_format *format, struct error *err
 
 void file_emit(struct file_writer *w, const void *bytes, size_t n)
 {
-    fwrite(bytes, 1, n,
-           w->draft.out); /* failures are kept by the stream and asked for at the end */
-    w->offset += n;
+    (void)fwrite(bytes, 1, n, w->draft.out); /* the stream keeps failures, to be asked at the end */
 }
 
 /* What an .npz cannot hold. */
@@ -421,7 +419,7 @@ int file_writer_create(struct file_writer *w, const char *path, const struct fil
     if (rc != 0)
         return rc;
     if (w->format == FILE_NPZ)
-        npz_begin(w);
+        zip_writer_begin(&w->zip, w->draft.out);
     else if ((rc = safetensors_begin(w, err)) != 0)
         file_draft_drop(&w->draft);
     return rc;
@@ -443,13 +441,12 @@ int file_writer_commit(struct file_writer *w, struct error *err)
     CHECK(w->n_put == w->n_tensors);
     if (w->format == FILE_NPZ)
         npz_end(w);
-    free(w->entries);
     return file_draft_commit(&w->draft, err);
 }
 
 void file_writer_drop(struct file_writer *w)
 {
-    free(w->entries);
+    zip_writer_drop(&w->zip);
     file_draft_drop(&w->draft);
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "data/zip.h"
 #include "model/dtype.h"
 #include "model/model.h"
 
@@ -114,9 +115,8 @@ struct file_writer {
     enum file_format format;
     const struct file_tensor *tensors; /* borrowed until the end, as is meta */
     uint32_t n_tensors, n_put;
-    const json_t *meta; /* NULL: none */
-    uint64_t offset;
-    struct zip_entry *entries; /* of an .npz */
+    const json_t *meta;    /* NULL: none */
+    struct zip_writer zip; /* of an .npz */
 };
 int file_writer_create(struct file_writer *w, const char *path, const struct file_tensor *tensors,
                        uint32_t n_tensors, const json_t *meta, struct error *err) MUST_USE;

@@ -10,12 +10,11 @@ int npy_open(struct model_file *f, struct error *err) MUST_USE;
 int safetensors_open(struct model_file *f, struct error *err) MUST_USE;
 
 /* Writing goes to w->draft.out, whose errors are asked for at the end. */
-void npz_begin(struct file_writer *w);
 void npz_put(struct file_writer *w, const struct file_tensor *t, const void *bytes);
 void npz_end(struct file_writer *w);
 int safetensors_begin(struct file_writer *w, struct error *err) MUST_USE;
 
-/* Adds to w->draft.out and w->offset. */
+/* Adds to w->draft.out. */
 void file_emit(struct file_writer *w, const void *bytes, size_t n);
 
 /* The header of an .npy of `size` bytes at `offset`: dtype, order and shape of the tensor, and
@@ -33,18 +32,6 @@ struct file_tensor *file_add_tensor(struct model_file *f, const char *name, size
 int file_count(const struct model_file *f, struct file_tensor *t, struct error *err) MUST_USE;
 /* Takes the metadata's text. ERR_DATA where it is no JSON object. */
 int file_take_meta(struct model_file *f, const char *text, size_t n, struct error *err) MUST_USE;
-
-static inline void put16(uint8_t *p, uint32_t v)
-{
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
-}
-
-static inline void put32(uint8_t *p, uint32_t v)
-{
-    put16(p, v);
-    put16(p + 2, v >> 16);
-}
 
 static inline uint32_t get16(const uint8_t *p)
 {

@@ -1,6 +1,7 @@
 #include "model/learner.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/vec.h"
 
@@ -58,7 +59,8 @@ void workspace_init(struct workspace *w, const struct learner_config *config)
     uint32_t n_threads = config->n_threads > 0 ? config->n_threads : 1;
     if (n_threads > config->batch)
         n_threads = config->batch;
-    *w = (struct workspace){.team = team_new(n_threads),
+    *w = (struct workspace){.drawn_step = UINT64_MAX,
+                            .team = team_new(n_threads),
                             .y = MEM_NEW(union target, config->batch),
                             .rows = MEM_NEW(uint32_t, config->batch)};
     for (uint32_t i = 0; i < n_threads; i++) {
@@ -96,12 +98,23 @@ static void next_rows(const struct learner *l, struct workspace *w)
     w->drawn_node = l->node;
 }
 
+void learner_fetch(const struct learner *l, struct workspace *w)
+{
+    next_rows(l, w);
+    dataset_prefetch(l->config->train, w->rows, l->config->batch);
+}
+
 struct step {
     struct learner *learner;
     struct workspace *workspace;
     struct optim_rates rates;
     bool fetch; /* the next batch, while updating; not where all rows have just been here */
 };
+
+static uint64_t time_of(const struct workspace *w)
+{
+    return w->is_timed ? clock_us() : 0;
+}
 
 static void part_gradient(void *ctx, uint32_t i)
 {
@@ -116,9 +129,11 @@ static void part_gradient(void *ctx, uint32_t i)
                         .node = l->node,
                         .step = l->step};
     dataset_gather(c->train, s->workspace->rows + part->first, part->n, part->x, y);
+    uint64_t start = time_of(s->workspace);
     part->loss = model_loss_grad(c->model, &pass, l->theta, part->x, y,
                                  part->grad != NULL ? 0.0f : c->optim.momentum,
                                  part->grad != NULL ? part->grad : l->momentum, part->scratch);
+    part->kernels_us += time_of(s->workspace) - start;
 }
 
 /* A thread's range of theta. */
@@ -158,9 +173,9 @@ static void part_update(void *ctx, uint32_t i)
     const struct step *s = ctx;
     const struct learner *l = s->learner;
     const struct learner_config *c = l->config;
-    const struct workspace_part *part = &s->workspace->parts[i];
+    struct workspace_part *part = &s->workspace->parts[i];
     const float *grad = optim_wants_gradient(&c->optim) ? s->workspace->parts[0].grad : NULL;
-    uint64_t start, end;
+    uint64_t start, end, began = time_of(s->workspace);
     uint32_t asked = 0;
     own_range(s, i, &start, &end);
     uint64_t n_pieces = (end - start + PIECE - 1) / PIECE;
@@ -174,12 +189,31 @@ static void part_update(void *ctx, uint32_t i)
                    l->second != NULL ? l->second + at : NULL, grad != NULL ? grad + at : NULL,
                    left < PIECE ? left : PIECE);
     }
+    part->kernels_us += time_of(s->workspace) - began;
 }
 
-double learner_gradient(struct learner *l, struct workspace *w)
+/* Of the step that begins. */
+static struct optim_rates next_rates(struct learner *l)
+{
+    uint64_t at = l->step > l->swarm_step ? l->step : l->swarm_step;
+    return (struct optim_rates){
+        .lr = lr_at(&l->config->optim, at), .scale = 1.0f, .age = ++l->age, .factor = l->factor};
+}
+
+static void note_step(struct learner *l, const struct optim_rates *rates)
+{
+    l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
+    l->mixed = 0;
+    l->last_lr = rates->lr;
+}
+
+double learner_step(struct learner *l, struct workspace *w)
 {
     const struct learner_config *c = l->config;
-    struct step s = {.learner = l, .workspace = w};
+    struct step s = {.learner = l,
+                     .workspace = w,
+                     .fetch = l->shard.n > c->batch && !w->is_shared,
+                     .rates = next_rates(l)};
     double loss = 0;
     next_rows(l, w);
     team_run(w->team, part_gradient, &s);
@@ -187,39 +221,41 @@ double learner_gradient(struct learner *l, struct workspace *w)
         team_run(w->team, part_sum, &s);
     for (uint32_t i = 0; i < team_size(w->team); i++)
         loss += w->parts[i].loss * w->parts[i].n / c->batch;
-    return loss;
-}
-
-float *learner_direction(const struct learner *l, const struct workspace *w)
-{
-    return optim_wants_gradient(&l->config->optim) ? w->parts[0].grad : l->momentum;
-}
-
-void learner_update(struct learner *l, struct workspace *w)
-{
-    const struct learner_config *c = l->config;
-    uint64_t at = l->step > l->swarm_step ? l->step : l->swarm_step;
-    struct step s = {
-        .learner = l,
-        .workspace = w,
-        .fetch = l->shard.n > c->batch,
-        .rates = {.lr = lr_at(&c->optim, at), .scale = 1.0f, .age = ++l->age, .factor = l->factor}};
     if (optim_wants_gradient(&c->optim))
         s.rates.scale = optim_clip(&c->optim, w->parts[0].grad, c->model->dim);
     l->step++;
     if (s.fetch)
         next_rows(l, w);
     team_run(w->team, part_update, &s);
-    l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
-    l->mixed = 0;
-    l->last_lr = s.rates.lr;
+    note_step(l, &s.rates);
+    return loss;
 }
 
-double learner_step(struct learner *l, struct workspace *w)
+double learner_gradient(struct learner *l, struct workspace *w, float *grad)
 {
-    double loss = learner_gradient(l, w);
-    learner_update(l, w);
-    return loss;
+    struct step s = {.learner = l, .workspace = w};
+    float *own = w->parts[0].grad;
+    CHECK(team_size(w->team) == 1);
+    next_rows(l, w);
+    w->parts[0].grad = grad;
+    part_gradient(&s, 0);
+    w->parts[0].grad = own;
+    return w->parts[0].loss;
+}
+
+void learner_update(struct learner *l, const float *grad)
+{
+    const struct optim_config *c = &l->config->optim;
+    uint64_t dim = l->config->model->dim;
+    struct optim_rates rates = next_rates(l);
+    bool apart = optim_wants_gradient(c);
+    if (apart)
+        rates.scale = optim_clip(c, grad, dim);
+    else
+        vec_scale_add(l->momentum, c->momentum, 1.0f, grad, dim);
+    l->step++;
+    optim_step(c, &rates, l->theta, l->momentum, l->second, apart ? grad : NULL, dim);
+    note_step(l, &rates);
 }
 
 double learner_epochs(const struct learner *l)

@@ -47,6 +47,7 @@ struct workspace_part {
     float *x, *scratch;
     float *grad; /* [dim]; NULL on one thread where optim_wants_gradient says no */
     double loss; /* mean over its samples */
+    uint64_t kernels_us;
 };
 
 /* What a step works in. */
@@ -55,10 +56,14 @@ struct workspace {
     struct workspace_part parts[TEAM_MAX];
     union target *y;
     uint32_t *rows;
-    /* Whose rows these are: of which step, node and shard; drawn NULL: of none. */
+    /* Whose rows these are: of which step, node and shard. */
     const uint32_t *drawn;
-    uint64_t drawn_step;
+    uint64_t drawn_step; /* UINT64_MAX: of none */
     uint32_t drawn_node;
+    bool
+        is_timed; /* the owner's to set: parts' kernels_us counts the time in model and optimiser */
+    bool is_shared; /* the owner's to set: learners take turns, so one's next batch is not fetched
+                       while it updates */
 };
 
 void workspace_init(struct workspace *w, const struct learner_config *config);
@@ -75,16 +80,17 @@ void learner_init(struct learner *l, const struct learner_config *config, const 
 /* Goes on in other floats of the same layout, as they are. */
 void learner_move(struct learner *l, float *storage);
 
+/* Asks the memory for what the next step will gather, for who has something to do before it. */
+void learner_fetch(const struct learner *l, struct workspace *w);
+
 /* One minibatch: gather, gradient, update. Returns the batch's mean loss before the update. */
 double learner_step(struct learner *l, struct workspace *w);
 
-/* The two halves of a step, for all-reduce: each replica adds its gradient to its direction, the
- * directions are averaged, and each moves its theta along. The direction [dim] is the gradient, or,
- * unless optim_wants_gradient, the momentum with the gradient already in it: averaged, either gives
- * what one process would have with all the batches. */
-double learner_gradient(struct learner *l, struct workspace *w);
-float *learner_direction(const struct learner *l, const struct workspace *w);
-void learner_update(struct learner *l, struct workspace *w);
+/* learner_step in two halves, for a gradient that is averaged with those of others in between.
+ * First the next minibatch's, into grad [dim], on a workspace of one thread; returns its mean loss.
+ * Then the step with grad. */
+double learner_gradient(struct learner *l, struct workspace *w, float *grad);
+void learner_update(struct learner *l, const float *grad);
 
 /* Samples drawn so far over the size of the shard. */
 double learner_epochs(const struct learner *l);

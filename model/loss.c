@@ -31,16 +31,16 @@ static double softmax(const float *z, union target y, uint32_t n, float scale, f
     lanes sums = {0};
     for (uint32_t j = 1; j < n; j++)
         max = z[j] > max ? z[j] : max;
-    for (uint32_t j = 0; j < n; j += LANES) {
-        float part[LANES];
-        uint32_t left = n - j < LANES ? n - j : LANES;
-        for (uint32_t i = 0; i < LANES; i++)
-            part[i] = i < left ? z[j + i] - max : -INFINITY;
-        lanes e = lanes_exp(lanes_load(part));
+    uint32_t whole = n - n % LANES;
+    for (uint32_t j = 0; j < whole; j += LANES) {
+        lanes e = lanes_exp(lanes_load(z + j) - lanes_all(max));
         sums += e;
-        lanes_store(part, e);
-        for (uint32_t i = 0; i < left; i++)
-            d[j + i] = part[i];
+        lanes_store(d + j, e);
+    }
+    if (whole < n) {
+        lanes e = lanes_exp(lanes_load_first(z + whole, n - whole, -INFINITY) - lanes_all(max));
+        sums += e;
+        lanes_store_first(d + whole, e, n - whole);
     }
     sum = lanes_sum(sums);
     double loss = (double)(logf(sum) - (z[y.class] - max));

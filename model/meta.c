@@ -1,6 +1,7 @@
 #include "model/meta.h"
 
 #include "data/memory.h"
+#include "data/schema.h"
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -67,14 +68,15 @@ void weights_hash(const struct model *m, const float *theta, char text[META_HASH
 
 void meta_fingerprint(const json_t *meta, char text[META_HASH_MAX])
 {
-    static const char *const keys[] = {"model", "input", "output", "preprocessing", "labels"};
+    static const char *const keys[] = {"model",         "input",  "output",
+                                       "preprocessing", "labels", "schema"};
     text[0] = '\0';
     if (!json_is_string(json_object_get(meta, "model")))
         return;
     json_t *part = json_object();
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         json_object_set(part, keys[i], json_object_get(meta, keys[i]));
-    char *dump = json_dumps(part, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
+    char *dump = json_dumps(part, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
     CHECK(dump != NULL);
     hash_text(XXH3_64bits(dump, strlen(dump)), text);
     free(dump);
@@ -104,13 +106,24 @@ static json_t *list_of(const float *values, uint32_t n)
 }
 
 /* A feature is (x - shift) * scale: one number for all, or a list of one each. */
-static json_t *preprocessing_of(const struct dataset *set)
+static json_t *preprocessing_of(const struct data_pair *data)
 {
+    const struct dataset *set = &data->train;
     uint32_t n = set->shape.n_features;
-    if (set->shift == NULL)
-        return json_pack("{s:f}", "scale", (double)set->scale_all);
-    return json_pack("{s:o, s:o}", "shift", list_of(set->shift, n), "scale",
-                     list_of(set->scale, n));
+    json_t *o = set->shift == NULL ? json_pack("{s:f}", "scale", (double)set->scale_all)
+                                   : json_pack("{s:o, s:o}", "shift", list_of(set->shift, n),
+                                               "scale", list_of(set->scale, n));
+    if (data->layout[0] != '\0')
+        json_object_set_new(o, "layout", json_string(data->layout));
+    return o;
+}
+
+/* Without the counts of each peer. */
+static json_t *schema_of(const struct data_pair *data)
+{
+    json_t *schema = schema_to_json(data->schema);
+    json_object_del(schema, "peers");
+    return schema;
 }
 
 static json_t *labels_of(const struct data_pair *data)
@@ -127,10 +140,12 @@ json_t *meta_new(const struct model *m, const struct data_pair *data)
     char fingerprint[META_HASH_MAX];
     json_t *meta = json_pack("{s:i, s:s, s:o, s:{s:i}, s:o}", "format", 1, "model", m->spec,
                              "input", input_of(&set->shape), "output", "classes",
-                             (int)set->shape.n_classes, "preprocessing", preprocessing_of(set));
+                             (int)set->shape.n_classes, "preprocessing", preprocessing_of(data));
     CHECK(meta != NULL);
     if (data->class_names != NULL)
         json_object_set_new(meta, "labels", labels_of(data));
+    if (data->schema != NULL)
+        json_object_set_new(meta, "schema", schema_of(data));
     meta_fingerprint(meta, fingerprint);
     json_object_set_new(meta, "fingerprint", json_string(fingerprint));
     return meta;
@@ -228,6 +243,41 @@ int meta_model(const struct model_file *f, const char *spec, const struct data_s
             return rc;
     }
     return shape != NULL ? check_shape(f, &own, shape, err) : 0;
+}
+
+int meta_schema(const struct model_file *f, struct schema *schema, struct error *err)
+{
+    const json_t *json = json_object_get(f->meta, "schema");
+    *schema = (struct schema){0};
+    if (json == NULL)
+        return 0;
+    if (schema_from_json(schema, json, err) != 0)
+        return error_prefix(err, "%s: metadata: \"schema\"", f->path);
+    return 1;
+}
+
+int meta_layout(const struct model_file *f, struct layout *layout, struct error *err)
+{
+    const json_t *text = json_object_get(json_object_get(f->meta, "preprocessing"), "layout");
+    *layout = (struct layout){0};
+    if (text == NULL)
+        return 0;
+    if (!json_is_string(text) || layout_parse(json_string_value(text), layout, err) != 0)
+        return meta_error(f, err, "layout", "a layout such as \"chw:1x8x8\"");
+    return 0;
+}
+
+int meta_check_size(const json_t *meta, struct error *err)
+{
+    enum { FOR_THE_REST = 1 << 16 };
+    size_t n = json_dumpb(meta, NULL, 0, JSON_REAL_PRECISION(17));
+    if (n <= FILE_METADATA_MAX - FOR_THE_REST)
+        return 0;
+    return error_set(
+        err, ERR_DATA,
+        "what a model file says of this data takes %zu bytes (right: at most %d; fewer "
+        "columns or categories)",
+        n, FILE_METADATA_MAX - FOR_THE_REST);
 }
 
 const char *meta_label(const json_t *meta, uint32_t class)

@@ -7,6 +7,7 @@
 #define HUBBUB_MODEL_META_H
 
 #include "data/dataset.h"
+#include "data/schema.h"
 #include "model/file.h"
 #include "model/model.h"
 
@@ -14,8 +15,8 @@
 
 enum { META_HASH_MAX = 17 }; /* 16 hex digits and a NUL */
 
-/* model, input, output, preprocessing, labels and fingerprint of a model on data. Never NULL;
- * the caller adds run, step and the like, and json_decrefs. */
+/* model, input, output, preprocessing, labels, schema and fingerprint of a model on data. Never
+ * NULL; the caller adds run, step and the like, and json_decrefs. */
 json_t *meta_new(const struct model *m, const struct data_pair *data);
 
 /* The model that a file holds. spec and shape, when not NULL, are what the user and the data say,
@@ -34,12 +35,24 @@ int meta_apply(const struct model_file *f, struct data_pair *data, struct datase
 int meta_check_labels(const struct model_file *f, const struct data_pair *data,
                       struct error *err) MUST_USE;
 
+/* The schema of the table that the model was trained on, which says how it wants a table's rows: 1;
+ * 0: it was trained on something else; ERR_DATA where it is no schema. */
+int meta_schema(const struct model_file *f, struct schema *schema, struct error *err) MUST_USE;
+
+/* How the samples that it was trained on were read as images; AUTO where nobody had to say.
+ * ERR_DATA.
+ */
+int meta_layout(const struct model_file *f, struct layout *layout, struct error *err) MUST_USE;
+
+/* ERR_DATA where the metadata of a model on this data is too long to be read back. */
+int meta_check_size(const json_t *meta, struct error *err) MUST_USE;
+
 /* Name of a class, NULL where the file has none. */
 const char *meta_label(const json_t *meta, uint32_t class);
 
 /* XXH3-64 over all that makes two models the same function of their inputs but for the weights:
- * the canonical model string, the input's shape, preprocessing and labels. Peers of a run have the
- * same. "" where meta lacks a model. */
+ * the canonical model string, the input's shape, preprocessing, labels and schema. Peers of a run
+ * have the same. "" where meta lacks a model. */
 void meta_fingerprint(const json_t *meta, char text[META_HASH_MAX]);
 
 /* XXH3-64 over names (with their NUL) and f32 elements of all tensors, in the order of the names:

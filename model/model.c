@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/rng.h"
+#include "model/direct.h"
 #include "model/spec.h"
 #include "model/stage.h"
 
@@ -111,6 +112,8 @@ double model_loss_grad(const struct model *m, const struct pass *pass, const flo
                        const float *x, const union target *y, float beta, float *grad,
                        float *scratch)
 {
+    if (direct_suits(m, pass->batch))
+        return direct_loss_grad(m, theta, x, y, pass->batch, beta, grad);
     struct areas a = place(m, pass, scratch);
     stage_forward(&a.stage, &a.pass, theta, x, a.logits, a.saved);
     double loss = loss_gradient(m->loss, a.logits, y, pass->batch, m->n_out, a.d_logits);

@@ -18,8 +18,6 @@ enum {
     CENTRAL_BYTES = 46,
     END_BYTES = 22,
     COMMENT_MAX = 65535,
-    VERSION = 20,
-    DATE_1980 = 0x21,     /* the same model makes the same file */
     CENTRAL_MAX = 1 << 22 /* bytes of directory that are read at most */
 };
 
@@ -27,71 +25,27 @@ static const char meta_name[] = "hubbub.json";
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
-struct zip_entry {
-    uint8_t central[CENTRAL_BYTES];
-    char name[FILE_NAME_MAX + 8];
-};
-
-/* A member of two parts. The fields that both headers share lie 2 bytes further on in the central
- * one, from "version needed" to the length of the extra field. */
-static void emit_member(struct file_writer *w, struct zip_entry *e, const void *head, size_t n_head,
-                        const void *body, size_t n_body)
-{
-    uint8_t local[LOCAL_BYTES] = {0};
-    uLong crc = crc32_z(crc32_z(0, head, n_head), body, n_body);
-    put32(local, LOCAL_MAGIC);
-    put16(local + 4, VERSION);
-    put16(local + 12, DATE_1980);
-    put32(local + 14, (uint32_t)crc);
-    put32(local + 18, (uint32_t)(n_head + n_body));
-    put32(local + 22, (uint32_t)(n_head + n_body));
-    put16(local + 26, (uint32_t)strlen(e->name));
-    put32(e->central, CENTRAL_MAGIC);
-    put16(e->central + 4, VERSION);
-    memcpy(e->central + 6, local + 4, LOCAL_BYTES - 4);
-    put32(e->central + 42, (uint32_t)w->offset);
-    file_emit(w, local, sizeof local);
-    file_emit(w, e->name, strlen(e->name));
-    file_emit(w, head, n_head);
-    file_emit(w, body, n_body);
-}
-
-void npz_begin(struct file_writer *w)
-{
-    w->entries = MEM_NEW(struct zip_entry, w->n_tensors + 1);
-}
-
 void npz_put(struct file_writer *w, const struct file_tensor *t, const void *bytes)
 {
-    struct zip_entry *e = &w->entries[w->n_put];
+    char name[ZIP_NAME_MAX];
     uint8_t header[NPY_WRITTEN_MAX];
     size_t n = npy_write_header(t, header);
-    snprintf(e->name, sizeof e->name, "%s.npy", t->name);
-    emit_member(w, e, header, n, bytes, t->count * dtype_bytes(t->dtype));
+    snprintf(name, sizeof name, "%s.npy", t->name);
+    zip_writer_member(&w->zip, name);
+    zip_writer_put(&w->zip, header, n);
+    zip_writer_put(&w->zip, bytes, t->count * dtype_bytes(t->dtype));
 }
 
 void npz_end(struct file_writer *w)
 {
-    uint32_t n = w->n_tensors;
-    uint8_t end[END_BYTES] = {0};
     if (w->meta != NULL) {
-        char *text = json_dumps(w->meta, JSON_REAL_PRECISION(9));
+        char *text = json_dumps(w->meta, JSON_REAL_PRECISION(17));
         CHECK(text != NULL);
-        strcpy(w->entries[n].name, meta_name);
-        emit_member(w, &w->entries[n++], "", 0, text, strlen(text));
+        zip_writer_member(&w->zip, meta_name);
+        zip_writer_put(&w->zip, text, strlen(text));
         free(text);
     }
-    uint64_t start = w->offset;
-    for (uint32_t i = 0; i < n; i++) {
-        file_emit(w, w->entries[i].central, CENTRAL_BYTES);
-        file_emit(w, w->entries[i].name, strlen(w->entries[i].name));
-    }
-    put32(end, END_MAGIC);
-    put16(end + 8, n);
-    put16(end + 10, n);
-    put32(end + 12, (uint32_t)(w->offset - start));
-    put32(end + 16, (uint32_t)start);
-    file_emit(w, end, sizeof end);
+    zip_writer_end(&w->zip);
 }
 
 /* ---- reading -------------------------------------------------------------------------------

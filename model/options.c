@@ -28,6 +28,15 @@ struct optim_config training_optim(const struct training_options *t, bool gossip
     return c;
 }
 
+/* A schema means that the file is private. */
+struct partition training_partition(const struct training_options *t)
+{
+    static const struct partition none = {.kind = PARTITION_NONE, .text = "none"};
+    if (t->partition.kind != N_PARTITION_KINDS)
+        return t->partition;
+    return t->data.schema[0] != '\0' ? none : partition_iid;
+}
+
 int step_span_parse(const char *text, void *field, struct error *err)
 {
     struct step_span *span = field;

@@ -38,6 +38,9 @@ extern const char *const training_schedules[];
  * is constant. */
 struct optim_config training_optim(const struct training_options *t, bool gossips);
 
+/* As said, or the default: none with a schema, else iid. */
+struct partition training_partition(const struct training_options *t);
+
 /* "500", "500steps", "2epochs" to a struct step_span. ERR_USAGE. */
 int step_span_parse(const char *text, void *field, struct error *err) MUST_USE;
 

@@ -271,7 +271,8 @@ typedef void (*dot_fn)(struct dot_job *j);
 #define DOTS(columns) DOT(1, columns) DOT(2, columns) DOT(3, columns) DOT(4, columns)
 DOTS(1)
 DOTS(2)
-DOTS(3) DOTS(4) DOTS(5) DOTS(6)
+DOTS(3)
+DOTS(4) DOTS(5) DOTS(6)
 #define DOT_NAMES(c)                                                                               \
     {                                                                                              \
         NULL, dot_1x##c, dot_2x##c, dot_3x##c, dot_4x##c                                           \

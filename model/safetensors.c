@@ -187,7 +187,7 @@ static json_t *make_header(const struct file_writer *w)
 {
     json_t *header = json_object();
     if (w->meta != NULL) {
-        char *text = json_dumps(w->meta, JSON_REAL_PRECISION(9));
+        char *text = json_dumps(w->meta, JSON_REAL_PRECISION(17));
         CHECK(text != NULL);
         json_object_set_new(header, "__metadata__",
                             json_pack("{s:s, s:s}", "format", "pt", "hubbub", text));
@@ -214,7 +214,6 @@ int safetensors_begin(struct file_writer *w, struct error *err)
 {
     static const char blanks[ALIGN + 1] =
         "                                                                ";
-    uint8_t length[LENGTH_BYTES] = {0};
     json_t *header = make_header(w);
     char *text = json_dumps(header, JSON_COMPACT);
     json_decref(header);
@@ -225,8 +224,8 @@ int safetensors_begin(struct file_writer *w, struct error *err)
         return error_set(err, ERR_DATA, "%s: a header of %zu bytes (at most %d)", w->draft.path,
                          n + blank, FILE_HEADER_MAX);
     }
-    put32(length, (uint32_t)(n + blank));
-    file_emit(w, length, sizeof length);
+    const uint64_t length = n + blank; /* little-endian, as are we (model/dtype.c) */
+    file_emit(w, &length, sizeof length);
     file_emit(w, text, n);
     file_emit(w, blanks, blank);
     free(text);

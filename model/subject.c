@@ -7,19 +7,79 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-const char *const subject_splits[] = {"test", "train", NULL};
+const char *const subject_splits[N_SPLITS + 1] = {"auto", "test", "train", "all", NULL};
+
+/* A --schema beside the model's own must be the same. */
+static int check_schema(const struct schema *own, const char *path, const char *said,
+                        struct error *err)
+{
+    struct schema schema;
+    int rc = schema_read(&schema, said, err);
+    if (rc == 0 && schema_hash(&schema) != schema_hash(own))
+        rc = error_set(err, ERR_DATA,
+                       "--schema %s: %s was trained with another one, which it holds (right: no "
+                       "--schema)",
+                       said, path);
+    schema_close(&schema);
+    return rc;
+}
+
+/* How the model wants its data, and which of them. */
+static int settle(struct subject *s, const struct subject_flags *flags, bool judged,
+                  struct data_options *options, struct error *err)
+{
+    struct schema schema;
+    enum subject_split split = (enum subject_split)flags->split;
+    int rc = 0, has_schema = meta_schema(&s->file, &schema, err);
+    *options = flags->data;
+    if (has_schema < 0)
+        return has_schema;
+    if (has_schema && options->schema[0] != '\0')
+        rc = check_schema(&schema, s->file.path, options->schema, err);
+    schema_close(&schema);
+    if (has_schema) {
+        options->model_schema = json_object_get(s->file.meta, "schema");
+        options->schema = "";
+    }
+    if (rc == 0 && options->layout.order == LAYOUT_AUTO)
+        rc = meta_layout(&s->file, &options->layout, err);
+    if (split == SPLIT_AUTO)
+        split = has_schema && !judged && options->test[0] == '\0' ? SPLIT_ALL : SPLIT_TEST;
+    if (rc == 0 && split == SPLIT_ALL && options->test[0] != '\0')
+        rc =
+            error_set(err, ERR_USAGE, "--split all leaves nothing for --test (right: one of them)");
+    options->whole = split == SPLIT_ALL;
+    options->unlabelled = has_schema && !judged && split == SPLIT_ALL;
+    s->split = subject_splits[split];
+    return rc;
+}
+
+static int open_data(struct subject *s, const struct data_options *options, struct error *err)
+{
+    int rc = data_open(&s->data, options->spec, options, err);
+    if (rc != 0)
+        return rc;
+    if (options->whole && s->data.test.n_samples > 0)
+        return error_set(err, ERR_USAGE,
+                         "--split all: %s has test data of its own (right: test or train)",
+                         options->spec);
+    s->set = s->split == subject_splits[SPLIT_TEST] ? s->data.test : s->data.train;
+    return 0;
+}
 
 int subject_open(struct subject *s, const struct subject_flags *flags, const char *path,
-                 struct error *err)
+                 bool judged, struct error *err)
 {
     const char *spec = flags->model[0] != '\0' ? flags->model : NULL;
+    struct data_options options;
     *s = (struct subject){.model = MEM_NEW(struct model, 1)};
     int rc = model_file_open(&s->file, path, err);
     if (rc == 0)
-        rc = data_open(&s->data, flags->data.spec, &flags->data, err);
+        rc = settle(s, flags, judged, &options, err);
+    if (rc == 0)
+        rc = open_data(s, &options, err);
     if (rc != 0)
         return rc;
-    s->set = flags->split == 0 ? s->data.test : s->data.train;
     rc = meta_model(&s->file, spec, &s->set.shape, s->model, err);
     if (rc == 0)
         rc = meta_check_labels(&s->file, &s->data, err);

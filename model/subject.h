@@ -9,14 +9,16 @@
 struct subject_flags {
     struct data_options data;
     const char *model;
-    int split; /* 0: test, 1: train */
+    int split; /* enum subject_split */
 };
-extern const char *const subject_splits[];
+enum subject_split { SPLIT_AUTO, SPLIT_TEST, SPLIT_TRAIN, SPLIT_ALL, N_SPLITS };
+extern const char *const subject_splits[N_SPLITS + 1];
 
 /* clang-format off */
 #define SUBJECT_OPTIONS(type, member)                                                              \
     DATA_OPTIONS(type, member.data),                                                               \
-    {"split", OPT_CHOICE, offsetof(type, member.split), "WHICH", "test", "test or train",          \
+    {"split", OPT_CHOICE, offsetof(type, member.split), "WHICH", "auto",                           \
+     "test, train, or all (nothing is held out); auto: test, but predict takes all of a table",    \
      .choices = subject_splits},                                                                   \
     {"model", OPT_STRING, offsetof(type, member.model), "SPEC", "",                                \
      "what the file holds, where it does not say so itself"}
@@ -26,13 +28,15 @@ struct subject {
     struct model_file file;
     struct data_pair data;
     struct dataset set; /* the chosen split, coming as the model's training data did */
+    const char *split;  /* its name */
     struct model *model;
     float *theta;
 };
 
-/* ERR_*; s needs subject_close in any case. */
+/* A table is read by the schema that the file holds, without its labels where they are not
+ * `judged`. ERR_*; s needs subject_close in any case. */
 int subject_open(struct subject *s, const struct subject_flags *flags, const char *path,
-                 struct error *err) MUST_USE;
+                 bool judged, struct error *err) MUST_USE;
 void subject_close(struct subject *s);
 
 enum { SUBJECT_BATCH = 256 };

@@ -100,7 +100,7 @@ static void print_range(const struct layer *nodes, uint32_t n, int depth, FILE *
 /* JSON strings, numbers and lists of them are Python, too. */
 static void constant(const char *name, const json_t *value, FILE *out)
 {
-    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(17));
     CHECK(text != NULL);
     fprintf(out, "%s = %s\n", name, json_is_null(value) ? "None" : text);
     free(text);

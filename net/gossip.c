@@ -140,6 +140,20 @@ static void open_exchange(struct gossip *g, struct gossip_update *out, uint32_t 
     }
 }
 
+/* Whom to exchange the next slice with. Slices are offered one after another, so a turn is as many
+ * offers as there are slices. */
+static uint32_t next_peer(struct gossip *g)
+{
+    const struct gossip_config *c = g->config;
+    if (c->in_turn)
+        return c->neighbour(c->ctx, g->self, (uint32_t)(g->draws++ / c->n_slices % g->n_peers));
+    struct rng rng = rng_stream(c->seed, g->self, RNG_GOSSIP);
+    rng.index = g->draws;
+    uint32_t k = rng_below(&rng, g->n_peers);
+    g->draws = rng.index;
+    return c->neighbour(c->ctx, g->self, k);
+}
+
 /* Offers one slice; false when the table is full and the offer has to wait. */
 static bool offer_slice(struct gossip *g, struct gossip_update *out, uint32_t slice)
 {
@@ -161,10 +175,7 @@ static bool offer_slice(struct gossip *g, struct gossip_update *out, uint32_t sl
         g->counts.busy++;
         return true;
     }
-    struct rng rng = rng_stream(g->config->seed, g->self, RNG_GOSSIP);
-    rng.index = g->draws;
-    uint32_t peer = g->config->neighbour(g->config->ctx, g->self, rng_below(&rng, g->n_peers));
-    g->draws = rng.index;
+    uint32_t peer = next_peer(g);
     float weight = weight_among(n);
     bool sum = g->config->mode == GOSSIP_PUSH_SUM;
     uint32_t n_left = (g->due - 1) % fanout(g) + 1; /* initiations of this slice that are due */

@@ -73,6 +73,7 @@ struct gossip_config {
     uint16_t n_remembered;   /* of push-sum: senders whose last transfers are remembered; 0 where no
                                 link ever dies */
     uint64_t seed;
+    bool in_turn; /* k goes round 0, 1, ... n_peers - 1 for each slice, instead of being drawn */
     /* The peer that node `self` knows as number k, 0 <= k < n_peers. Pure. */
     uint32_t (*neighbour)(const void *ctx, uint32_t self, uint32_t k);
     const void *ctx;

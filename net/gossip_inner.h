@@ -47,7 +47,7 @@ struct __attribute__((packed, aligned(4))) entry {
 
 struct gossip {
     const struct gossip_config *config;
-    uint64_t draws; /* position in this node's RNG_GOSSIP stream */
+    uint64_t draws; /* position in this node's RNG_GOSSIP stream; in_turn: peers asked for */
     uint64_t next_id, due_us, period_us;
     uint32_t self, n_peers;
     uint32_t every_steps, steps;  /* since the last offer by steps */

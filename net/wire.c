@@ -41,6 +41,7 @@ enum field_type { FIELD_U64, FIELD_U32, FIELD_ENUM, FIELD_F32, FIELD_TEXT, FIELD
 
 struct field {
     const char *key;
+    uint32_t key_bytes;
     enum field_type type;
     size_t offset;     /* in struct wire_message */
     uint64_t min, max; /* integers and enums */
@@ -48,55 +49,57 @@ struct field {
 
 #define AT(member) offsetof(struct wire_message, member)
 
+#define KEY(text) text, sizeof(text) - 1
+
 static const struct field hello_fields[] = {
-    {"id", FIELD_ID, AT(hello.id), 0, 0},
-    {"inc", FIELD_U64, AT(hello.incarnation), 0, UINT64_MAX},
-    {"pmin", FIELD_U32, AT(hello.protocol_min), 1, UINT16_MAX},
-    {"pmax", FIELD_U32, AT(hello.protocol_max), 1, UINT16_MAX},
-    {"caps", FIELD_U64, AT(hello.capabilities), 0, UINT64_MAX},
-    {"run", FIELD_TEXT, AT(hello.run), 0, 0},
-    {"model", FIELD_TEXT, AT(hello.model), 0, 0},
-    {"data", FIELD_TEXT, AT(hello.data), 0, 0},
-    {"fp", FIELD_TEXT, AT(hello.fingerprint), 0, 0},
-    {"init", FIELD_TEXT, AT(hello.init), 0, 0},
-    {"addr", FIELD_TEXT, AT(hello.address), 0, 0},
-    {"dim", FIELD_U64, AT(hello.dim), 1, INT64_MAX},
-    {"slice", FIELD_U32, AT(hello.slice), 1, UINT32_MAX},
-    {"shard", FIELD_U32, AT(hello.shard), 0, UINT32_MAX - 1},
-    {"shards", FIELD_U32, AT(hello.n_shards), 1, UINT32_MAX},
-    {"first", FIELD_U32, AT(hello.stage_first), 0, UINT32_MAX},
-    {"last", FIELD_U32, AT(hello.stage_last), 0, UINT32_MAX},
-    {"samples", FIELD_U64, AT(hello.n_samples), 0, INT64_MAX},
-    {"state", FIELD_ENUM, AT(hello.state), 0, N_PEER_STATES - 1},
-    {"step", FIELD_U64, AT(hello.step), 0, UINT64_MAX},
+    {KEY("id"), FIELD_ID, AT(hello.id), 0, 0},
+    {KEY("inc"), FIELD_U64, AT(hello.incarnation), 0, UINT64_MAX},
+    {KEY("pmin"), FIELD_U32, AT(hello.protocol_min), 1, UINT16_MAX},
+    {KEY("pmax"), FIELD_U32, AT(hello.protocol_max), 1, UINT16_MAX},
+    {KEY("caps"), FIELD_U64, AT(hello.capabilities), 0, UINT64_MAX},
+    {KEY("run"), FIELD_TEXT, AT(hello.run), 0, 0},
+    {KEY("model"), FIELD_TEXT, AT(hello.model), 0, 0},
+    {KEY("data"), FIELD_TEXT, AT(hello.data), 0, 0},
+    {KEY("fp"), FIELD_TEXT, AT(hello.fingerprint), 0, 0},
+    {KEY("init"), FIELD_TEXT, AT(hello.init), 0, 0},
+    {KEY("addr"), FIELD_TEXT, AT(hello.address), 0, 0},
+    {KEY("dim"), FIELD_U64, AT(hello.dim), 1, INT64_MAX},
+    {KEY("slice"), FIELD_U32, AT(hello.slice), 1, UINT32_MAX},
+    {KEY("shard"), FIELD_U32, AT(hello.shard), 0, UINT32_MAX - 1},
+    {KEY("shards"), FIELD_U32, AT(hello.n_shards), 1, UINT32_MAX},
+    {KEY("first"), FIELD_U32, AT(hello.stage_first), 0, UINT32_MAX},
+    {KEY("last"), FIELD_U32, AT(hello.stage_last), 0, UINT32_MAX},
+    {KEY("samples"), FIELD_U64, AT(hello.n_samples), 0, INT64_MAX},
+    {KEY("state"), FIELD_ENUM, AT(hello.state), 0, N_PEER_STATES - 1},
+    {KEY("step"), FIELD_U64, AT(hello.step), 0, UINT64_MAX},
 };
 
 static const struct field status_fields[] = {
-    {"state", FIELD_ENUM, AT(status.state), 0, N_PEER_STATES - 1},
-    {"step", FIELD_U64, AT(status.step), 0, UINT64_MAX},
+    {KEY("state"), FIELD_ENUM, AT(status.state), 0, N_PEER_STATES - 1},
+    {KEY("step"), FIELD_U64, AT(status.step), 0, UINT64_MAX},
 };
 
 static const struct field score_fields[] = {
-    {"id", FIELD_ID, AT(score.id), 0, 0},
-    {"beat", FIELD_U64, AT(score.beat), 0, UINT64_MAX},
-    {"n", FIELD_U64, AT(score.n), 0, INT64_MAX},
-    {"good", FIELD_U64, AT(score.n_correct), 0, INT64_MAX},
-    {"loss", FIELD_F32, AT(score.loss), 0, 0},
-    {"final", FIELD_U32, AT(score.final), 0, 1},
+    {KEY("id"), FIELD_ID, AT(score.id), 0, 0},
+    {KEY("beat"), FIELD_U64, AT(score.beat), 0, UINT64_MAX},
+    {KEY("n"), FIELD_U64, AT(score.n), 0, INT64_MAX},
+    {KEY("good"), FIELD_U64, AT(score.n_correct), 0, INT64_MAX},
+    {KEY("loss"), FIELD_F32, AT(score.loss), 0, 0},
+    {KEY("final"), FIELD_U32, AT(score.final), 0, 1},
 };
 
 static const struct field bye_fields[] = {
-    {"why", FIELD_ENUM, AT(bye.reason), 0, N_WIRE_BYES - 1},
-    {"text", FIELD_TEXT, AT(bye.text), 0, 0},
+    {KEY("why"), FIELD_ENUM, AT(bye.reason), 0, N_WIRE_BYES - 1},
+    {KEY("text"), FIELD_TEXT, AT(bye.text), 0, 0},
 };
 
 static const struct field tensor_fields[] = {
-    {"off", FIELD_U64, AT(tensor.offset), 0, INT64_MAX},
-    {"n", FIELD_U32, AT(tensor.count), 1, WIRE_BODY_MAX / sizeof(float)},
-    {"codec", FIELD_ENUM, AT(tensor.codec), WIRE_F32, WIRE_F32},
-    {"mode", FIELD_ENUM, AT(tensor.mode), 0, WIRE_PUSH_SUM},
-    {"m", FIELD_F32, AT(tensor.mass), 0, 0},
-    {"w", FIELD_F32, AT(tensor.weight), 0, 0},
+    {KEY("off"), FIELD_U64, AT(tensor.offset), 0, INT64_MAX},
+    {KEY("n"), FIELD_U32, AT(tensor.count), 1, WIRE_BODY_MAX / sizeof(float)},
+    {KEY("codec"), FIELD_ENUM, AT(tensor.codec), WIRE_F32, WIRE_F32},
+    {KEY("mode"), FIELD_ENUM, AT(tensor.mode), 0, WIRE_PUSH_SUM},
+    {KEY("m"), FIELD_F32, AT(tensor.mass), 0, 0},
+    {KEY("w"), FIELD_F32, AT(tensor.weight), 0, 0},
 };
 
 #define N(table) (sizeof(table) / sizeof(table)[0])
@@ -208,8 +211,8 @@ static void pack_field(msgpack_packer *pk, const struct field *f, const uint8_t 
     uint64_t u64;
     uint32_t u32;
     float f32;
-    msgpack_pack_str(pk, strlen(f->key));
-    msgpack_pack_str_body(pk, f->key, strlen(f->key));
+    msgpack_pack_str(pk, f->key_bytes);
+    msgpack_pack_str_body(pk, f->key, f->key_bytes);
     switch (f->type) {
     case FIELD_U64:
         memcpy(&u64, value, sizeof u64);
@@ -426,7 +429,7 @@ static int read_fields(const char *what, const struct layout *layout, const msgp
         const msgpack_object_str *key = &map->ptr[i].key.via.str;
         for (uint32_t j = 0; j < layout->n; j++) {
             const struct field *f = &layout->fields[j];
-            if (key->size != strlen(f->key) || memcmp(key->ptr, f->key, key->size) != 0)
+            if (key->size != f->key_bytes || memcmp(key->ptr, f->key, key->size) != 0)
                 continue;
             int rc = read_field(what, f, &map->ptr[i].val, (uint8_t *)message + f->offset, err);
             if (rc != 0)
@@ -438,6 +441,105 @@ static int read_fields(const char *what, const struct layout *layout, const msgp
         if ((seen >> j & 1) == 0)
             return error_set(err, ERR_DATA, "%s: \"%s\" is missing", what, layout->fields[j].key);
     return 0;
+}
+
+/* ---- a map of numbers as wire_encode writes it --------------------------------------------------
+ * Most frames carry one, so it is read without msgpack. What looks different in any way, because it
+ * is wrong or was written by someone else, is left to the general way and its messages. */
+
+struct source {
+    const uint8_t *at;
+    size_t left;
+};
+
+/* n bytes further; NULL where fewer are left. */
+static const uint8_t *skip(struct source *s, size_t n)
+{
+    const uint8_t *at = s->at;
+    if (n > s->left)
+        return NULL;
+    s->at += n;
+    s->left -= n;
+    return at;
+}
+
+/* n bytes, big-endian. */
+static bool skip_number(struct source *s, size_t n, uint64_t *value)
+{
+    const uint8_t *at = skip(s, n);
+    *value = 0;
+    for (size_t i = 0; at != NULL && i < n; i++)
+        *value = *value << 8 | at[i];
+    return at != NULL;
+}
+
+static bool skip_integer(struct source *s, uint64_t *value)
+{
+    enum { FIXED_MAX = 0x7f, UINT8 = 0xcc, UINT64 = 0xcf };
+    if (!skip_number(s, 1, value))
+        return false;
+    if (*value <= FIXED_MAX)
+        return true;
+    return *value >= UINT8 && *value <= UINT64 &&
+           skip_number(s, (size_t)1 << (*value - UINT8), value);
+}
+
+static bool read_plain_field(struct source *s, const struct field *f, uint8_t *field)
+{
+    enum { FLOAT32 = 0xca, FIXED_TEXT = 0xa0 };
+    const uint8_t *key = skip(s, 1 + (size_t)f->key_bytes);
+    uint64_t value;
+    if (key == NULL || key[0] != (FIXED_TEXT | f->key_bytes) ||
+        memcmp(key + 1, f->key, f->key_bytes) != 0)
+        return false;
+    switch (f->type) {
+    case FIELD_U64:
+    case FIELD_U32:
+    case FIELD_ENUM:
+        if (!skip_integer(s, &value) || value < f->min || value > f->max)
+            return false;
+        memcpy(field, &value, f->type == FIELD_U64 ? sizeof(uint64_t) : sizeof(uint32_t));
+        return true;
+    case FIELD_F32:
+        if (!skip_number(s, 1, &value) || value != FLOAT32 || !skip_number(s, 4, &value))
+            return false;
+        memcpy(field, &value, sizeof(float));
+        return true;
+    case FIELD_TEXT:
+    case FIELD_ID:
+        break;
+    }
+    return false;
+}
+
+static bool read_plain(const struct layout *layout, const uint8_t *map, size_t n,
+                       struct wire_message *message)
+{
+    enum { FIXED_MAP = 0x80, FIXED_MAP_MAX = 15 };
+    struct source s = {map, n};
+    const uint8_t *head = skip(&s, 1);
+    if (head == NULL || layout->n > FIXED_MAP_MAX || *head != (FIXED_MAP | layout->n))
+        return false;
+    for (uint32_t i = 0; i < layout->n; i++) {
+        const struct field *f = &layout->fields[i];
+        if (!read_plain_field(&s, f, (uint8_t *)message + f->offset))
+            return false;
+    }
+    return s.left == 0;
+}
+
+static int read_any(const char *what, const struct layout *layout, const uint8_t *map, size_t n,
+                    struct wire_message *message, struct error *err)
+{
+    msgpack_object root;
+    size_t end = 0;
+    int rc = wire_scan_map(map, n, err);
+    if (rc != 0)
+        return error_prefix(err, "%s", what);
+    msgpack_unpack_return got = msgpack_unpack((const char *)map, n, &end, zone_of_thread(), &root);
+    if (got != MSGPACK_UNPACK_SUCCESS || root.type != MSGPACK_OBJECT_MAP)
+        return error_set(err, ERR_DATA, "%s: the map is not msgpack", what);
+    return read_fields(what, layout, &root.via.map, message, err);
 }
 
 static int check_hello(const struct wire_hello *h, struct error *err)
@@ -500,18 +602,11 @@ int wire_decode_map(const struct wire_header *header, const uint8_t *map,
     message->body_bytes = header->body_bytes;
     const char *what = wire_kind_name(message->kind);
 
-    int rc = wire_scan_map(map, header->map_bytes, err);
-    if (rc != 0)
-        return error_prefix(err, "%s", what);
-    msgpack_object root;
-    size_t end = 0;
-    msgpack_unpack_return got =
-        msgpack_unpack((const char *)map, header->map_bytes, &end, zone_of_thread(), &root);
-    if (got != MSGPACK_UNPACK_SUCCESS || root.type != MSGPACK_OBJECT_MAP)
-        return error_set(err, ERR_DATA, "%s: the map is not msgpack", what);
-    rc = read_fields(what, &layout, &root.via.map, message, err);
-    if (rc != 0)
-        return rc;
+    if (!read_plain(&layout, map, header->map_bytes, message)) {
+        int rc = read_any(what, &layout, map, header->map_bytes, message, err);
+        if (rc != 0)
+            return rc;
+    }
     switch (message->kind) {
     case WIRE_HELLO:
         return check_hello(&message->hello, err);

@@ -92,6 +92,10 @@ int cmd_agree(int argc, char **argv)
     int n_operands, rc = opts_parse(&cmd_agree_options, &f, argc, argv, &n_operands, &err);
     if (rc == 0 && n_operands > 0)
         rc = error_set(&err, ERR_USAGE, "'%s' is no option of hubbub data agree", argv[1]);
+    if (rc == 0 && f.data.layout.order != LAYOUT_AUTO)
+        rc = error_set(&err, ERR_USAGE,
+                       "--layout is no matter of the schema (right: say it to "
+                       "hubbub node)");
     log_set_level(f.verbose ? LOG_DEBUG : f.quiet ? LOG_WARN : LOG_INFO);
     signal(SIGPIPE, SIG_IGN);
     const struct address_flags flags = {.listen = f.listen,

@@ -195,13 +195,6 @@ const struct opts cmd_node_options = {
     .table = table,
     .n = sizeof table / sizeof table[0]};
 
-/* A schema means that the file is private. */
-static struct partition default_partition(const struct training_options *t)
-{
-    static const struct partition none = {.kind = PARTITION_NONE, .text = "none"};
-    return t->data.schema[0] != '\0' ? none : partition_iid;
-}
-
 static int make_config(const struct flags *f, struct node_config *c, struct error *err)
 {
     const struct training_options *t = &f->training;
@@ -213,7 +206,7 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
         .init_normalize = (enum start_normalize)f->init_normalize,
         .shard = f->shard[0] > 0 ? f->shard[0] - 1 : 0,
         .n_shards = f->shard[1],
-        .partition = t->partition.kind != N_PARTITION_KINDS ? t->partition : default_partition(t),
+        .partition = training_partition(t),
         .optim = training_optim(t, f->gossip != GOSSIP_CHOICE_OFF),
         .warmup = t->warmup,
         .step_size = t->step_size,

@@ -334,7 +334,10 @@ static int open_first(struct node *n, struct error *err)
     char hash[META_HASH_MAX];
     json_t *meta = meta_new(&n->model, &n->data);
     meta_fingerprint(meta, n->fingerprint);
+    int rc = meta_check_size(meta, err);
     json_decref(meta);
+    if (rc != 0)
+        return error_prefix(err, "%s", c->data.spec);
     snprintf(n->init, sizeof n->init, "seed");
     if (c->init[0] == '\0')
         return 0;

@@ -232,9 +232,10 @@ static bool is_incompatible(const struct node *n, const struct wire_hello *h, ch
     else if (strcmp(h->data, n->data_name) != 0)
         snprintf(text, size, "data differs: %.100s here, %.100s there", n->data_name, h->data);
     else if (strcmp(h->fingerprint, n->fingerprint) != 0)
-        snprintf(text, size,
-                 "fingerprint of model, preprocessing and labels differs: %s here, %.40s there",
-                 n->fingerprint, h->fingerprint);
+        snprintf(
+            text, size,
+            "fingerprint of model, preprocessing, columns and labels differs: %s here, %.40s there",
+            n->fingerprint, h->fingerprint);
     else if (strcmp(h->init, n->init) != 0)
         snprintf(text, size,
                  "first weights differ: %s here, %.40s there; all peers need the same --init, or "

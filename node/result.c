@@ -1,6 +1,5 @@
 /* What a node says at its end: a block for people or one JSON object, and the model's metadata. */
 #include "base/mem.h"
-#include "data/schema.h"
 #include "node/node.h"
 
 #include <jansson.h>
@@ -203,10 +202,5 @@ json_t *result_metadata(const struct node *n)
     json_object_set_new(o, "step", json_integer((json_int_t)n->report.step));
     json_object_set_new(o, "accuracy", json_real(n->report.accuracy));
     set_swarm(o, n);
-    if (n->data.schema != NULL) {
-        json_t *schema = schema_to_json(n->data.schema);
-        json_object_del(schema, "peers");
-        json_object_set_new(o, "schema", schema);
-    }
     return o;
 }

@@ -1,21 +1,17 @@
-/* hubbub sim: the options of a simulation, its progress and its result. */
+/* hubbub sim: its options. */
 #include "sim/cmd_sim.h"
 
-#include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
-#include "base/metrics.h"
-#include "model/meta.h"
+#include "base/mem.h"
 #include "model/options.h"
 #include "net/gossip_every.h"
-#include "sim/sim.h"
+#include "sim/report.h"
 #include "sim/topology.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 
 struct flags {
     struct training_options training;
@@ -23,15 +19,19 @@ struct flags {
     struct dist latency;
     struct netsplit split;
     struct speed speed;
-    const char *topology, *metrics, *save;
+    const char *topology, *metrics, *save, *report;
     double drop;
     uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, step_time, fanout, eval_every,
         eval_nodes;
-    int gossip, train, frames;
-    bool json, verbose, quiet;
+    int algorithm, mixing, order, gossip, train, frames;
+    uint64_t repeat;
+    struct opt_list sweep;
+    bool calibrate, json, verbose, quiet;
 };
 
 static const char *const gossips[] = {"pairwise", "pull", "push", "push-sum", "off", NULL};
+static const char *const algorithms[] = {"gossip", "dpsgd", "allreduce", "local", NULL};
+static const char *const orders[] = {"adapt-then-combine", "combine-then-adapt", NULL};
 static const char *const trains[] = {"continuous", "on-receive", NULL};
 static const char *const on_off[] = {"on", "off", NULL};
 enum { GOSSIP_OFF = 4, FRAMES_ON = 0, FANOUT_MAX = 16 };
@@ -46,6 +46,15 @@ static const struct opt table[] = {
     {"threads", OPT_U64, F(threads), "N", "1", "that share the work; the result is the same", 0, 1,
      SIM_THREADS_MAX},
     {"cycles", OPT_U64, F(cycles), "N", "100", "how long: in gossip periods", 0, 1, 1e9},
+
+    {"algorithm", OPT_CHOICE, F(algorithm), "NAME", "gossip",
+     "gossip; in rounds, each as long as its slowest peer: dpsgd, allreduce, local", "algorithm", 0,
+     0, algorithms},
+    {"mixing-matrix", OPT_CHOICE, F(mixing), "HOW", "metropolis",
+     "of dpsgd: metropolis, or uniform (the same weight on each edge)", 0, 0, 0, mixing_kind_names},
+    {"order", OPT_CHOICE, F(order), "HOW", "adapt-then-combine",
+     "of dpsgd: adapt-then-combine X <- W(X - lr G), combine-then-adapt X <- WX - lr G", 0, 0, 0,
+     orders},
 
     TRAINING_OPTIONS(struct flags, training),
     {"train", OPT_CHOICE, F(train), "HOW", "continuous",
@@ -78,10 +87,19 @@ static const struct opt table[] = {
      "of peers: const, lognormal:SIGMA, stragglers:0.1,4x", "compute", .parse = speed_parse},
     {"step-time", OPT_DURATION, F(step_time), "TIME", "0",
      "virtual time of a step; 0: from the model, at 10 GFLOP/s"},
+    {"calibrate", OPT_SWITCH, F(calibrate), 0, 0,
+     "as long as a step takes on this machine, measured now; the result then depends on it"},
 
     {"eval-every", OPT_U64, F(eval_every), "CYCLES", "0",
-     "between evaluations on the test data; 0: only at the end", "reports"},
+     "between evaluations on the test data; 0: only at the end (with --report 40 on the way)",
+     "reports"},
     {"eval-nodes", OPT_U64, F(eval_nodes), "N", "100", "peers that are evaluated", 0, 1, 1 << 28},
+    {"report", OPT_STRING, F(report), "FILE", "",
+     "write a page of plots and data that needs nothing else (FILE.html)"},
+    {"repeat", OPT_U64, F(repeat), "N", "1",
+     "runs, with seeds from --seed on: medians and quartiles", 0, 1, 1000},
+    {"sweep", OPT_LIST, F(sweep), "NAME=VALUES", 0,
+     "a run for each value of an option (partition=iid labels:2), in all combinations"},
     {"metrics", OPT_STRING, F(metrics), "FILE", "", "append evaluations as JSON lines"},
     {"save", OPT_STRING, F(save), "DIR", "", "the peers' models at the end, as DIR/NODE.npz"},
     {"json", OPT_SWITCH, F(json), 0, 0, "the result on stdout as one JSON object"},
@@ -105,39 +123,53 @@ const struct opts cmd_sim_options = {
     .table = table,
     .n = sizeof table / sizeof table[0]};
 
+static bool averages_weights(const struct flags *f)
+{
+    enum sim_algorithm a = (enum sim_algorithm)f->algorithm;
+    return a == SIM_DPSGD || (a == SIM_GOSSIP && f->gossip != GOSSIP_OFF);
+}
+
 static int make_config(const struct flags *f, struct sim_config *c, struct error *err)
 {
     const struct training_options *t = &f->training;
-    *c = (struct sim_config){
-        .n_nodes = (uint32_t)f->nodes,
-        .n_threads = (uint32_t)f->threads,
-        .topology = f->topology,
-        .data = t->data,
-        .model_spec = t->model,
-        .partition = t->partition.kind != N_PARTITION_KINDS ? t->partition : partition_iid,
-        .optim = training_optim(t, f->gossip != GOSSIP_OFF),
-        .warmup = t->warmup,
-        .step_size = t->step_size,
-        .batch = (uint32_t)t->batch,
-        .seed = t->seed,
-        .objective = (enum objective)t->objective,
-        .cycles = f->cycles,
-        .gossip = f->gossip == GOSSIP_OFF ? GOSSIP_PAIRWISE : (enum gossip_mode)f->gossip,
-        .alone = f->gossip == GOSSIP_OFF,
-        .every_steps = f->every.steps,
-        .every_us = f->every.period_us,
-        .open_per_slice = (uint32_t)f->open,
-        .fanout = (uint32_t)f->fanout,
-        .serve_per_slice = (uint32_t)f->serve,
-        .train = (enum sim_train)f->train,
-        .network = {.latency = f->latency,
-                    .floor_us = f->tick,
-                    .drop = f->drop,
-                    .bytes_per_s = f->bandwidth,
-                    .split = f->split},
-        .speed = f->speed,
-        .frames = f->frames == FRAMES_ON};
+    *c = (struct sim_config){.algorithm = (enum sim_algorithm)f->algorithm,
+                             .order = (enum sim_order)f->order,
+                             .mixing = (enum mixing_kind)f->mixing,
+                             .n_nodes = (uint32_t)f->nodes,
+                             .n_threads = (uint32_t)f->threads,
+                             .topology = f->topology,
+                             .data = t->data,
+                             .model_spec = t->model,
+                             .partition = training_partition(t),
+                             .optim = training_optim(t, averages_weights(f)),
+                             .warmup = t->warmup,
+                             .step_size = t->step_size,
+                             .batch = (uint32_t)t->batch,
+                             .seed = t->seed,
+                             .objective = (enum objective)t->objective,
+                             .cycles = f->cycles,
+                             .gossip = f->gossip == GOSSIP_OFF ? GOSSIP_PAIRWISE
+                                                               : (enum gossip_mode)f->gossip,
+                             .alone = f->gossip == GOSSIP_OFF,
+                             .every_steps = f->every.steps,
+                             .every_us = f->every.period_us,
+                             .open_per_slice = (uint32_t)f->open,
+                             .fanout = (uint32_t)f->fanout,
+                             .serve_per_slice = (uint32_t)f->serve,
+                             .train = (enum sim_train)f->train,
+                             .network = {.latency = f->latency,
+                                         .floor_us = f->tick,
+                                         .drop = f->drop,
+                                         .bytes_per_s = f->bandwidth,
+                                         .split = f->split},
+                             .speed = f->speed,
+                             .frames = f->frames == FRAMES_ON};
     c->speed.step_us = f->step_time;
+    c->calibrate = f->calibrate;
+    if (f->calibrate && f->step_time > 0)
+        return error_set(err, ERR_USAGE,
+                         "--calibrate measures what --step-time %" PRIu64 "us says (right: one)",
+                         f->step_time);
     if (f->every.automatic)
         return error_set(err, ERR_USAGE,
                          "--gossip-every auto follows the clock of a real machine (right: a number "
@@ -156,166 +188,78 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
     return 0;
 }
 
-/* ---- progress ------------------------------------------------------------------------------ */
-
-struct progress {
-    struct sim *sim;
-    const struct flags *flags;
-    struct metrics metrics;
-    uint64_t run_us; /* of real time, without evaluations */
-    uint64_t told_us;
+struct command_line {
+    int argc;
+    char **argv;
 };
 
-static uint64_t peak_bytes(void)
+/* Words that a study adds stand last, so they count. */
+static int configure(void *ctx, char **words, uint32_t n_words, struct sim_config *config,
+                     struct error *err)
 {
-    struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
+    const struct command_line *line = ctx;
+    struct flags flags = {.training = TRAINING_UNSAID};
+    char **argv = MEM_NEW(char *, (size_t)line->argc + n_words + 1);
+    memcpy(argv, line->argv, (size_t)line->argc * sizeof *argv);
+    memcpy(argv + line->argc, words, n_words * sizeof *argv);
+    int n_operands;
+    int rc =
+        opts_parse(&cmd_sim_options, &flags, line->argc + (int)n_words, argv, &n_operands, err);
+    free(argv);
+    return rc == 0 ? make_config(&flags, config, err) : rc;
 }
 
-static double seconds(uint64_t us)
+static int run_study(struct study *study, const struct flags *flags,
+                     const struct command_line *line, struct error *err)
 {
-    return (double)us / 1e6;
-}
-
-static void tell(struct progress *p, const struct sim_measure *m)
-{
-    struct sim_totals t = sim_totals(p->sim);
-    uint64_t now_us = sim_now_us(p->sim);
-    log_info("cycle %" PRIu64 ", %.6g s: %.2f M events/s, accuracy %.2f %% (%.2f to %.2f), "
-             "consensus %.3g, %" PRIu64 " MB",
-             now_us / sim_cycle_us(p->sim), seconds(now_us),
-             (double)t.events / (double)(p->run_us > 0 ? p->run_us : 1), 100 * m->acc_mean,
-             100 * m->acc_min, 100 * m->acc_max, m->consensus, peak_bytes() >> 20);
-    metrics_write(&p->metrics, "evaluation",
-                  json_pack("{s:I, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:I}", "cycle",
-                            (json_int_t)(now_us / sim_cycle_us(p->sim)), "virtual_s",
-                            seconds(now_us), "node_updates", (json_int_t)t.node_updates, "acc_mean",
-                            m->acc_mean, "acc_min", m->acc_min, "acc_max", m->acc_max, "loss",
-                            m->loss, "consensus", m->consensus, "bytes", (json_int_t)t.bytes));
-}
-
-/* Cycle by cycle; a line of progress where one is asked for, or every few seconds. */
-static struct sim_measure run(struct progress *p)
-{
-    const struct flags *f = p->flags;
-    uint32_t n_eval = (uint32_t)f->eval_nodes;
-    for (uint64_t cycle = 1; cycle <= f->cycles; cycle++) {
-        uint64_t start = clock_us();
-        sim_run_until(p->sim, cycle * sim_cycle_us(p->sim));
-        uint64_t now = clock_us();
-        p->run_us += now - start;
-        bool asked = f->eval_every > 0 && cycle % f->eval_every == 0;
-        if (cycle < f->cycles && (asked || (!f->quiet && now - p->told_us > 5 * SECOND_US))) {
-            struct sim_measure m = sim_measure(p->sim, n_eval);
-            tell(p, &m);
-            p->told_us = clock_us();
-        }
+    struct metrics metrics;
+    struct run_options options = {.eval_every = flags->eval_every,
+                                  .eval_nodes = (uint32_t)flags->eval_nodes,
+                                  .save = flags->save,
+                                  .metrics = &metrics,
+                                  .quiet = flags->quiet};
+    int rc = metrics_open(&metrics, flags->metrics, err);
+    if (rc != 0)
+        return rc;
+    bool reports = flags->report[0] != '\0';
+    struct file_draft page;
+    if (reports)
+        rc = file_draft_open(&page, flags->report, err);
+    if (rc != 0) {
+        metrics_close(&metrics);
+        return error_prefix(err, "--report");
     }
-    struct sim_measure m = sim_measure(p->sim, n_eval);
-    tell(p, &m);
-    return m;
-}
-
-/* ---- the result ------------------------------------------------------------------------------ */
-
-static void print_result(const struct progress *p, const struct sim_measure *m)
-{
-    const struct sim *sim = p->sim;
-    struct sim_totals t = sim_totals(sim);
-    struct sim_memory memory = sim_memory(sim);
-    double took = seconds(p->run_us > 0 ? p->run_us : 1);
-    char trace[SIM_HASH_TEXT], weights[SIM_HASH_TEXT];
-    sim_trace_sha256(sim, trace);
-    sim_weights_sha256(sim, weights);
-    if (p->flags->json) {
-        json_t *o = json_pack(
-            "{s:I, s:I, s:I, s:f, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:s, s:s}", "nodes",
-            (json_int_t)p->flags->nodes, "cycles", (json_int_t)p->flags->cycles, "node_updates",
-            (json_int_t)t.node_updates, "seconds", took, "node_updates_per_s",
-            (double)t.node_updates / took, "rss_bytes", (json_int_t)peak_bytes(), "test_error",
-            1 - m->acc_mean, "acc_mean", m->acc_mean, "acc_min", m->acc_min, "acc_max", m->acc_max,
-            "consensus", m->consensus, "virtual_s", seconds(sim_now_us(sim)), "bytes",
-            (json_int_t)t.bytes, "trace_sha256", trace, "weights_sha256", weights);
-        json_dumpf(o, stdout, JSON_INDENT(2));
-        putchar('\n');
-        json_decref(o);
-        return;
+    rc = study_run(study, &options, reports, err);
+    metrics_close(&metrics);
+    bool has_run = rc == 0 || rc == ERR_UNREACHED;
+    if (has_run)
+        study_print(study, flags->json);
+    if (!reports)
+        return rc;
+    if (!has_run) {
+        file_draft_drop(&page);
+        return rc;
     }
-    printf("%14" PRIu64 "  peers, %" PRIu64 " cycles, %.6g virtual seconds\n", p->flags->nodes,
-           p->flags->cycles, seconds(sim_now_us(sim)));
-    printf("%14.3f  seconds: %.3f M node-updates/s, %.3f M events/s\n", took,
-           (double)t.node_updates / took / 1e6, (double)t.events / took / 1e6);
-    printf("%14" PRIu64 "  node-updates, %" PRIu64 " messages (%" PRIu64 " lost) of %" PRIu64
-           " bytes\n",
-           t.node_updates, t.messages, t.lost, t.bytes);
-    printf("%14.2f  %% accuracy, mean of %" PRIu32 " peers (%.2f to %.2f); loss %.4f\n",
-           100 * m->acc_mean, m->n_evaluated, 100 * m->acc_min, 100 * m->acc_max, m->loss);
-    printf("%14.3e  consensus distance\n", m->consensus);
-    printf("%14" PRIu64 "  MB at most; a peer %" PRIu64 " B beside weights and optimiser, %" PRIu64
-           " parcels of %" PRIu64 " B\n",
-           peak_bytes() >> 20, memory.node_bytes, memory.parcels, memory.parcel_bytes);
-    printf("%14s  %s\n%14s  %s\n", "trace", trace, "weights", weights);
-}
-
-static int save(const struct progress *p, struct error *err)
-{
-    const char *dir = p->flags->save;
-    if (mkdir(dir, 0777) != 0 && errno != EEXIST)
-        return error_set(err, ERR_FAILURE, "%s: cannot be made: %m", dir);
-    int rc = 0;
-    for (uint32_t i = 0; rc == 0 && i < p->flags->nodes; i++) {
-        char path[4096];
-        snprintf(path, sizeof path, "%s/%" PRIu32 ".npz", dir, i);
-        json_t *meta = meta_new(sim_model(p->sim), sim_data(p->sim));
-        json_object_set_new(meta, "node", json_integer(i));
-        json_object_set_new(meta, "cycles", json_integer((json_int_t)p->flags->cycles));
-        rc = model_file_write(path, sim_model(p->sim), sim_theta(p->sim, i), meta, err);
-        json_decref(meta);
+    report_write(page.out, study, line->argc, line->argv);
+    struct error unwritten;
+    if (file_draft_commit(&page, &unwritten) != 0) {
+        *err = unwritten;
+        return error_prefix(err, "--report");
     }
     return rc;
 }
 
-static int check(const struct progress *p, struct error *err)
+static int simulate(const struct flags *flags, struct command_line *line, struct error *err)
 {
-    struct sim_totals t = sim_totals(p->sim);
-    if (t.punished > 0)
-        return error_set(err, ERR_FAILURE,
-                         "%" PRIu64 " messages broke the protocol: a bug of hubbub's; seed %" PRIu64
-                         " shows it",
-                         t.punished, p->flags->training.seed);
-    if (t.diverged > 0)
-        return error_set(err, ERR_UNREACHED,
-                         "training diverged: %" PRIu64 " steps with a loss that is no number "
-                         "(a lower --lr may help)",
-                         t.diverged);
-    return 0;
-}
-
-static int simulate(const struct flags *flags, struct error *err)
-{
-    struct progress p = {.flags = flags, .told_us = clock_us()};
-    struct sim_config config;
-    int rc = make_config(flags, &config, err);
+    struct study study;
+    int rc = study_open(&study, &flags->sweep, flags->training.seed, (uint32_t)flags->repeat,
+                        configure, line, err);
+    if (rc == 0 && flags->save[0] != '\0' && study.n_settings * study.n_seeds > 1)
+        rc = error_set(err, ERR_USAGE, "--save %s: is for one run, not for --repeat or --sweep",
+                       flags->save);
     if (rc == 0)
-        rc = metrics_open(&p.metrics, flags->metrics, err);
-    if (rc != 0)
-        return rc;
-    rc = sim_open(&p.sim, &config, err);
-    if (rc == 0 && flags->cycles > sim_end_us(p.sim) / sim_cycle_us(p.sim)) {
-        rc = error_set(err, ERR_USAGE,
-                       "--cycles %" PRIu64 " (right: at most %" PRIu64
-                       " with these latencies: a longer --tick allows more)",
-                       flags->cycles, sim_end_us(p.sim) / sim_cycle_us(p.sim));
-        sim_close(p.sim);
-    } else if (rc == 0) {
-        struct sim_measure m = run(&p);
-        print_result(&p, &m);
-        rc = check(&p, err);
-        if (rc == 0 && flags->save[0] != '\0')
-            rc = save(&p, err);
-        sim_close(p.sim);
-    }
-    metrics_close(&p.metrics);
+        rc = run_study(&study, flags, line, err);
+    study_close(&study);
     return rc;
 }
 
@@ -323,13 +267,16 @@ int cmd_sim(int argc, char **argv)
 {
     struct flags flags = {.training = TRAINING_UNSAID};
     struct error err = {0};
+    struct command_line line = {.argc = argc, .argv = MEM_NEW(char *, (size_t)argc + 1)};
+    memcpy(line.argv, argv, (size_t)argc * sizeof *argv);
     int n_operands, rc = opts_parse(&cmd_sim_options, &flags, argc, argv, &n_operands, &err);
     if (rc == 0 && n_operands > 0)
         rc = error_set(&err, ERR_USAGE, "'%s' is no option of hubbub sim", argv[1]);
     log_set_level(flags.verbose ? LOG_DEBUG : flags.quiet ? LOG_WARN : LOG_INFO);
     if (rc == 0)
-        rc = simulate(&flags, &err);
+        rc = simulate(&flags, &line, &err);
     if (rc < 0)
         log_error("%s", err.text);
+    free(line.argv);
     return rc == OPTS_DONE ? 0 : -rc;
 }

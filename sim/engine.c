@@ -236,7 +236,7 @@ static void *run(void *arg)
 
 void sim_run_until(struct sim *s, uint64_t time_us)
 {
-    CHECK(time_us <= sim_end_us(s));
+    CHECK(s->rounds == NULL && time_us <= sim_end_us(s));
     s->until_us = time_us;
     pthread_barrier_wait(&s->gate);
     run_windows(&s->workers[0]);
@@ -264,6 +264,8 @@ void engine_init(struct sim *s)
         calendar_init(&w->letters, sizeof(struct letter));
         flights_init(&w->flights, &s->config.network);
         workspace_init(&w->workspace, &s->learner_config);
+        w->workspace.is_shared = true;
+        w->workspace.is_timed = s->config.profile;
         wire_sum_init(&w->sum);
         w->learner = (struct learner){.config = &s->learner_config};
         for (uint32_t id = w->first; id < w->end; id++)
@@ -286,6 +288,9 @@ void engine_close(struct sim *s)
         flights_close(&w->flights);
         workspace_close(&w->workspace);
         wire_sum_close(&w->sum);
+        if (w->record != NULL)
+            record_close(w->record);
+        free(w->record);
         free(w->timers_due.items);
         free(w->letters_due.items);
         free(w->visits);

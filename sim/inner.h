@@ -4,15 +4,19 @@
  *   peer.c     a node: drives its core, runs its jobs and steps
  *   sim.c      the start and the end
  *   measure.c  what is known of the nodes from outside
+ *   record.c, details.c  what is noted on the way for a report, of a sample
  *
  * A node is one contiguous record of the arena: struct node, its core, its floats. */
 #ifndef HUBBUB_SIM_INNER_H
 #define HUBBUB_SIM_INNER_H
 
+#include "base/mem.h"
+#include "base/team.h"
 #include "net/wire.h"
 #include "sim/barrier.h"
 #include "sim/calendar.h"
 #include "sim/parcels.h"
+#include "sim/record.h"
 #include "sim/sim.h"
 #include "sim/topology.h"
 
@@ -52,8 +56,8 @@ struct visit {
 };
 
 struct worker {
-    struct sim *sim;
-    uint32_t index, first, end; /* its nodes */
+    _Alignas(MEM_ALIGN) struct sim *sim; /* no line of memory belongs to two workers */
+    uint32_t index, first, end;          /* its nodes */
     pthread_t thread;
 
     struct calendar timers, letters; /* of uint32_t, of struct letter */
@@ -72,6 +76,7 @@ struct worker {
     struct wire_sum sum;
     uint8_t head[WIRE_HEAD_MAX];
     struct sim_totals totals;
+    struct record *record; /* NULL: nothing is noted */
 
     /* The node that is being run. */
     uint64_t now_us;
@@ -80,6 +85,8 @@ struct worker {
     struct learner learner;
     bool in_jobs;
 };
+
+struct rounds;
 
 struct sim {
     struct sim_config config;
@@ -99,8 +106,11 @@ struct sim {
     struct barrier barrier;
     pthread_barrier_t gate; /* the start and the end of a run_until */
     bool stop;
-    struct worker *workers;
-    struct evaluator evaluator;
+    struct worker *workers;       /* NULL in rounds */
+    struct rounds *rounds;        /* NULL with gossip */
+    struct team *team;            /* evaluates */
+    struct evaluator *evaluators; /* [n_threads] */
+    struct record_sample *sample; /* with workers' records, or NULL */
 };
 
 static inline struct node *sim_node(const struct sim *s, uint32_t id)

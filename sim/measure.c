@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "sim/rounds.h"
 
 #include <math.h>
 #include <openssl/evp.h>
@@ -13,6 +14,8 @@
 struct sim_totals sim_totals(const struct sim *s)
 {
     struct sim_totals sum = {0};
+    if (s->rounds != NULL)
+        return rounds_totals(s->rounds);
     for (uint32_t i = 0; i < s->config.n_threads; i++) {
         const struct sim_totals *t = &s->workers[i].totals;
         sum.events += t->events;
@@ -22,6 +25,9 @@ struct sim_totals sim_totals(const struct sim *s)
         sum.lost += t->lost;
         sum.punished += t->punished;
         sum.diverged += t->diverged;
+        sum.kernels_us += s->workers[i].workspace.parts[0].kernels_us;
+        sum.mixing_us += t->mixing_us;
+        sum.frames_us += t->frames_us;
     }
     return sum;
 }
@@ -46,22 +52,59 @@ static double consensus(const struct sim *s)
     return sqrt(squares / n);
 }
 
+struct scoring {
+    struct sim *sim;
+    const uint32_t *nodes;
+    struct sim_score *scores;
+    uint32_t n;
+};
+
+static void score_part(void *ctx, uint32_t part)
+{
+    const struct scoring *work = ctx;
+    struct sim *s = work->sim;
+    struct evaluator *e = &s->evaluators[part];
+    for (uint32_t i = part; i < work->n; i += s->config.n_threads) {
+        evaluator_start(e, sim_theta(s, work->nodes[i]), 0);
+        while (evaluator_run(e)) {
+        }
+        work->scores[i] = (struct sim_score){.accuracy = evaluation_accuracy(&s->model, &e->sum),
+                                             .loss = e->sum.loss_sum / (double)e->sum.n};
+    }
+}
+
+void sim_score(struct sim *s, const uint32_t *nodes, uint32_t n, struct sim_score *scores)
+{
+    struct scoring work = {.sim = s, .nodes = nodes, .scores = scores, .n = n};
+    team_run(s->team, score_part, &work);
+}
+
 struct sim_measure sim_measure(struct sim *s, uint32_t n_max)
 {
     uint32_t n = s->config.n_nodes < n_max ? s->config.n_nodes : n_max;
-    struct sim_measure m = {.n_evaluated = n, .acc_min = 1, .consensus = consensus(s)};
+    uint32_t *nodes = MEM_NEW(uint32_t, n);
+    struct sim_score *scores = MEM_NEW(struct sim_score, n);
+    for (uint32_t i = 0; i < n; i++)
+        nodes[i] = (uint32_t)((uint64_t)s->config.n_nodes * i / n);
+    sim_score(s, nodes, n, scores);
+    struct sim_measure m = {.n_evaluated = n,
+                            .is_real = s->data.test.shape.n_classes == 0,
+                            .acc_min = INFINITY,
+                            .acc_max = -INFINITY,
+                            .loss_min = INFINITY,
+                            .loss_max = -INFINITY,
+                            .consensus = consensus(s)};
     for (uint32_t i = 0; i < n; i++) {
-        evaluator_start(&s->evaluator,
-                        sim_theta(s, (uint32_t)((uint64_t)s->config.n_nodes * i / n)), 0);
-        while (evaluator_run(&s->evaluator)) {
-        }
-        const struct evaluation *e = &s->evaluator.sum;
-        double accuracy = (double)e->n_correct / (double)e->n;
+        double accuracy = scores[i].accuracy, loss = scores[i].loss;
         m.acc_mean += accuracy / n;
-        m.loss += e->loss_sum / (double)e->n / n;
+        m.loss += loss / n;
         m.acc_min = accuracy < m.acc_min ? accuracy : m.acc_min;
         m.acc_max = accuracy > m.acc_max ? accuracy : m.acc_max;
+        m.loss_min = loss < m.loss_min ? loss : m.loss_min;
+        m.loss_max = loss > m.loss_max ? loss : m.loss_max;
     }
+    free(nodes);
+    free(scores);
     return m;
 }
 

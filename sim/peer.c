@@ -5,6 +5,7 @@
 #include "sim/inner.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 
 #include <math.h>
 #include <string.h>
@@ -37,6 +38,11 @@ static void trace(struct worker *w, const struct trace_item *item)
     w->totals.events++;
 }
 
+static uint64_t time_of(const struct worker *w)
+{
+    return w->sim->config.profile ? clock_us() : 0;
+}
+
 /* ---- steps --------------------------------------------------------------------------------- */
 
 static float factor(const struct worker *w)
@@ -50,7 +56,7 @@ static float factor(const struct worker *w)
 
 static void end_step(struct worker *w)
 {
-    struct sim *s = w->sim;
+    const struct sim *s = w->sim;
     w->node->busy_us = SIM_NEVER;
     w->learner.shard = split_shard(&s->split, w->id);
     w->learner.factor = factor(w);
@@ -95,11 +101,14 @@ static void run_job(struct worker *w, uint32_t handle)
     uint64_t offset = slice_offset(slice);
     struct gossip_event done = {.type = GOSSIP_DONE,
                                 .done = {.exchange = parcel->job.exchange, .buffer = handle}};
+    uint64_t began = time_of(w);
     switch ((enum gossip_action_type)parcel->job.type) {
     case GOSSIP_TAKE:
         learner_take(&w->learner, offset, n, parcel->slice);
         break;
     case GOSSIP_SWAP: {
+        if (w->record != NULL)
+            record_mixed(w->record, w->id, handle, w->now_us);
         /* What came is sealed, and the initiator's base: mine goes into a parcel of its own. */
         done.done.buffer = parcel_new(&w->shelf);
         float *mine = parcel_at(&s->parcels, done.done.buffer)->slice;
@@ -110,6 +119,8 @@ static void run_job(struct worker *w, uint32_t handle)
         break;
     }
     case GOSSIP_MIX:
+        if (w->record != NULL)
+            record_mixed(w->record, w->id, handle, w->now_us);
         learner_mix(&w->learner, offset, n, parcel->job.c, parcel->slice,
                     base != PARCEL_NONE ? parcel_at(&s->parcels, base)->slice : NULL);
         parcel_unref(&w->shelf, handle);
@@ -123,6 +134,7 @@ static void run_job(struct worker *w, uint32_t handle)
     case GOSSIP_ADOPT_FAILED:
         CHECK(false && "no job");
     }
+    w->totals.mixing_us += time_of(w) - began;
     drive(w, &done);
 }
 
@@ -239,7 +251,8 @@ static void post(struct worker *w, const struct gossip_message *g)
     struct parcel *parcel = parcel_at(&s->parcels, handle);
     if (keeps)
         parcel_ref(parcel);
-    uint64_t bytes = pack(w, parcel, g);
+    uint64_t began = time_of(w), bytes = pack(w, parcel, g);
+    w->totals.frames_us += time_of(w) - began;
     struct letter letter = {.sent_us = w->now_us,
                             .dst = g->peer,
                             .src = w->id,
@@ -251,6 +264,8 @@ static void post(struct worker *w, const struct gossip_message *g)
     letter.arrival_us = d.arrival_us;
     w->totals.messages++;
     w->totals.bytes += bytes;
+    if (w->record != NULL)
+        record_sent(w->record, w->id, g->peer, bytes);
     if (d.lost) { /* and the link with it, as both ends will learn */
         w->totals.lost++;
         parcel_unref(&w->shelf, handle);
@@ -265,6 +280,13 @@ static void post(struct worker *w, const struct gossip_message *g)
         struct gossip_event sent = {.type = GOSSIP_SENT, .sent = handle};
         drive(w, &sent);
     }
+}
+
+/* A step is about to follow; until then its samples may come. */
+static void expect_step(struct worker *w)
+{
+    w->learner.shard = split_shard(&w->sim->split, w->id);
+    learner_fetch(&w->learner, &w->workspace);
 }
 
 static void receive(struct worker *w, const struct letter *letter)
@@ -288,9 +310,13 @@ static void receive(struct worker *w, const struct letter *letter)
         w->totals.lost++;
         return;
     }
+    if (s->config.train == SIM_ON_RECEIVE)
+        expect_step(w);
+    uint64_t began = time_of(w);
     struct gossip_event event = {
         .type = GOSSIP_RECEIVED,
         .received = {.message = unpack(w, letter->parcel), .peer_is_smaller = letter->src < w->id}};
+    w->totals.frames_us += time_of(w) - began;
     struct gossip_message *g = &event.received.message;
     g->peer = letter->src;
     item.what = CAME;
@@ -309,6 +335,8 @@ static void receive(struct worker *w, const struct letter *letter)
         g->buffer = GOSSIP_NONE;
     if (g->buffer == GOSSIP_NONE)
         parcel_unref(&w->shelf, letter->parcel);
+    else if (w->record != NULL)
+        record_came(w->record, w->id, letter->parcel, letter->sent_us);
     drive(w, &event);
 }
 

@@ -1,7 +1,10 @@
 #include "sim/inner.h"
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "sim/calibrate.h"
+#include "sim/rounds.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -30,6 +33,7 @@ static uint32_t neighbour(const void *ctx, uint32_t self, uint32_t k)
 static int open_data(struct sim *s, struct error *err)
 {
     struct sim_config *c = &s->config;
+    c->data.group = c->partition.kind == PARTITION_BY ? c->partition.column : NULL;
     int rc = data_open(&s->data, c->data.spec, &c->data, err);
     if (rc == 0)
         rc = model_parse(&s->model, c->model_spec, s->data.train.shape, err);
@@ -40,6 +44,21 @@ static int open_data(struct sim *s, struct error *err)
     if (rc == 0)
         rc = model_blas_setup(1, c->n_threads > 1, err);
     return rc;
+}
+
+static void measure_step(struct sim *s)
+{
+    struct sim_config *c = &s->config;
+    struct learner_config config = s->learner_config;
+    config.optim = c->optim;
+    config.optim.schedule = LR_CONSTANT;
+    struct shard shard = split_shard(&s->split, 0);
+    struct calibration found = calibrate(&config, &shard);
+    c->speed.step_us = found.median_us < 1 ? 1 : (uint64_t)(found.median_us + 0.5);
+    log_info("--calibrate: a step took %.4g us here (median of %" PRIu32
+             "; quartiles %.4g and %.4g); the result depends on this machine and moment: "
+             "--step-time %" PRIu64 "us repeats it",
+             found.median_us, found.n_steps, found.q1_us, found.q3_us, c->speed.step_us);
 }
 
 /* Times follow from one another: a step from the model, a cycle from the step, the network's floor
@@ -88,6 +107,8 @@ static void set_gossip(struct sim *s)
                                               .fanout = (uint16_t)fanout,
                                               .n_remembered = fragile ? REMEMBERED : 0,
                                               .seed = c->seed,
+                                              .in_turn = s->topology.kind ==
+                                                         TOPOLOGY_ONE_PEER_EXPONENTIAL,
                                               .neighbour = neighbour,
                                               .ctx = &s->topology};
     s->head_bytes = MEM_NEW(uint32_t, n_slices + 1);
@@ -145,13 +166,17 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
     s->config = *config;
     if (s->config.n_threads > s->config.n_nodes)
         s->config.n_threads = s->config.n_nodes;
-    int rc = open_data(s, err);
+    int rc = rounds_check(config, err);
+    if (rc == 0)
+        rc = open_data(s, err);
     s->learner_config = (struct learner_config){.model = &s->model,
                                                 .train = &s->data.train,
                                                 .batch = s->config.batch,
                                                 .seed = s->config.seed};
     if (rc == 0) {
         struct sim_config *c = &s->config;
+        if (c->calibrate)
+            measure_step(s);
         set_times(s);
         rc = training_set_lengths(&c->optim, &c->warmup, &c->step_size, split_shard(&s->split, 0).n,
                                   c->batch, "--cycles", err);
@@ -171,21 +196,36 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
         s->way_out_us = MEM_NEW(uint64_t, s->config.n_nodes);
     uint64_t floats = s->model.dim < GOSSIP_SLICE_FLOATS ? s->model.dim : GOSSIP_SLICE_FLOATS;
     parcels_init(&s->parcels, floats);
-    evaluator_init(&s->evaluator, &s->model, &s->data.test);
+    s->team = team_new(s->config.n_threads);
+    s->evaluators = MEM_NEW(struct evaluator, s->config.n_threads);
+    for (uint32_t i = 0; i < s->config.n_threads; i++)
+        evaluator_init(&s->evaluators[i], &s->model, &s->data.test);
     make_nodes(s);
-    engine_init(s);
+    if (s->config.algorithm == SIM_GOSSIP)
+        engine_init(s);
+    else
+        s->rounds = rounds_new(s);
     return 0;
 }
 
 void sim_close(struct sim *s)
 {
-    if (s->workers != NULL) {
+    if (s->workers != NULL)
         engine_close(s);
+    if (s->rounds != NULL)
+        rounds_free(s->rounds);
+    if (s->workers != NULL || s->rounds != NULL) {
         parcels_close(&s->parcels);
-        evaluator_close(&s->evaluator);
+        team_free(s->team);
+        for (uint32_t i = 0; i < s->config.n_threads; i++)
+            evaluator_close(&s->evaluators[i]);
+        free(s->evaluators);
     }
     if (s->arena != NULL)
         munmap(s->arena, s->arena_bytes);
+    if (s->sample != NULL)
+        record_sample_close(s->sample);
+    free(s->sample);
     free(s->head_bytes);
     free(s->way_out_us);
     topology_close(&s->topology);
@@ -199,9 +239,29 @@ uint64_t sim_cycle_us(const struct sim *s)
     return s->cycle_us;
 }
 
+uint64_t sim_step_us(const struct sim *s)
+{
+    return s->config.speed.step_us;
+}
+
 uint64_t sim_end_us(const struct sim *s)
 {
+    if (s->rounds != NULL)
+        return SIM_NEVER;
     return SIM_WINDOWS_MAX * s->window_us;
+}
+
+void sim_run_cycles(struct sim *s, uint64_t n_cycles)
+{
+    if (s->rounds != NULL)
+        rounds_run(s->rounds, n_cycles);
+    else
+        sim_run_until(s, n_cycles * s->cycle_us);
+}
+
+uint64_t sim_cycles(const struct sim *s)
+{
+    return s->rounds != NULL ? rounds_done(s->rounds) : s->now_us / s->cycle_us;
 }
 
 uint64_t sim_now_us(const struct sim *s)
@@ -226,6 +286,8 @@ const float *sim_theta(const struct sim *s, uint32_t node)
 
 struct sim_memory sim_memory(const struct sim *s)
 {
+    if (s->rounds != NULL)
+        return (struct sim_memory){.node_bytes = rounds_node_bytes(s->rounds)};
     return (struct sim_memory){.node_bytes = s->floats_offset,
                                .parcels = parcels_count(&s->parcels),
                                .parcel_bytes = s->parcels.stride};

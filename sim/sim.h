@@ -12,6 +12,7 @@
 #include "model/options.h"
 #include "model/learner.h"
 #include "net/gossip.h"
+#include "sim/mixing.h"
 #include "sim/network.h"
 #include "sim/speed.h"
 
@@ -26,7 +27,14 @@ enum sim_train {
     SIM_ON_RECEIVE  /* a step for every model that was merged: gossip learning */
 };
 
+/* The gossip engine, or what goes in rounds (sim/rounds.h). */
+enum sim_algorithm { SIM_GOSSIP, SIM_DPSGD, SIM_ALLREDUCE, SIM_LOCAL };
+enum sim_order { SIM_ADAPT_THEN_COMBINE, SIM_COMBINE_THEN_ADAPT }; /* of SIM_DPSGD */
+
 struct sim_config {
+    enum sim_algorithm algorithm;
+    enum sim_order order;
+    enum mixing_kind mixing; /* of SIM_DPSGD */
     uint32_t n_nodes, n_threads;
     const char *topology, *model_spec;
     struct data_options data;
@@ -43,8 +51,10 @@ struct sim_config {
     uint32_t open_per_slice, serve_per_slice, fanout;
     enum sim_train train;
     struct network network; /* floor_us 0: a thousandth of a cycle */
-    struct speed speed;
-    bool frames; /* encode and decode every message */
+    struct speed speed;     /* step_us 0: from the model */
+    bool calibrate;         /* step_us: as measured here and now */
+    bool frames;            /* encode and decode every message */
+    bool profile;           /* count where real time goes */
 };
 
 struct sim_totals {
@@ -52,12 +62,22 @@ struct sim_totals {
     uint64_t node_updates; /* local steps; on-receive: models merged and trained on */
     uint64_t messages, bytes, lost;
     uint64_t punished, diverged; /* neither must ever be above 0 */
+    /* With profile, microseconds of all threads: in models' and optimisers' kernels; in copying and
+     * mixing slices; in encoding, checking and decoding messages. */
+    uint64_t kernels_us, mixing_us, frames_us;
 };
 
 struct sim_measure {
-    uint32_t n_evaluated; /* nodes, evenly spaced */
-    double acc_mean, acc_min, acc_max, loss;
-    double consensus; /* root of the mean squared distance to the mean theta */
+    uint32_t n_evaluated;              /* nodes, evenly spaced */
+    bool is_real;                      /* the target */
+    double acc_mean, acc_min, acc_max; /* R^2 where the target is real */
+    double loss, loss_min, loss_max;   /* loss: the mean */
+    double consensus;                  /* root of the mean squared distance to the mean theta */
+};
+
+/* Of one node, on the test data. */
+struct sim_score {
+    double accuracy, loss;
 };
 
 struct sim;
@@ -66,20 +86,31 @@ struct sim;
 int sim_open(struct sim **sim, const struct sim_config *config, struct error *err) MUST_USE;
 void sim_close(struct sim *sim);
 
-/* A gossip period: every_us, or every_steps nominal steps. */
+/* A gossip period: every_us, or every_steps nominal steps. A round lasts no fixed time. */
 uint64_t sim_cycle_us(const struct sim *sim);
+
+/* Virtual time of a step of a peer of speed 1; 0: none. */
+uint64_t sim_step_us(const struct sim *sim);
 
 /* The latest time that sim_run_until may be given: SIM_WINDOWS_MAX windows. */
 uint64_t sim_end_us(const struct sim *sim);
 
 /* Runs all windows (of the network's floor) that start before time_us. */
 void sim_run_until(struct sim *sim, uint64_t time_us);
+
+/* Until so many cycles are over since the start: gossip periods, or rounds of a synchronous
+ * algorithm, for which it stands in for sim_run_until. */
+void sim_run_cycles(struct sim *sim, uint64_t n_cycles);
+uint64_t sim_cycles(const struct sim *sim);
 uint64_t sim_now_us(const struct sim *sim);
 
 struct sim_totals sim_totals(const struct sim *sim);
 
-/* Accuracy on the test data of n_max nodes or all. Changes nothing. */
+/* Accuracy on the test data of n_max nodes or all. Changes nothing, as does the next. */
 struct sim_measure sim_measure(struct sim *sim, uint32_t n_max);
+
+/* scores [n] of these nodes; the threads share the work. */
+void sim_score(struct sim *sim, const uint32_t *nodes, uint32_t n, struct sim_score *scores);
 
 /* SHA-256 in hexadecimal: of the nodes' trace hashes, and of all theta, in node order. */
 void sim_trace_sha256(const struct sim *sim, char text[SIM_HASH_TEXT]);

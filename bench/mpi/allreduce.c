@@ -58,21 +58,22 @@ static void train(const struct options *o, struct learner *l, struct workspace *
                                   .every_us = o->snapshot_every};
     double slow = rank == n - 1 ? o->slow : 1;
     uint64_t dim = l->config->model->dim;
+    float *grad = MEM_NEW(float, dim);
     MPI_Barrier(MPI_COMM_WORLD);
     uint64_t begin = clock_us(), end = begin + (uint64_t)(o->seconds * 1e6);
     while (!is_over(end, l->step)) {
         uint64_t start = clock_us();
-        learner_gradient(l, w);
+        learner_gradient(l, w, grad);
         uint64_t took = clock_us() - start, least = took > o->pace ? took : o->pace;
         clock_sleep_until(start + (uint64_t)(slow * (double)least));
-        float *sum = learner_direction(l, w);
-        MPI_Allreduce(MPI_IN_PLACE, sum, (int)dim, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+        MPI_Allreduce(MPI_IN_PLACE, grad, (int)dim, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
         for (uint64_t i = 0; i < dim; i++)
-            sum[i] /= (float)n;
-        learner_update(l, w);
+            grad[i] /= (float)n;
+        learner_update(l, grad);
         snapshot_write(&snapshots, (uint32_t)rank + 1, l->theta, dim);
     }
     double seconds = (double)(clock_us() - begin) / 1e6;
+    free(grad);
     if (rank == 0)
         printf("{\"ranks\": %d, \"steps\": %" PRIu64 ", \"steps_per_s\": %.3f}\n", n, l->step,
                (double)l->step / seconds);

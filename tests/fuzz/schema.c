@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
             struct data_shape shape = schema_shape(&schema);
             CHECK(shape.n_features > 0);
             const char *names[] = {"y", "a"};
-            struct encoder *e = encoder_new("-", &schema, names, 2, &err);
+            struct encoder *e = encoder_new("-", &schema, n % 2 == 0, names, 2, &err);
             encoder_free(e);
             schema_close(&schema);
         }

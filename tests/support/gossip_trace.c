@@ -35,7 +35,7 @@ static uint32_t neighbour(const void *ctx, uint32_t self, uint32_t k)
     const struct trace *t = ctx;
     cr_assert_eq(self, 0);
     cr_assert_lt(k, t->n_up);
-    return t->draw;
+    return t->config.in_turn ? k : t->draw;
 }
 
 /* ---- what the core answers ----------------------------------------------------------------- */
@@ -184,6 +184,7 @@ static void make_core(struct trace *t, const char *line)
                                        .fanout = (uint16_t)number(line, "fanout=", 0),
                                        .n_remembered = (uint16_t)number(line, "remembers=", 4),
                                        .seed = 1,
+                                       .in_turn = strstr(line, "turns") != NULL,
                                        .neighbour = neighbour,
                                        .ctx = t};
     t->core = malloc(gossip_size(&t->config));

@@ -74,6 +74,41 @@ Test(gossip, pairwise)
                 "MIX e0 s0 b5-b3 c=0.125 for 2\n");
 }
 
+/* Each slice goes round the neighbours, whatever the number of slices. */
+Test(gossip, turns)
+{
+    trace_check("> core turns slices=2 open=2\n"
+                "> schedule steps=1\n"
+                "> up 0\n"
+                "> up 1\n"
+                "> active\n"
+                "> steps 1\n"
+                "TAKE e0 s0 for 0\n"
+                "TAKE e1 s1 for 0\n"
+                "> done e0 b3\n"
+                "SEND request #1 s0 b3 w=0.5 m=1 -> 0\n"
+                "> done e1 b4\n"
+                "SEND request #2 s1 b4 w=0.5 m=1 -> 0\n"
+                "> decline #1 from 0\n"
+                "FORGET b3\n"
+                "> decline #2 from 0\n"
+                "FORGET b4\n"
+                "> steps 1\n"
+                "TAKE e0 s0 for 1\n"
+                "TAKE e1 s1 for 1\n"
+                "> done e0 b3\n"
+                "SEND request #3 s0 b3 w=0.5 m=1 -> 1\n"
+                "> done e1 b4\n"
+                "SEND request #4 s1 b4 w=0.5 m=1 -> 1\n"
+                "> decline #3 from 1\n"
+                "FORGET b3\n"
+                "> decline #4 from 1\n"
+                "FORGET b4\n"
+                "> steps 1\n"
+                "TAKE e0 s0 for 0\n"
+                "TAKE e1 s1 for 0\n");
+}
+
 Test(gossip, declined)
 {
     /* Mine: the buffer comes back, the place is free again. */

@@ -91,6 +91,46 @@ Test(learner, threads)
     }
 }
 
+/* Where a split is a function, the very first batch of node 0 is drawn too. */
+Test(learner, first_batch)
+{
+    struct world w = {0};
+    struct learner l;
+    uint32_t rows[BATCH];
+    make_world(&w);
+    make_learner(&l, &w, OPTIM_SGD, 0.01f);
+    l.node = 0;
+    float *grad = MEM_NEW(float, w.m.dim);
+    learner_gradient(&l, &w.workspace, grad);
+    batches_rows(&w.shard, w.config.seed, 0, 0, rows, BATCH);
+    cr_assert_null(w.shard.rows);
+    cr_assert_arr_eq(w.workspace.rows, rows, sizeof rows);
+    free(grad);
+    close_world(&w);
+}
+
+/* Two halves make a step. */
+Test(learner, gradient_and_update)
+{
+    for (int kind = 0; kind <= N_OPTIMIZERS; kind++) {
+        struct world w = {.decay = 0.01f, .clip = kind == N_OPTIMIZERS ? 0.5f : 0};
+        struct learner whole, halves;
+        make_world(&w);
+        make_learner(&whole, &w, (enum optimizer)(kind % N_OPTIMIZERS), 0.05f);
+        make_learner(&halves, &w, (enum optimizer)(kind % N_OPTIMIZERS), 0.05f);
+        float *grad = MEM_NEW(float, w.m.dim);
+        for (int i = 0; i < 10; i++) {
+            double loss = learner_step(&whole, &w.workspace);
+            cr_assert_float_eq(learner_gradient(&halves, &w.workspace, grad), loss, 1e-5);
+            learner_update(&halves, grad);
+        }
+        cr_assert(halves.step == 10 && halves.last_lr == whole.last_lr);
+        cr_assert_lt(vec_distance_sq(whole.theta, halves.theta, w.m.dim), 1e-10);
+        free(grad);
+        close_world(&w);
+    }
+}
+
 Test(learner, same_seed_same_bits)
 {
     enum { STEPS = 1000 };

@@ -23,7 +23,8 @@ Test(meta, fingerprint)
     json_object_set_new(meta, "step", json_integer(3));
     meta_fingerprint(meta, other);
     cr_expect_str_eq(first, other);
-    static const char *const keys[] = {"model", "input", "output", "preprocessing", "labels"};
+    static const char *const keys[] = {"model",         "input",  "output",
+                                       "preprocessing", "labels", "schema"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         json_t *changed = json_deep_copy(meta);
         json_object_set_new(changed, keys[i], json_string("x"));

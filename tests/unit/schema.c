@@ -75,11 +75,11 @@ static struct schema schema_of(const char *text, const struct table_options *o)
 }
 
 /* Returns the rows kept, or the error; x and y hold them. */
-static int encode(const struct schema *schema, const char *text, float *x, union target *y,
-                  struct error *err)
+static int encode_as(const struct schema *schema, bool labelled, const char *text, float *x,
+                     union target *y, struct error *err)
 {
     struct table *t = table_of(text);
-    struct encoder *e = encoder_new("u.csv", schema, t->cells, t->n, err);
+    struct encoder *e = encoder_new("u.csv", schema, labelled, t->cells, t->n, err);
     uint32_t width = schema_shape(schema).n_features;
     int rc = e == NULL ? err->code : 0, n = 0;
     while (rc >= 0 && next_row(t)) {
@@ -89,6 +89,12 @@ static int encode(const struct schema *schema, const char *text, float *x, union
     encoder_free(e);
     free(t);
     return rc < 0 ? rc : n;
+}
+
+static int encode(const struct schema *schema, const char *text, float *x, union target *y,
+                  struct error *err)
+{
+    return encode_as(schema, true, text, x, y, err);
 }
 
 static const struct table_options plain = {.label = ""};
@@ -438,6 +444,24 @@ Test(schema, encodes_by_name)
         cr_assert(y[0].class == 1 && y[1].class == 0);
         schema_close(&s);
     }
+}
+
+/* The label may be missing, there, or something else altogether: it is not read. */
+Test(schema, encodes_without_labels)
+{
+    static const char *const texts[] = {"z,x\n1,4\n1,2", "x,y\n4,a\n2,b", "y,x\n,4\nnew,2"};
+    struct table_options o = {.preprocess = {.normalize = NORMALIZE_NONE}};
+    struct schema s = schema_of("x,y\n3,a\n5,b", &o);
+    struct error err = {0};
+    float x[4];
+    union target y[4];
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        cr_assert_eq(encode_as(&s, false, texts[i], x, y, &err), 2, "%s: %s", texts[i], err.text);
+        cr_assert(x[0] == 4 && x[1] == 2 && y[0].class == 0 && y[1].class == 0, "%s", texts[i]);
+    }
+    cr_assert_eq(encode(&s, texts[0], x, y, &err), ERR_DATA);
+    cr_assert_not_null(strstr(err.text, "column 'y' of the schema is not there"), "%s", err.text);
+    schema_close(&s);
 }
 
 Test(schema, encoders_refuse)

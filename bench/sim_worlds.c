@@ -1,0 +1,188 @@
+#include "bench/sim_worlds.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+int gossip_learning(struct sim_config *c, const char *data, const char *model, uint32_t n_nodes,
+                    uint32_t n_threads, struct error *err)
+{
+    *c = (struct sim_config){
+        .n_nodes = n_nodes,
+        .n_threads = n_threads,
+        .topology = "random",
+        .data = {.spec = data},
+        .model_spec = model,
+        .optim = {.kind = OPTIM_SGD, .lr = 0.01f},
+        .batch = 1,
+        .seed = 1,
+        .gossip = GOSSIP_PUSH,
+        .every_us = SECOND_US,
+        .open_per_slice = 1,
+        .serve_per_slice = 1,
+        .train = SIM_ON_RECEIVE,
+        .network = {.latency = {.kind = DIST_UNIFORM, .low_us = 1000, .high_us = 100000}}};
+    return partition_parse("sample:0.0001", &c->partition, err);
+}
+
+/* ---- a whole run ----------------------------------------------------------------------------- */
+
+/* The test error of one learner that has everything. */
+static double central_error(const struct model *m, const struct data_pair *data)
+{
+    enum { BATCH = 16, EPOCHS = 100 };
+    struct learner_config config = {.model = m,
+                                    .train = &data->train,
+                                    .optim = optim_defaults(OPTIM_SGD),
+                                    .batch = BATCH,
+                                    .seed = 1};
+    config.optim.momentum = 0;
+    config.optim.schedule = LR_COSINE;
+    config.optim.steps = (uint64_t)EPOCHS * data->train.n_samples / BATCH;
+    struct shard all = {.kind = PARTITION_NONE, .n = data->train.n_samples};
+    float *storage = MEM_NEW(float, learner_floats(&config));
+    struct learner learner;
+    struct workspace workspace;
+    struct evaluator evaluator;
+    learner_init(&learner, &config, &all, 0, storage);
+    workspace_init(&workspace, &config);
+    evaluator_init(&evaluator, m, &data->test);
+    while (learner.step < config.optim.steps)
+        (void)learner_step(&learner, &workspace);
+    evaluator_start(&evaluator, learner.theta, learner.step);
+    while (evaluator_run(&evaluator)) {
+    }
+    double error = 1 - evaluation_accuracy(m, &evaluator.sum);
+    evaluator_close(&evaluator);
+    workspace_close(&workspace);
+    free(storage);
+    return error;
+}
+
+int run_to_the_end(const char *data, const char *model, double lr, uint32_t n_nodes,
+                   uint64_t cycles, struct figure figures[FIGURES_RUN], struct error *err)
+{
+    enum { THREADS = 2, EVALUATED = 1000 };
+    struct sim_config c;
+    struct sim *sim;
+    struct rusage usage;
+    int rc = gossip_learning(&c, data, model, n_nodes, THREADS, err);
+    c.cycles = cycles;
+    c.optim.lr = (float)lr;
+    c.optim.schedule = LR_COSINE;
+    uint64_t start = clock_us();
+    if (rc == 0)
+        rc = sim_open(&sim, &c, err);
+    if (rc != 0)
+        return rc;
+    sim_run_until(sim, cycles * sim_cycle_us(sim));
+    double seconds = (double)(clock_us() - start) / SECOND_US;
+    getrusage(RUSAGE_SELF, &usage);
+    double error = 1 - sim_measure(sim, EVALUATED).acc_mean;
+    double central = central_error(sim_model(sim), sim_data(sim));
+    sim_close(sim);
+    figures[0] =
+        (struct figure){"run_s", "s", "a whole run, two threads, from its start on", seconds};
+    figures[1] = (struct figure){"run_rss_mb", "MB", "resident until its end, at most",
+                                 (double)usage.ru_maxrss / 1024};
+    figures[2] = (struct figure){"run_error", "", "mean test error of its peers", error};
+    figures[3] =
+        (struct figure){"central_error", "", "of one learner that has all the samples", central};
+    figures[4] = (struct figure){"run_excess", "", "the difference", error - central};
+    return 0;
+}
+
+/* ---- where the time goes --------------------------------------------------------------------- */
+
+static double resident_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f == NULL || fscanf(f, "%*u %lu", &pages) != 1)
+        pages = 0;
+    if (f != NULL)
+        fclose(f);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+struct profile {
+    double wall_us, bytes; /* bytes: grown by this much */
+    struct sim_totals totals;
+    double model_bytes, parcels_bytes;
+};
+
+static int profile(uint32_t n_nodes, uint32_t every, uint64_t cycles, struct profile *p,
+                   struct error *err)
+{
+    struct sim_config c = {.n_nodes = n_nodes,
+                           .n_threads = 1,
+                           .topology = "random",
+                           .data = {.spec = "fashion-mnist"},
+                           .model_spec = "mlp:784-32-10",
+                           .partition = partition_iid,
+                           .optim = optim_defaults(OPTIM_QGM),
+                           .batch = 64,
+                           .seed = 1,
+                           .gossip = GOSSIP_PAIRWISE,
+                           .every_steps = every,
+                           .open_per_slice = 1,
+                           .serve_per_slice = 1,
+                           .train = SIM_CONTINUOUS,
+                           .frames = true,
+                           .profile = true};
+    struct sim *sim;
+    double before = resident_bytes();
+    int rc = sim_open(&sim, &c, err);
+    if (rc != 0)
+        return rc;
+    sim_run_until(sim, sim_cycle_us(sim));
+    struct sim_totals start = sim_totals(sim);
+    uint64_t began = clock_us();
+    sim_run_until(sim, (1 + cycles) * sim_cycle_us(sim));
+    p->wall_us = (double)(clock_us() - began);
+    p->bytes = resident_bytes() - before;
+    p->totals = sim_totals(sim);
+    p->totals.node_updates -= start.node_updates;
+    p->totals.kernels_us -= start.kernels_us;
+    p->totals.mixing_us -= start.mixing_us;
+    p->totals.frames_us -= start.frames_us;
+    struct sim_memory memory = sim_memory(sim);
+    p->parcels_bytes = (double)memory.parcels * (double)memory.parcel_bytes;
+    p->model_bytes = (double)sim_model(sim)->dim * sizeof(float) * (1 + optim_n_states(&c.optim));
+    sim_close(sim);
+    return 0;
+}
+
+int profile_mlp(uint32_t n_nodes, uint32_t every, uint64_t cycles,
+                struct figure figures[FIGURES_PROFILE], struct error *err)
+{
+    struct profile few, many;
+    uint32_t n_few = n_nodes / 10 > 2 ? n_nodes / 10 : 2; /* what is there once cancels out */
+    int rc = profile(n_few, every, 1, &few, err);
+    if (rc == 0)
+        rc = profile(n_nodes, every, cycles, &many, err);
+    if (rc != 0)
+        return rc;
+    double n = n_nodes - n_few, per_peer = (many.bytes - few.bytes) / n;
+    double slices = (many.parcels_bytes - few.parcels_bytes) / n;
+    const struct sim_totals *t = &many.totals;
+    figures[0] = (struct figure){"mlp_step_us", "us", "a step of a peer, all in all",
+                                 many.wall_us / (double)t->node_updates};
+    figures[1] = (struct figure){"mlp_kernels", "", "of it in the kernels of model and optimiser",
+                                 (double)t->kernels_us / many.wall_us};
+    figures[2] = (struct figure){"mlp_mixing", "", "of it in copying and mixing slices",
+                                 (double)t->mixing_us / many.wall_us};
+    figures[3] = (struct figure){"mlp_frames", "", "of it in encoding, checking, decoding frames",
+                                 (double)t->frames_us / many.wall_us};
+    figures[4] = (struct figure){"mlp_peer_bytes", "bytes",
+                                 "resident a peer, beyond weights and optimiser and messages",
+                                 per_peer - many.model_bytes - slices};
+    figures[5] =
+        (struct figure){"mlp_message_bytes", "bytes",
+                        "of messages a peer, most at once: slices and their heads", slices};
+    return 0;
+}

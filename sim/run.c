@@ -1,0 +1,243 @@
+#include "sim/run.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "model/meta.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum {
+    PIECE_US = 100000, /* of real time, between two looks at the clock */
+    DRAW_US = 250000,  /* between two drawings on a terminal */
+    TELL_US = 5000000, /* between two lines elsewhere */
+    EVAL_PART = 10     /* evaluations that nobody asked for take at most a tenth of the time */
+};
+
+struct run {
+    struct sim *sim;
+    const struct sim_config *config;
+    const struct run_options *options;
+    uint64_t run_us, eval_us; /* of real time: without evaluations, and their own */
+    uint64_t told_us;
+    struct sim_measure measure; /* the last; n_evaluated 0: there is none yet */
+    double measure_cycle;
+};
+
+static double seconds(uint64_t us)
+{
+    return (double)us / 1e6;
+}
+
+/* What the pieces of a run are made of: virtual microseconds, or rounds. */
+static bool in_rounds(const struct run *r)
+{
+    return r->config->algorithm != SIM_GOSSIP;
+}
+
+static uint64_t cycle_length(const struct run *r)
+{
+    return in_rounds(r) ? 1 : sim_cycle_us(r->sim);
+}
+
+static uint64_t position(const struct run *r)
+{
+    return in_rounds(r) ? sim_cycles(r->sim) : sim_now_us(r->sim);
+}
+
+static double cycle_of(const struct run *r)
+{
+    return (double)position(r) / (double)cycle_length(r);
+}
+
+/* ---- progress ------------------------------------------------------------------------------ */
+
+enum { LEFT_TEXT = 48 };
+
+static const char *format_left(const struct run *r, char text[LEFT_TEXT])
+{
+    double done = cycle_of(r) / (double)r->config->cycles;
+    uint64_t spent_us = r->run_us + r->eval_us;
+    text[0] = '\0';
+    if (done <= 0 || done >= 1 || spent_us < SECOND_US)
+        return text;
+    uint64_t left = (uint64_t)(seconds(spent_us) * (1 - done) / done + 0.5);
+    snprintf(text, LEFT_TEXT, "ETA %" PRIu64 ":%02" PRIu64 ":%02" PRIu64 ", ", left / 3600,
+             left / 60 % 60, left % 60);
+    return text;
+}
+
+static void draw(struct run *r)
+{
+    struct sim_totals t = sim_totals(r->sim);
+    const struct sim_measure *m = &r->measure;
+    char left[LEFT_TEXT], score[SIM_SCORE_TEXT], at[32] = "", measured[SIM_SCORE_TEXT + 80] = "";
+    if (m->n_evaluated > 0 && r->measure_cycle < cycle_of(r))
+        snprintf(at, sizeof at, " at cycle %.5g", r->measure_cycle);
+    if (m->n_evaluated > 0)
+        snprintf(measured, sizeof measured, "%s, consensus %.3g%s, ", sim_score_text(m, score),
+                 m->consensus, at);
+    log_progress("%s%3.0f %%, %scycle %.5g, %.6g virtual s, %.3g M events/s, %s%" PRIu64 " MB",
+                 r->options->name, 100 * cycle_of(r) / (double)r->config->cycles,
+                 format_left(r, left), cycle_of(r), seconds(sim_now_us(r->sim)),
+                 (double)t.events / (double)(r->run_us > 0 ? r->run_us : 1), measured,
+                 sim_peak_bytes() >> 20);
+    r->told_us = clock_us();
+}
+
+/* ---- evaluations --------------------------------------------------------------------------- */
+
+static void measure(struct run *r, uint32_t n_nodes)
+{
+    uint64_t start = clock_us();
+    r->measure = sim_measure(r->sim, n_nodes);
+    r->measure_cycle = cycle_of(r);
+    r->eval_us += clock_us() - start;
+}
+
+/* The one just made, for whoever asked for it. */
+static void note(const struct run *r)
+{
+    struct sim_totals t = sim_totals(r->sim);
+    const struct sim_measure *m = &r->measure;
+    json_t *o =
+        json_pack("{s:f, s:f, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:I}", "cycle", r->measure_cycle,
+                  "virtual_s", seconds(sim_now_us(r->sim)), "seed", (json_int_t)r->config->seed,
+                  "node_updates", (json_int_t)t.node_updates, "acc_mean",
+                  sim_json_real(m->acc_mean), "acc_min", sim_json_real(m->acc_min), "acc_max",
+                  sim_json_real(m->acc_max), "loss", sim_json_real(m->loss), "consensus",
+                  sim_json_real(m->consensus), "bytes", (json_int_t)t.bytes);
+    if (r->options->name[0] != '\0')
+        json_object_set_new(o, "run", json_string(r->options->name));
+    metrics_write(r->options->metrics, "evaluation", o);
+    struct series *series = r->options->series;
+    if (series == NULL)
+        return;
+    if (series->n == series->max) {
+        series->max = 2 * series->max + 64;
+        series->rows = realloc(series->rows, series->max * sizeof *series->rows);
+        CHECK(series->rows != NULL);
+    }
+    series->rows[series->n++] = (struct series_row){.cycle = r->measure_cycle,
+                                                    .virtual_us = sim_now_us(r->sim),
+                                                    .node_updates = t.node_updates,
+                                                    .bytes = t.bytes,
+                                                    .measure = *m};
+}
+
+/* After a piece of the run. */
+static void look(struct run *r, bool asked)
+{
+    const struct run_options *o = r->options;
+    uint64_t silent_us = clock_us() - r->told_us;
+    bool due = !o->quiet && silent_us > (log_is_terminal() ? DRAW_US : TELL_US);
+    if (asked || (due && EVAL_PART * r->eval_us < r->run_us))
+        measure(r, o->eval_nodes);
+    if (asked)
+        note(r);
+    if (asked || due)
+        draw(r);
+}
+
+/* Piece by piece: of a length that lets the line of progress move. */
+static void run_cycles(struct run *r)
+{
+    uint64_t cycle = cycle_length(r), end = r->config->cycles * cycle;
+    uint64_t every = r->options->eval_every * cycle, piece = cycle;
+    for (uint64_t now = 0; now < end; now = position(r)) {
+        uint64_t goal = end - now > piece ? now + piece : end;
+        if (every > 0 && goal > (now / every + 1) * every)
+            goal = (now / every + 1) * every;
+        uint64_t start = clock_us();
+        if (in_rounds(r))
+            sim_run_cycles(r->sim, goal);
+        else
+            sim_run_until(r->sim, goal);
+        uint64_t took_us = clock_us() - start;
+        r->run_us += took_us;
+        if (took_us < PIECE_US / 2 && piece < end)
+            piece *= 2;
+        else if (took_us > PIECE_US && piece > 1)
+            piece /= 2;
+        if (goal < end)
+            look(r, every > 0 && goal % every == 0);
+    }
+    look(r, true);
+}
+
+/* ---- the end ------------------------------------------------------------------------------- */
+
+static int save(const struct run *r, struct error *err)
+{
+    const char *dir = r->options->save;
+    if (mkdir(dir, 0777) != 0 && errno != EEXIST)
+        return error_set(err, ERR_FAILURE, "--save %s: cannot be made: %m", dir);
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < r->config->n_nodes; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%" PRIu32 ".npz", dir, i);
+        json_t *meta = meta_new(sim_model(r->sim), sim_data(r->sim));
+        json_object_set_new(meta, "node", json_integer(i));
+        json_object_set_new(meta, "cycles", json_integer((json_int_t)r->config->cycles));
+        rc = model_file_write(path, sim_model(r->sim), sim_theta(r->sim, i), meta, err);
+        json_decref(meta);
+    }
+    return rc;
+}
+
+static int check(const struct run *r, struct error *err)
+{
+    struct sim_totals t = sim_totals(r->sim);
+    if (t.punished > 0)
+        return error_set(err, ERR_FAILURE,
+                         "%" PRIu64 " messages broke the protocol: a bug of hubbub's; seed %" PRIu64
+                         " shows it",
+                         t.punished, r->config->seed);
+    if (t.diverged > 0)
+        return error_set(err, ERR_UNREACHED,
+                         "training diverged: %" PRIu64 " steps with a loss that is no number "
+                         "(a lower --lr may help)",
+                         t.diverged);
+    return 0;
+}
+
+static int run(struct run *r, struct sim_result *result, struct error *err)
+{
+    const struct run_options *o = r->options;
+    uint64_t cycles = r->config->cycles, cycles_max = sim_end_us(r->sim) / cycle_length(r);
+    if (cycles > cycles_max)
+        return error_set(err, ERR_USAGE,
+                         "--cycles %" PRIu64 " (right: at most %" PRIu64
+                         " with these latencies: a longer --tick allows more)",
+                         cycles, cycles_max);
+    if (o->details != NULL)
+        sim_record(r->sim);
+    if (o->series != NULL) {
+        measure(r, 1);
+        note(r);
+    }
+    run_cycles(r);
+    *result = sim_result_of(r->sim, r->config, &r->measure, r->run_us);
+    if (o->details != NULL)
+        *o->details = details_new(r->sim);
+    int rc = check(r, err);
+    return rc == 0 && o->save[0] != '\0' ? save(r, err) : rc;
+}
+
+int sim_run(const struct sim_config *config, const struct run_options *options,
+            struct sim_result *result, struct error *err)
+{
+    struct run r = {.config = config, .options = options, .told_us = clock_us()};
+    *result = (struct sim_result){0};
+    sim_peak_reset();
+    int rc = sim_open(&r.sim, config, err);
+    if (rc != 0)
+        return rc;
+    rc = run(&r, result, err);
+    sim_close(r.sim);
+    return rc;
+}
