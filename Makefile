@@ -25,9 +25,13 @@ APT_BUILD := gcc pkg-config libuv1-dev libmsgpack-dev libopenblas-dev zlib1g-dev
 APT_DATA  := dataset-fashion-mnist
 APT_TEST  := libcriterion-dev clang libclang-rt-14-dev python3-numpy python3-xxhash \
              python3-sklearn iproute2 bible-kjv
+APT_PAGE  := chromium
+APT_NODE  := nodejs npm
 APT_MPI   := openmpi-bin libopenmpi-dev
 APT_TORCH := python3-torch libblis4-serial
 
+have_page  = command -v chromium >/dev/null
+have_node  = command -v node >/dev/null && command -v npm >/dev/null
 have_mpi   = command -v mpirun >/dev/null && pkg-config --exists ompi-c
 have_torch = /usr/bin/python3 -c 'import torch' 2>/dev/null && ls /usr/lib/*/blis-serial/libblas.so.3 >/dev/null 2>&1
 have_build = command -v $(CC) >/dev/null && command -v pkg-config >/dev/null && \
@@ -52,7 +56,9 @@ SRC     := $(wildcard $(addsuffix /*.c,$(ROOMS) bench))
 OBJ     := $(SRC:%.c=$(BUILD)/%.o)
 UNIT    := $(wildcard tests/unit/*.c) $(wildcard tests/support/*.c)
 UNIT_O  := $(UNIT:%.c=$(BUILD)/%.o)
-PLAIN   := $(wildcard tests/property/*.c) $(wildcard tests/race/*.c)
+THEORY  := $(wildcard tests/convergence/*.c)
+THEORY_B := $(THEORY:%.c=$(BUILD)/%)
+PLAIN   := $(wildcard tests/property/*.c) $(wildcard tests/race/*.c) $(THEORY)
 PLAIN_B := $(PLAIN:%.c=$(BUILD)/%)
 FUZZ    := $(wildcard tests/fuzz/*.c)
 FUZZ_B  := $(FUZZ:%.c=$(BUILD)/%)
@@ -99,6 +105,8 @@ $(BUILD)/tests/property/theory: $(BUILD)/tests/support/cores.o
 # The fuzzer's check, on frames from a generator.
 $(BUILD)/tests/property/frames: $(BUILD)/tests/fuzz/frame.o
 
+$(THEORY_B): $(addprefix $(BUILD)/tests/support/,bounds.o files.o)
+
 $(FUZZ_B): %: %.o $(OBJ)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $^ -o $@ $(LDLIBS)
@@ -135,6 +143,8 @@ deps-data:
 	@$(have_data) || { $(call apt,$(APT_DATA)); }
 deps-test:
 	@$(have_test) || { $(call apt,$(APT_TEST)); }
+	@$(have_page) || { $(call apt,$(APT_PAGE)); }
+	@$(have_node) || { $(call apt,$(APT_NODE)); }
 deps-mpi:
 	@$(have_mpi) || { $(call apt,$(APT_MPI)); }
 # 600 MB, so only where it is asked for: tests/system/model_files compares with it when it is there.
@@ -160,12 +170,18 @@ test-property: $(patsubst %.c,$(BUILD)/%,$(wildcard tests/property/*.c))
 	@for t in $^; do echo "== $$t"; timeout 600 $$t || exit 1; done
 test-race: $(patsubst %.c,$(BUILD)/%,$(wildcard tests/race/*.c))
 	@for t in $^; do echo "== $$t"; timeout 600 $$t || exit 1; done
-test-system: all
+# What drives the browser of tests/system/report, from npm.
+PLAYWRIGHT := build/node_modules/playwright-core/package.json
+$(PLAYWRIGHT):
+	$(call say,NPM)
+	$(Q)npm install --prefix build --no-save --no-package-lock --ignore-scripts --no-audit --no-fund \
+	    playwright-core@1.65.1 >/dev/null
+test-system: all $(PLAYWRIGHT)
 	@for t in tests/system/*; do [ -x $$t -a -f $$t ] || continue; echo "== $$t"; \
 	HUBBUB=./$(BUILD)/hubbub timeout 900 $$t || exit 1; done
 build-tests: $(BUILD)/hubbub $(BUILD)/tests/unit/run $(PLAIN_B)
-convergence: all
-	@for t in tests/convergence/*; do echo "== $$t"; \
+convergence: all $(THEORY_B)
+	@for t in $(THEORY_B) $(filter-out %.c,$(wildcard tests/convergence/*)); do echo "== $$t"; \
 	HUBBUB=./$(BUILD)/hubbub timeout 1800 $$t || exit 1; done
 nightly: all $(BUILD)/tests/property/gossip $(BUILD)/tests/property/theory
 	$(BUILD)/tests/property/gossip 0 20000

@@ -48,8 +48,14 @@ struct array array_of(const void *bytes, uint32_t n_columns, enum element elemen
 /* What an array of n_rows covers, from bytes on; 0 for none. */
 uint64_t array_span(const struct array *a, uint64_t n_rows);
 
+/* Whether its elements are shifted and scaled in double: those that a float does not hold. */
+static inline bool array_is_wide(const struct array *a)
+{
+    return a->element == ELEMENT_I32 || a->element == ELEMENT_I64 || a->element == ELEMENT_F64;
+}
+
 /* x[n_columns] = (row - shift) * scale; a shift or scale of NULL: scale_all for every column and
- * no shift. F64 and I64 are shifted and scaled in double. */
+ * no shift. */
 void array_get(const struct array *a, uint64_t row, const float *shift, const float *scale,
                float scale_all, float *x);
 

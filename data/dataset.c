@@ -48,16 +48,20 @@ static void get_tokens(const struct dataset *set, uint64_t row, float *x)
         x[j] = set->tokens[bytes[j]];
 }
 
-/* [height, width, channels] -> [channels, height, width], which is also the order of the scales. */
+/* [height, width, channels] -> [channels, height, width], which is also the order of the scales. In
+ * the arithmetic of array_get: the same images make the same bits in either order. */
 static void get_channels(const struct dataset *set, uint64_t row, float *x)
 {
     uint32_t channels = set->shape.image[0], n = set->x.n_columns / channels;
+    bool is_wide = array_is_wide(&set->x);
     for (uint32_t c = 0; c < channels; c++)
         for (uint32_t i = 0; i < n; i++) {
             uint32_t j = c * n + i;
-            double shift = set->shift != NULL ? (double)set->shift[j] : 0;
-            double scale = set->scale != NULL ? (double)set->scale[j] : (double)set->scale_all;
-            x[j] = (float)((array_value(&set->x, row, i * channels + c) - shift) * scale);
+            float shift = set->shift != NULL ? set->shift[j] : 0;
+            float scale = set->scale != NULL ? set->scale[j] : set->scale_all;
+            double value = array_value(&set->x, row, i * channels + c);
+            x[j] = is_wide ? (float)((value - (double)shift) * (double)scale)
+                           : ((float)value - shift) * scale;
         }
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/vec.h"
 
 #include <string.h>
 
@@ -154,6 +155,8 @@ void chain_backward(struct chain c, const struct pass *p, const float *params, c
             ops->backward(l, &pass, params + at, input_of(&plan, i, in, out, saved),
                           output_of(&plan, i, out, saved), saved + plan.saveds[i], d_out, beta,
                           grads + at, d_x);
+        if (p->theta != NULL && l->n_params > 0 && !ops->moves)
+            vec_descend(p->theta + l->offset, p->lr, grads + at, l->n_params);
         d_out = d_x;
     }
 }

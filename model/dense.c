@@ -1,3 +1,4 @@
+#include "base/vec.h"
 #include "model/chain.h"
 #include "model/product.h"
 #include "model/shape.h"
@@ -69,18 +70,22 @@ static void backward(const struct layer *l, const struct pass *p, const float *p
     uint64_t n_in = l->n_in, n_out = l->n_out, batch = p->batch;
     float *d_bias = grads + n_out * n_in;
     (void)out, (void)saved;
-    product(n_out, n_in, batch, (struct factor){d_out, 1, n_out}, (struct rows){in, n_in, NULL},
-            beta, NULL, grads, n_in);
-    grads_begin(d_bias, beta, n_out);
-    add_rows(d_bias, d_out, l->n_out, p->batch);
     if (d_in != NULL)
         product(batch, n_in, n_out, (struct factor){d_out, n_out, 1},
                 (struct rows){params, n_in, NULL}, 0.0f, NULL, d_in, n_in);
+    float *theta = p->theta != NULL ? p->theta + l->offset : NULL;
+    product_descend(n_out, n_in, batch, (struct factor){d_out, 1, n_out},
+                    (struct rows){in, n_in, NULL}, beta, grads, n_in, theta, p->lr);
+    grads_begin(d_bias, beta, n_out);
+    add_rows(d_bias, d_out, l->n_out, p->batch);
+    if (theta != NULL)
+        vec_descend(theta + n_out * n_in, p->lr, d_bias, n_out);
 }
 
 const struct layer_ops layer_dense = {.name = "dense",
                                       .args = ARGS_SIZE,
                                       .args_optional = true,
+                                      .moves = true,
                                       .needs = NEEDS_IN,
                                       .plan = plan,
                                       .init = init,

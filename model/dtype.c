@@ -1,6 +1,7 @@
 #include "model/dtype.h"
 
 #include "base/check.h"
+#include "data/array.h"
 
 #include <float.h>
 #include <math.h>
@@ -30,20 +31,6 @@ double dtype_max(enum dtype d)
     return ldexp(2 - ldexp(1, -h->fraction_bits), h->exponent_max);
 }
 
-static double unpack(const struct half *h, uint16_t bits)
-{
-    int biased = (bits & 0x7fff) >> h->fraction_bits, exponent_min = 1 - h->exponent_max;
-    int fraction = bits & ((1 << h->fraction_bits) - 1);
-    double x;
-    if (biased == 2 * h->exponent_max + 1)
-        x = fraction != 0 ? (double)NAN : (double)INFINITY;
-    else if (biased == 0)
-        x = ldexp(fraction, exponent_min - h->fraction_bits);
-    else
-        x = ldexp(fraction + (1 << h->fraction_bits), biased - h->exponent_max - h->fraction_bits);
-    return bits & 0x8000 ? -x : x;
-}
-
 /* Numbers of one exponent lie ldexp(1, exponent - fraction_bits) apart; below the least exponent
  * the distance stays. A number rounded up to the next power of two carries into the exponent. */
 static uint16_t pack(const struct half *h, double x)
@@ -58,22 +45,21 @@ static uint16_t pack(const struct half *h, double x)
 
 void dtype_decode(enum dtype d, const void *bytes, double *values, size_t n)
 {
+    static const enum element same[N_DTYPES] = {
+        [DTYPE_F32] = ELEMENT_F32, [DTYPE_F16] = ELEMENT_F16, [DTYPE_F64] = ELEMENT_F64};
     CHECK(d < N_DTYPES);
-    if (d == DTYPE_F64) {
-        memcpy(values, bytes, n * sizeof *values);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        float f;
-        uint16_t bits;
-        if (d == DTYPE_F32) {
-            memcpy(&f, (const char *)bytes + i * sizeof f, sizeof f);
+    const struct array from = array_of(bytes, 1, same[d]);
+    for (size_t i = 0; i < n; i++)
+        if (d == DTYPE_BF16) {
+            uint16_t upper;
+            float f;
+            memcpy(&upper, (const char *)bytes + i * sizeof upper, sizeof upper);
+            const uint32_t bits = (uint32_t)upper << 16;
+            memcpy(&f, &bits, sizeof f);
             values[i] = (double)f;
         } else {
-            memcpy(&bits, (const char *)bytes + i * sizeof bits, sizeof bits);
-            values[i] = unpack(&halves[d], bits);
+            values[i] = array_value(&from, i, 0);
         }
-    }
 }
 
 size_t dtype_encode(enum dtype d, const double *values, void *bytes, size_t n)

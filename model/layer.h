@@ -47,6 +47,10 @@ struct pass {
     uint64_t seed;  /* names dropout's stream, with the layer: (seed, node, step, layer) */
     uint32_t node;
     uint64_t step;
+    /* Where backward is to move the whole model's theta, of which params are a part: by -lr times
+     * each layer's grads, as soon as those are known, for beta > 0; else NULL. */
+    float *theta;
+    float lr;
     float *scratch; /* room for what the layer asked; holds nothing between two calls. Set by
                        chain_forward and chain_backward */
 };
@@ -80,6 +84,7 @@ struct layer_ops {
     bool args_optional; /* may stand without any */
     bool in_place;      /* forward with out == in and backward with d_in == d_out are right, too */
     bool is_view;       /* gives what it takes: forward and backward are skipped, mostly */
+    bool moves;         /* backward does what the pass's theta asks; else chain_backward does */
     enum layer_layout layout;
     int needs; /* NEEDS_* */
 

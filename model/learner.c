@@ -109,6 +109,7 @@ struct step {
     struct workspace *workspace;
     struct optim_rates rates;
     bool fetch; /* the next batch, while updating; not where all rows have just been here */
+    bool moves; /* theta, during the backward pass */
 };
 
 static uint64_t time_of(const struct workspace *w)
@@ -127,7 +128,9 @@ static void part_gradient(void *ctx, uint32_t i)
                         .training = true,
                         .seed = c->seed + i, /* dropout differs from part to part */
                         .node = l->node,
-                        .step = l->step};
+                        .step = l->step,
+                        .theta = s->moves ? l->theta : NULL,
+                        .lr = s->rates.lr * s->rates.factor};
     dataset_gather(c->train, s->workspace->rows + part->first, part->n, part->x, y);
     uint64_t start = time_of(s->workspace);
     part->loss = model_loss_grad(c->model, &pass, l->theta, part->x, y,
@@ -184,6 +187,8 @@ static void part_update(void *ctx, uint32_t i)
         uint32_t ask = s->fetch ? (uint32_t)(part->n * (k + 1) / n_pieces) : 0;
         dataset_prefetch(c->train, s->workspace->rows + part->first + asked, ask - asked);
         asked = ask;
+        if (s->moves)
+            continue;
         optim_step(&c->optim, &s->rates, l->theta + at,
                    l->momentum != NULL ? l->momentum + at : NULL,
                    l->second != NULL ? l->second + at : NULL, grad != NULL ? grad + at : NULL,
@@ -213,6 +218,7 @@ double learner_step(struct learner *l, struct workspace *w)
     struct step s = {.learner = l,
                      .workspace = w,
                      .fetch = l->shard.n > c->batch && !w->is_shared,
+                     .moves = team_size(w->team) == 1 && optim_descends(&c->optim),
                      .rates = next_rates(l)};
     double loss = 0;
     next_rows(l, w);

@@ -49,6 +49,11 @@ bool optim_wants_gradient(const struct optim_config *c)
     return c->kind != OPTIM_SGD || c->clip > 0.0f || optim_n_states(c) == 0;
 }
 
+bool optim_descends(const struct optim_config *c)
+{
+    return !optim_wants_gradient(c) && c->weight_decay == 0.0f;
+}
+
 uint32_t optim_n_states(const struct optim_config *c)
 {
     return c->kind == OPTIM_ADAMW ? 2 : c->kind == OPTIM_SGD && c->momentum == 0.0f ? 0 : 1;
@@ -134,10 +139,10 @@ void optim_step(const struct optim_config *c, const struct optim_rates *r, float
             step_plain(theta, grad, c, r, n);
         else if (grad != NULL)
             step_sgd(theta, momentum, grad, c, r, n);
-        else if (c->weight_decay > 0.0f)
-            step_accumulated(theta, momentum, r->lr * r->factor, c->weight_decay / r->factor, n);
-        else
+        else if (optim_descends(c))
             vec_descend(theta, r->lr * r->factor, momentum, n);
+        else
+            step_accumulated(theta, momentum, r->lr * r->factor, c->weight_decay / r->factor, n);
         break;
     case OPTIM_NESTEROV:
         step_sgd(theta, momentum, grad, c, r, n);

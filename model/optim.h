@@ -47,6 +47,9 @@ struct optim_config optim_defaults(enum optimizer kind);
  * is added to the momentum as it is computed, model_loss_grad's beta being the momentum. */
 bool optim_wants_gradient(const struct optim_config *c);
 
+/* Whether a step is theta -= lr v alone, v being that momentum: the backward pass may take it. */
+bool optim_descends(const struct optim_config *c);
+
 /* Vectors of the state beside theta: 1; 2 for OPTIM_ADAMW; 0 for OPTIM_SGD without momentum. */
 uint32_t optim_n_states(const struct optim_config *c);
 

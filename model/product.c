@@ -4,7 +4,9 @@
  * which stays in the second-level cache: K_BLOCK rows of it at a time. */
 #include "model/product.h"
 
+#include "base/check.h"
 #include "base/lanes.h"
+#include "base/vec.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,47 +34,72 @@ struct job {
     const float *bias; /* of these rows; or NULL */
     float *c;
     uint64_t c_row;
+    float *x; /* -= lr * c; or NULL */
+    float lr;
 };
 
 enum mode { PLAIN, OFFSETS_B, OFFSETS_A };
 
+/* Rows are reached by adding: that leaves one address a row to compute, not one a vector. */
 LANES_INLINE void finish(const struct job *j, int rows, int vectors,
                          lanes acc[ROWS_MAX][VECTORS_MAX])
 {
-    UNROLL for (int i = 0; i < rows; i++)
-    {
-        lanes bias = lanes_all(j->bias != NULL ? j->bias[i] : 0.0f);
-        UNROLL for (int v = 0; v < vectors; v++)
+    float *c = j->c, *x = j->x;
+    lanes beta = lanes_all(j->beta), down = lanes_all(-j->lr);
+    if (j->bias != NULL)
+        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] +=
+            lanes_all(j->bias[i]);
+    if (j->beta == 0.0f)
+        UNROLL for (int i = 0; i < rows; i++, c += j->c_row)
+            UNROLL for (int v = 0; v < vectors; v++) lanes_store(c + v * LANES, acc[i][v]);
+    else if (x != NULL)
+        UNROLL for (int i = 0; i < rows; i++, c += j->c_row, x += j->c_row)
+            UNROLL for (int v = 0; v < vectors; v++)
         {
-            float *at = j->c + (uint64_t)i * j->c_row + v * LANES;
-            lanes sum = acc[i][v] + bias;
-            if (j->beta != 0.0f)
-                sum = lanes_fma(lanes_all(j->beta), lanes_load(at), sum);
-            lanes_store(at, sum);
+            lanes sum = lanes_fma(beta, lanes_load(c + v * LANES), acc[i][v]);
+            lanes_store(c + v * LANES, sum);
+            lanes_store(x + v * LANES, lanes_fma(down, sum, lanes_load(x + v * LANES)));
         }
-    }
+    else
+        UNROLL for (int i = 0; i < rows; i++, c += j->c_row)
+            UNROLL for (int v = 0; v < vectors; v++)
+                lanes_store(c + v * LANES, lanes_fma(beta, lanes_load(c + v * LANES), acc[i][v]));
 }
 
+/* Where the result is added to, the next tile's part of it is asked for row by row during the
+ * product: it lies in as many places as it has rows, too few bytes each for the processor to see a
+ * pattern in. */
 LANES_INLINE void tile(const struct job *j, int rows, int vectors, enum mode mode)
 {
     lanes acc[ROWS_MAX][VECTORS_MAX], x[VECTORS_MAX];
     const float *a = j->a, *b = j->b, *starts[ROWS_MAX];
-    uint64_t k = j->k, a_row = j->a_row, a_column = j->a_column, b_row = j->b_row;
+    const float *next = j->c + (uint64_t)rows * j->c_row;
+    const float *next_x = j->x != NULL ? j->x + (uint64_t)rows * j->c_row : next;
+    uint64_t k = j->k, a_row = j->a_row, a_column = j->a_column, b_row = j->b_row, p = 0;
+    bool adds = mode == PLAIN && j->beta != 0.0f;
     UNROLL for (int i = 0; i < rows; i++)
     {
         starts[i] = mode == OFFSETS_A ? a + j->a_offsets[i] : a;
         UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = lanes_all(0.0f);
     }
-    for (uint64_t p = 0; p < k; p++) {
-        const float *at = mode == OFFSETS_B ? b + j->b_offsets[p] : b;
-        UNROLL for (int v = 0; v < vectors; v++) x[v] = lanes_load(at + v * LANES);
-        UNROLL for (int i = 0; i < rows; i++)
-        {
-            lanes w = lanes_all(mode == OFFSETS_A ? starts[i][p] : a[(uint64_t)i * a_row]);
-            UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = lanes_fma(w, x[v], acc[i][v]);
+    for (uint64_t r = 1; p < k; r++, next += j->c_row, next_x += j->c_row) {
+        if (adds)
+            UNROLL for (int v = 0; v < vectors; v++)
+            {
+                __builtin_prefetch(next + v * LANES, 1);
+                __builtin_prefetch(next_x + v * LANES, 1);
+            }
+        for (uint64_t end = adds ? k * r / (uint64_t)rows : k; p < end; p++) {
+            const float *at = mode == OFFSETS_B ? b + j->b_offsets[p] : b;
+            UNROLL for (int v = 0; v < vectors; v++) x[v] = lanes_load(at + v * LANES);
+            UNROLL for (int i = 0; i < rows; i++)
+            {
+                lanes w = lanes_all(mode == OFFSETS_A ? starts[i][p] : a[(uint64_t)i * a_row]);
+                UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = lanes_fma(w, x[v], acc[i][v]);
+            }
+            a += a_column;
+            b += mode == OFFSETS_B ? 0 : b_row;
         }
-        a += a_column;
-        b += mode == OFFSETS_B ? 0 : b_row;
     }
     finish(j, rows, vectors, acc);
 }
@@ -115,13 +142,14 @@ static void panel(struct job j, uint64_t m, uint32_t vectors, enum mode mode)
     uint64_t n_tiles = (m + rows_max[vectors] - 1) / rows_max[vectors];
     const float *a = j.a, *bias = j.bias;
     const uint64_t *a_offsets = j.a_offsets;
-    float *c = j.c;
+    float *c = j.c, *x = j.x;
     for (uint64_t t = 0, i = 0; t < n_tiles; t++) {
         uint64_t end = m * (t + 1) / n_tiles;
         j.a = mode == OFFSETS_A ? a : a + i * j.a_row;
         j.a_offsets = mode == OFFSETS_A ? a_offsets + i : NULL;
         j.bias = bias != NULL ? bias + i : NULL;
         j.c = c + i * j.c_row;
+        j.x = x != NULL ? x + i * j.c_row : NULL;
         tiles[mode][vectors][end - i](&j);
         i = end;
     }
@@ -130,7 +158,7 @@ static void panel(struct job j, uint64_t m, uint32_t vectors, enum mode mode)
 /* The last n < LANES columns, through copies that are whole registers wide. */
 static void narrow_panel(struct job j, uint64_t m, uint64_t n, enum mode mode)
 {
-    float b[K_BLOCK][LANES] = {0}, c[ROWS_MAX][LANES] = {0}, *c_out = j.c;
+    float b[K_BLOCK][LANES] = {0}, c[ROWS_MAX][LANES] = {0}, *c_out = j.c, *x = j.x;
     for (uint64_t p = 0; p < j.k; p++)
         memcpy(b[p], j.b + (mode == OFFSETS_B ? j.b_offsets[p] : p * j.b_row), n * sizeof(float));
     j.b = b[0];
@@ -138,6 +166,7 @@ static void narrow_panel(struct job j, uint64_t m, uint64_t n, enum mode mode)
     j.c = c[0];
     uint64_t c_row = j.c_row;
     j.c_row = LANES;
+    j.x = NULL;
     for (uint64_t i = 0; i < m; i += ROWS_MAX) {
         uint64_t rows = m - i < ROWS_MAX ? m - i : ROWS_MAX;
         for (uint64_t r = 0; r < rows && j.beta != 0.0f; r++)
@@ -145,6 +174,8 @@ static void narrow_panel(struct job j, uint64_t m, uint64_t n, enum mode mode)
         panel(j, rows, 1, mode == OFFSETS_A ? OFFSETS_A : PLAIN);
         for (uint64_t r = 0; r < rows; r++)
             memcpy(c_out + (i + r) * c_row, c[r], n * sizeof(float));
+        for (uint64_t r = 0; r < rows && x != NULL; r++)
+            vec_descend(x + (i + r) * c_row, j.lr, c[r], n);
         j.a += mode == OFFSETS_A ? 0 : rows * j.a_row;
         j.a_offsets += mode == OFFSETS_A ? rows : 0;
         j.bias += j.bias != NULL ? rows : 0;
@@ -154,12 +185,13 @@ static void narrow_panel(struct job j, uint64_t m, uint64_t n, enum mode mode)
 static void run(struct job j, uint64_t m, uint64_t n, enum mode mode)
 {
     const float *b = j.b;
-    float *c = j.c;
+    float *c = j.c, *x = j.x;
     for (uint64_t at = 0; at < n;) {
         uint64_t left = (n - at) / LANES;
         uint32_t vectors = left < VECTORS_MAX ? (uint32_t)left : VECTORS_MAX;
         j.b = b + at;
         j.c = c + at;
+        j.x = x != NULL ? x + at : NULL;
         if (vectors > 0)
             panel(j, m, vectors, mode);
         else
@@ -170,8 +202,10 @@ static void run(struct job j, uint64_t m, uint64_t n, enum mode mode)
 
 static void run_blocks(struct job j, uint64_t m, uint64_t n, uint64_t k, enum mode mode)
 {
+    float *x = j.x;
     for (uint64_t p = 0; p == 0 || p < k; p += K_BLOCK) {
         j.k = k - p < K_BLOCK ? k - p : K_BLOCK;
+        j.x = p + K_BLOCK < k ? NULL : x;
         run(j, m, n, mode);
         j.a += K_BLOCK * j.a_column;
         j.b += mode == OFFSETS_B ? 0 : K_BLOCK * j.b_row;
@@ -194,6 +228,24 @@ void product(uint64_t m, uint64_t n, uint64_t k, struct factor a, struct rows b,
                     .bias = bias,
                     .c = c,
                     .c_row = c_row};
+    run_blocks(j, m, n, k, b.offsets != NULL ? OFFSETS_B : PLAIN);
+}
+
+void product_descend(uint64_t m, uint64_t n, uint64_t k, struct factor a, struct rows b, float beta,
+                     float *c, uint64_t c_row, float *x, float lr)
+{
+    struct job j = {.a = a.at,
+                    .a_row = a.row,
+                    .a_column = a.column,
+                    .b = b.at,
+                    .b_row = b.row,
+                    .b_offsets = b.offsets,
+                    .beta = beta,
+                    .c = c,
+                    .c_row = c_row,
+                    .x = x,
+                    .lr = lr};
+    CHECK(x == NULL || beta > 0.0f);
     run_blocks(j, m, n, k, b.offsets != NULL ? OFFSETS_B : PLAIN);
 }
 
@@ -272,7 +324,8 @@ typedef void (*dot_fn)(struct dot_job *j);
 DOTS(1)
 DOTS(2)
 DOTS(3)
-DOTS(4) DOTS(5) DOTS(6)
+DOTS(4)
+DOTS(5) DOTS(6)
 #define DOT_NAMES(c)                                                                               \
     {                                                                                              \
         NULL, dot_1x##c, dot_2x##c, dot_3x##c, dot_4x##c                                           \

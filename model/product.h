@@ -26,6 +26,11 @@ struct rows {
 void product(uint64_t m, uint64_t n, uint64_t k, struct factor a, struct rows b, float beta,
              const float *bias, float *c, uint64_t c_row);
 
+/* The same without bias for beta > 0, then x [m, n], rows c_row apart, -= lr * c, while c is in
+ * registers. x NULL: nothing is moved. */
+void product_descend(uint64_t m, uint64_t n, uint64_t k, struct factor a, struct rows b, float beta,
+                     float *c, uint64_t c_row, float *x, float lr);
+
 /* The same with a given by rows, contiguous along k, and without bias. */
 void product_of_rows(uint64_t m, uint64_t n, uint64_t k, struct rows a, struct rows b, float beta,
                      float *c, uint64_t c_row);

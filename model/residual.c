@@ -101,6 +101,7 @@ static void backward(const struct layer *l, const struct pass *p, const float *p
 /* in and out are those of the body; the model checks them against the shortcut's. */
 const struct layer_ops layer_res = {.name = "res",
                                     .args = ARGS_INNER,
+                                    .moves = true,
                                     .layout = LAYOUT_EITHER,
                                     .needs = NEEDS_IN,
                                     .n_saved = n_saved,

@@ -49,7 +49,7 @@ enum wire_bye {
     WIRE_BYE_DUPLICATE = 3,    /* we have another link already */
     WIRE_BYE_SELF = 4,         /* you are me */
     WIRE_BYE_PROTOCOL = 5,     /* you broke the protocol; text says how */
-    WIRE_BYE_BUSY = 6,         /* too many links */
+    WIRE_BYE_BUSY = 6,         /* too many links; or not ready yet: come back */
     N_WIRE_BYES
 };
 

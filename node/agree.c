@@ -185,7 +185,7 @@ static void on_opened(void *ctx, struct tcp_link *tcp)
     h->incarnation = a->started_us;
     h->protocol_min = h->protocol_max = WIRE_PROTOCOL;
     snprintf(h->run, sizeof h->run, "%s", a->config->run);
-    snprintf(h->model, sizeof h->model, "data agree");
+    snprintf(h->model, sizeof h->model, AGREE_MODEL);
     snprintf(h->data, sizeof h->data, "expect %u", a->config->expect);
     h->dim = h->slice = h->n_shards = 1;
     tcp_send_control(tcp, &m);
@@ -201,10 +201,15 @@ static void on_hello(struct agree *a, struct link *link, const struct wire_hello
         say_bye(link, WIRE_BYE_SELF, "this is the same peer");
         return;
     }
-    if (strcmp(h->run, a->config->run) != 0)
+    bool same_run = strcmp(h->run, a->config->run) == 0;
+    if (same_run && a->complete && strcmp(h->model, AGREE_MODEL) != 0) {
+        say_bye(link, WIRE_BYE_BUSY, "the schema is agreed on and will be written: come back");
+        return;
+    }
+    if (!same_run)
         snprintf(text, sizeof text, "run differs: '%.80s' here, '%.80s' there", a->config->run,
                  h->run);
-    else if (strcmp(h->model, "data agree") != 0)
+    else if (strcmp(h->model, AGREE_MODEL) != 0)
         snprintf(text, sizeof text,
                  "here data are agreed on, there '%.80s' is trained already: "
                  "take the schema file of another peer",

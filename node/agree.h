@@ -10,6 +10,8 @@
 #include "data/schema.h"
 #include "node/node.h"
 
+#define AGREE_MODEL "data agree" /* in the place of a model, in HELLO */
+
 struct agree_config {
     const char *run;
     struct node_config *addresses; /* where to listen and whom to dial, see addresses_set */

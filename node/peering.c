@@ -1,4 +1,5 @@
 /* Who is there: dialling, HELLO, one link per pair of peers, STATUS, goodbyes. */
+#include "node/agree.h"
 #include "node/node.h"
 
 #include "base/check.h"
@@ -337,6 +338,12 @@ static void on_hello(struct node *n, struct contact *c, const struct wire_hello 
         if (a != NULL)
             a->is_self = true;
         say_bye(c, WIRE_BYE_SELF, "this is the same peer");
+        return;
+    }
+    /* Who has the schema earlier trains earlier: the others follow. */
+    if (strcmp(h->model, AGREE_MODEL) == 0 && strcmp(h->run, n->config.run) == 0) {
+        log_debug("%s still agrees on the schema", tcp_remote(c->link));
+        say_bye(c, WIRE_BYE_BUSY, "the schema is agreed on: here it is trained already");
         return;
     }
     if (is_incompatible(n, h, text, sizeof text)) {

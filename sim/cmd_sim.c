@@ -209,56 +209,58 @@ static int configure(void *ctx, char **words, uint32_t n_words, struct sim_confi
     return rc == 0 ? make_config(&flags, config, err) : rc;
 }
 
-static int run_study(struct study *study, const struct flags *flags,
-                     const struct command_line *line, struct error *err)
+static int run_study(struct study *study, const struct flags *flags, struct metrics *metrics,
+                     struct error *err)
 {
-    struct metrics metrics;
     struct run_options options = {.eval_every = flags->eval_every,
                                   .eval_nodes = (uint32_t)flags->eval_nodes,
                                   .save = flags->save,
-                                  .metrics = &metrics,
+                                  .metrics = metrics,
+                                  .tell = flags->eval_every > 0,
                                   .quiet = flags->quiet};
-    int rc = metrics_open(&metrics, flags->metrics, err);
-    if (rc != 0)
-        return rc;
-    bool reports = flags->report[0] != '\0';
-    struct file_draft page;
-    if (reports)
-        rc = file_draft_open(&page, flags->report, err);
-    if (rc != 0) {
-        metrics_close(&metrics);
-        return error_prefix(err, "--report");
-    }
-    rc = study_run(study, &options, reports, err);
-    metrics_close(&metrics);
-    bool has_run = rc == 0 || rc == ERR_UNREACHED;
-    if (has_run)
+    int rc = study_run(study, &options, flags->report[0] != '\0', err);
+    if (rc == 0 || rc == ERR_UNREACHED)
         study_print(study, flags->json);
-    if (!reports)
-        return rc;
-    if (!has_run) {
+    return rc;
+}
+
+/* The page is begun before anything runs, so that it does not fail for its name in the end. */
+static int run_and_report(struct study *study, const struct flags *flags,
+                          const struct command_line *line, struct metrics *metrics,
+                          struct error *err)
+{
+    struct file_draft page;
+    if (file_draft_open(&page, flags->report, err) != 0)
+        return error_prefix(err, "--report");
+    int rc = run_study(study, flags, metrics, err);
+    if (rc != 0 && rc != ERR_UNREACHED) {
         file_draft_drop(&page);
         return rc;
     }
-    report_write(page.out, study, line->argc, line->argv);
     struct error unwritten;
-    if (file_draft_commit(&page, &unwritten) != 0) {
-        *err = unwritten;
-        return error_prefix(err, "--report");
-    }
-    return rc;
+    report_write(page.out, study, line->argc, line->argv);
+    if (file_draft_commit(&page, &unwritten) == 0)
+        return rc;
+    *err = unwritten;
+    return error_prefix(err, "--report");
 }
 
 static int simulate(const struct flags *flags, struct command_line *line, struct error *err)
 {
     struct study study;
+    struct metrics metrics;
     int rc = study_open(&study, &flags->sweep, flags->training.seed, (uint32_t)flags->repeat,
                         configure, line, err);
     if (rc == 0 && flags->save[0] != '\0' && study.n_settings * study.n_seeds > 1)
         rc = error_set(err, ERR_USAGE, "--save %s: is for one run, not for --repeat or --sweep",
                        flags->save);
     if (rc == 0)
-        rc = run_study(&study, flags, line, err);
+        rc = metrics_open(&metrics, flags->metrics, err);
+    if (rc == 0) {
+        rc = flags->report[0] != '\0' ? run_and_report(&study, flags, line, &metrics, err)
+                                      : run_study(&study, flags, &metrics, err);
+        metrics_close(&metrics);
+    }
     study_close(&study);
     return rc;
 }

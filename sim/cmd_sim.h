@@ -5,7 +5,8 @@
 #include "base/opts.h"
 
 int cmd_sim(int argc, char **argv);
+int cmd_topo(int argc, char **argv);
 
-extern const struct opts cmd_sim_options;
+extern const struct opts cmd_sim_options, cmd_topo_options;
 
 #endif

@@ -20,7 +20,7 @@ struct details {
     struct details_peer *peers;
     uint32_t n_edges;
     uint32_t (*edges)[2]; /* places in peers; one way where edges have a direction */
-    /* The last class stands for all from there on where there are more than DETAILS_CLASSES_MAX. */
+    /* Where there are more than DETAILS_CLASSES_MAX the last stands for all but the most frequent. */
     uint32_t n_classes, n_classes_all;
     char **class_names; /* [n_classes] */
     uint32_t *samples;  /* [n_peers, n_classes] */
@@ -32,6 +32,7 @@ struct details {
 
 /* Before the first sim_run_until: from here on peers and links of a sample are noted. */
 void sim_record(struct sim *sim);
+void sim_forget_records(struct sim *sim);
 
 /* Of a simulation that was recorded. Evaluates the sample. Never NULL. */
 struct details *details_new(struct sim *sim);

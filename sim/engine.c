@@ -288,9 +288,6 @@ void engine_close(struct sim *s)
         flights_close(&w->flights);
         workspace_close(&w->workspace);
         wire_sum_close(&w->sum);
-        if (w->record != NULL)
-            record_close(w->record);
-        free(w->record);
         free(w->timers_due.items);
         free(w->letters_due.items);
         free(w->visits);

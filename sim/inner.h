@@ -76,7 +76,7 @@ struct worker {
     struct wire_sum sum;
     uint8_t head[WIRE_HEAD_MAX];
     struct sim_totals totals;
-    struct record *record; /* NULL: nothing is noted */
+    struct record *record; /* borrowed; NULL: nothing is noted */
 
     /* The node that is being run. */
     uint64_t now_us;
@@ -110,7 +110,8 @@ struct sim {
     struct rounds *rounds;        /* NULL with gossip */
     struct team *team;            /* evaluates */
     struct evaluator *evaluators; /* [n_threads] */
-    struct record_sample *sample; /* with workers' records, or NULL */
+    struct record_sample *sample; /* NULL: nothing is noted */
+    struct record *records;       /* [n_threads], with the sample */
 };
 
 static inline struct node *sim_node(const struct sim *s, uint32_t id)

@@ -32,12 +32,12 @@ struct sim_totals sim_totals(const struct sim *s)
     return sum;
 }
 
-static double consensus(const struct sim *s)
+/* The mean of all theta into mean [dim]; returns the root of the mean squared distance to it. */
+static double mean_theta(const struct sim *s, float *mean)
 {
     uint64_t dim = s->model.dim;
     uint32_t n = s->config.n_nodes;
     double *sum = MEM_NEW(double, dim), squares = 0;
-    float *mean = MEM_NEW(float, dim);
     for (uint32_t id = 0; id < n; id++) {
         const float *theta = sim_theta(s, id);
         for (uint64_t d = 0; d < dim; d++)
@@ -48,8 +48,16 @@ static double consensus(const struct sim *s)
     for (uint32_t id = 0; id < n; id++)
         squares += vec_distance_sq(sim_theta(s, id), mean, dim);
     free(sum);
-    free(mean);
     return sqrt(squares / n);
+}
+
+static struct sim_score score(struct sim *s, struct evaluator *e, const float *theta)
+{
+    evaluator_start(e, theta, 0);
+    while (evaluator_run(e)) {
+    }
+    return (struct sim_score){.accuracy = evaluation_accuracy(&s->model, &e->sum),
+                              .loss = e->sum.loss_sum / (double)e->sum.n};
 }
 
 struct scoring {
@@ -63,14 +71,8 @@ static void score_part(void *ctx, uint32_t part)
 {
     const struct scoring *work = ctx;
     struct sim *s = work->sim;
-    struct evaluator *e = &s->evaluators[part];
-    for (uint32_t i = part; i < work->n; i += s->config.n_threads) {
-        evaluator_start(e, sim_theta(s, work->nodes[i]), 0);
-        while (evaluator_run(e)) {
-        }
-        work->scores[i] = (struct sim_score){.accuracy = evaluation_accuracy(&s->model, &e->sum),
-                                             .loss = e->sum.loss_sum / (double)e->sum.n};
-    }
+    for (uint32_t i = part; i < work->n; i += s->config.n_threads)
+        work->scores[i] = score(s, &s->evaluators[part], sim_theta(s, work->nodes[i]));
 }
 
 void sim_score(struct sim *s, const uint32_t *nodes, uint32_t n, struct sim_score *scores)
@@ -84,6 +86,8 @@ struct sim_measure sim_measure(struct sim *s, uint32_t n_max)
     uint32_t n = s->config.n_nodes < n_max ? s->config.n_nodes : n_max;
     uint32_t *nodes = MEM_NEW(uint32_t, n);
     struct sim_score *scores = MEM_NEW(struct sim_score, n);
+    float *mean = MEM_NEW(float, s->model.dim);
+    double distance = mean_theta(s, mean);
     for (uint32_t i = 0; i < n; i++)
         nodes[i] = (uint32_t)((uint64_t)s->config.n_nodes * i / n);
     sim_score(s, nodes, n, scores);
@@ -93,7 +97,8 @@ struct sim_measure sim_measure(struct sim *s, uint32_t n_max)
                             .acc_max = -INFINITY,
                             .loss_min = INFINITY,
                             .loss_max = -INFINITY,
-                            .consensus = consensus(s)};
+                            .acc_of_mean = score(s, &s->evaluators[0], mean).accuracy,
+                            .consensus = distance};
     for (uint32_t i = 0; i < n; i++) {
         double accuracy = scores[i].accuracy, loss = scores[i].loss;
         m.acc_mean += accuracy / n;
@@ -105,6 +110,7 @@ struct sim_measure sim_measure(struct sim *s, uint32_t n_max)
     }
     free(nodes);
     free(scores);
+    free(mean);
     return m;
 }
 

@@ -56,8 +56,8 @@ uint32_t mixing_row(const struct mixing *m, uint64_t round, uint32_t node, struc
     const struct topology *t = m->topology;
     if (mixing_period(m) != 1) {
         uint32_t other = partner(m, round, node);
-        row[0] = (struct mixing_entry){.node = node, .weight = other == node ? 1.0f : 0.5f};
-        row[1] = (struct mixing_entry){.node = other, .weight = 0.5f};
+        row[0] = (struct mixing_entry){.node = node, .weight = other == node ? 1 : 0.5};
+        row[1] = (struct mixing_entry){.node = other, .weight = 0.5};
         return other == node ? 1 : 2;
     }
     uint32_t degree = topology_degree(t, node);
@@ -69,9 +69,9 @@ uint32_t mixing_row(const struct mixing *m, uint64_t round, uint32_t node, struc
             larger = theirs > degree ? theirs : degree;
         }
         double weight = 1 / (1 + (double)larger);
-        row[1 + k] = (struct mixing_entry){.node = other, .weight = (float)weight};
-        rest -= (double)(float)weight;
+        row[1 + k] = (struct mixing_entry){.node = other, .weight = weight};
+        rest -= weight;
     }
-    row[0] = (struct mixing_entry){.node = node, .weight = (float)rest};
+    row[0] = (struct mixing_entry){.node = node, .weight = rest};
     return 1 + degree;
 }

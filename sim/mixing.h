@@ -30,7 +30,7 @@ struct mixing {
 
 struct mixing_entry {
     uint32_t node;
-    float weight;
+    double weight;
 };
 
 /* Looks at all degrees. */

@@ -91,6 +91,21 @@ static const char *const gossip_names[] = {[GOSSIP_PAIRWISE] = "pairwise",
                                            [GOSSIP_PUSH] = "push",
                                            [GOSSIP_PUSH_SUM] = "push-sum"};
 
+static const char *training_text(const struct sim_config *c)
+{
+    switch (c->algorithm) {
+    case SIM_GOSSIP:
+        break;
+    case SIM_DPSGD:
+        return "in rounds: dpsgd";
+    case SIM_ALLREDUCE:
+        return "in rounds: all-reduce";
+    case SIM_LOCAL:
+        return "in rounds: each alone";
+    }
+    return c->train == SIM_ON_RECEIVE ? "a step for each model received" : "continuous";
+}
+
 static void write_step_time(FILE *out, const struct page *p)
 {
     const struct study *s = p->study;
@@ -131,10 +146,10 @@ static void write_facts(FILE *out, const struct page *p)
         snprintf(text, sizeof text, "%s, every %.6g s", gossip_names[c->gossip],
                  (double)c->every_us / 1e6);
     fact(out, p, varies(p, "gossip") ? "gossip" : "gossip-every", "Gossip",
-         c->alone ? "off" : text);
-    fact(out, p, "train", "Training",
-         c->train == SIM_ON_RECEIVE ? "a step for each model received" : "continuous");
-    snprintf(text, sizeof text, "%" PRIu64 " gossip periods", c->cycles);
+         c->alone || c->algorithm != SIM_GOSSIP ? "off" : text);
+    fact(out, p, varies(p, "train") ? "train" : "algorithm", "Training", training_text(c));
+    snprintf(text, sizeof text, "%" PRIu64 " %s", c->cycles,
+             c->algorithm == SIM_GOSSIP ? "gossip periods" : "rounds");
     fact(out, p, "cycles", "Length", text);
     begin_fact(out, "Step time");
     write_step_time(out, p);

@@ -64,7 +64,7 @@ static void evaluations(FILE *out, const struct study *s)
             for (uint32_t at = 0; at < run->series.n; at++) {
                 const struct series_row *row = &run->series.rows[at];
                 const struct sim_measure *m = &row->measure;
-                fprintf(out, "%" PRIu32 ",%" PRIu64 ",%.7g,%.9g,%" PRIu64 ",%" PRIu64, i + 1,
+                fprintf(out, "%" PRIu32 ",%" PRIu64 ",%" PRIu64 ",%.9g,%" PRIu64 ",%" PRIu64, i + 1,
                         run->result.seed, row->cycle, (double)row->virtual_us / 1e6,
                         row->node_updates, row->bytes);
                 number(out, m->acc_mean);

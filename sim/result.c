@@ -66,17 +66,17 @@ json_t *sim_result_json(const struct sim_result *r)
     const struct sim_measure *m = &r->measure;
     double seconds = (double)r->run_us / 1e6;
     return json_pack(
-        "{s:I, s:I, s:I, s:f, s:f, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:I, s:I, s:s, "
+        "{s:I, s:I, s:I, s:f, s:f, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:I, s:I, s:s, "
         "s:s}",
         "nodes", (json_int_t)r->nodes, "cycles", (json_int_t)r->cycles, "node_updates",
         (json_int_t)r->totals.node_updates, "seconds", seconds, "node_updates_per_s",
         (double)r->totals.node_updates / seconds, "rss_bytes", (json_int_t)r->rss_bytes,
         "test_error", sim_json_real(1 - m->acc_mean), "acc_mean", sim_json_real(m->acc_mean),
-        "acc_min", sim_json_real(m->acc_min), "acc_max", sim_json_real(m->acc_max), "loss",
-        sim_json_real(m->loss), "consensus", sim_json_real(m->consensus), "virtual_s",
-        (double)r->virtual_us / 1e6, "step_us", (json_int_t)r->step_us, "bytes",
-        (json_int_t)r->totals.bytes, "trace_sha256", r->trace_sha256, "weights_sha256",
-        r->weights_sha256);
+        "acc_min", sim_json_real(m->acc_min), "acc_max", sim_json_real(m->acc_max), "acc_of_mean",
+        sim_json_real(m->acc_of_mean), "loss", sim_json_real(m->loss), "consensus",
+        sim_json_real(m->consensus), "virtual_s", (double)r->virtual_us / 1e6, "step_us",
+        (json_int_t)r->step_us, "bytes", (json_int_t)r->totals.bytes, "trace_sha256",
+        r->trace_sha256, "weights_sha256", r->weights_sha256);
 }
 
 void sim_result_print(const struct sim_result *r)

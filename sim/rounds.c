@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "sim/inner.h"
 #include "sim/mixing.h"
+#include "sim/record.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -30,7 +31,7 @@ struct portion {
 struct rounds {
     struct sim *sim;
     struct mixing mixing;
-    struct team *team;
+    struct team *team; /* borrowed from the sim */
     struct portion *parts;
     struct learner *learners; /* [n_nodes] */
     float *sent;              /* [n_nodes, dim]: of a round, weights or gradients; NULL: nothing */
@@ -106,8 +107,9 @@ static void compute(const struct rounds *r, struct portion *p, uint32_t node)
     p->totals.events += c->every_steps;
     p->totals.diverged += isfinite(loss) ? 0 : 1;
     struct trace_item item = {s->now_us, r->n_done, l->step, loss};
-    uint64_t *trace = &sim_node(s, node)->trace;
-    *trace = XXH3_64bits_withSeed(&item, sizeof item, *trace);
+    struct node *record = sim_node(s, node);
+    record->trace = XXH3_64bits_withSeed(&item, sizeof item, record->trace);
+    record->n_steps = (uint32_t)l->step;
 }
 
 static void part_compute(void *ctx, uint32_t i)
@@ -128,7 +130,8 @@ static uint64_t piece_at(uint64_t at, uint64_t end)
     return end - at < PIECE ? end - at : PIECE;
 }
 
-/* theta += (W sent) - sent: after the steps have moved it from sent, or with sent equal to it. */
+/* theta += W sent - sent: theta is sent, or the steps have moved it from there. W sent - sent is
+ * summed from differences, so that the mean is kept whatever the rounding of weights. */
 static void part_combine(void *ctx, uint32_t i)
 {
     const struct rounds *r = ctx;
@@ -136,12 +139,13 @@ static void part_combine(void *ctx, uint32_t i)
     uint64_t dim = r->sim->model.dim;
     for (uint32_t node = p->first; node < p->end; node++) {
         uint32_t n = mixing_row(&r->mixing, r->n_done, node, p->row);
-        memset(p->mixed, 0, dim * sizeof *p->mixed);
+        const float *own = sent_by(r, node);
+        memcpy(p->mixed, own, dim * sizeof *own);
         for (uint64_t at = 0; at < dim; at += PIECE)
-            for (uint32_t k = 0; k < n; k++)
-                vec_scale_add(p->mixed + at, 1.0f, p->row[k].weight,
-                              sent_by(r, p->row[k].node) + at, piece_at(at, dim));
-        learner_mix(&r->learners[node], 0, dim, 1.0f, p->mixed, sent_by(r, node));
+            for (uint32_t k = 1; k < n; k++)
+                vec_mix(p->mixed + at, (float)p->row[k].weight, sent_by(r, p->row[k].node) + at,
+                        own + at, piece_at(at, dim));
+        learner_mix(&r->learners[node], 0, dim, 1.0f, p->mixed, own);
     }
 }
 
@@ -195,7 +199,8 @@ static uint64_t model_bytes(const struct sim *s)
     return bytes;
 }
 
-/* Whole models to all that average with this one, one after another. */
+/* Whole models, one after another, each to a node that averages with this one; noted the way they
+ * go, from those whose model this one needs. */
 static void send_models(const struct rounds *r, struct portion *p, uint32_t node)
 {
     const struct sim *s = r->sim;
@@ -204,6 +209,8 @@ static void send_models(const struct rounds *r, struct portion *p, uint32_t node
     for (uint32_t k = 0; k < n; k++) {
         uint64_t us = (k + 1) * each_us + latency_us(r, node, r->n_done * r->mixing.degree_max + k);
         p->longest_us[0] = us > p->longest_us[0] ? us : p->longest_us[0];
+        if (s->records != NULL)
+            record_sent(&s->records[p - r->parts], p->row[1 + k].node, node, bytes);
     }
     p->totals.messages += (uint64_t)n * s->gossip_config.n_slices;
     p->totals.bytes += n * bytes;
@@ -285,6 +292,11 @@ uint64_t rounds_done(const struct rounds *r)
     return r->n_done;
 }
 
+uint64_t rounds_steps(const struct rounds *r, uint32_t node)
+{
+    return r->learners[node].step;
+}
+
 struct sim_totals rounds_totals(const struct rounds *r)
 {
     struct sim_totals sum = {0};
@@ -332,7 +344,7 @@ struct rounds *rounds_new(struct sim *s)
     struct rounds *r = MEM_NEW(struct rounds, 1);
     uint64_t dim = s->model.dim;
     *r = (struct rounds){.sim = s,
-                         .team = team_new(c->n_threads),
+                         .team = s->team,
                          .parts = MEM_NEW(struct portion, c->n_threads),
                          .mean = MEM_NEW(float, dim)};
     mixing_init(&r->mixing, &s->topology, c->mixing, c->seed);
@@ -357,7 +369,6 @@ void rounds_free(struct rounds *r)
         free(r->parts[i].mixed);
         workspace_close(&r->parts[i].workspace);
     }
-    team_free(r->team);
     free(r->parts);
     free(r->learners);
     free(r->sent);

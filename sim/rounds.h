@@ -18,13 +18,14 @@ struct rounds;
 /* Whether the configuration makes sense for a synchronous algorithm. ERR_USAGE. */
 int rounds_check(const struct sim_config *c, struct error *err) MUST_USE;
 
-/* With the sim's records, split and topology in place. */
+/* With the sim's nodes, split, topology and team in place. */
 struct rounds *rounds_new(struct sim *s);
 void rounds_free(struct rounds *r);
 
 /* Until so many rounds are done since the start; moves the sim's time to the end of the last. */
 void rounds_run(struct rounds *r, uint64_t n_rounds);
 uint64_t rounds_done(const struct rounds *r);
+uint64_t rounds_steps(const struct rounds *r, uint32_t node);
 
 struct sim_totals rounds_totals(const struct rounds *r);
 

@@ -25,7 +25,7 @@ struct run {
     uint64_t run_us, eval_us; /* of real time: without evaluations, and their own */
     uint64_t told_us;
     struct sim_measure measure; /* the last; n_evaluated 0: there is none yet */
-    double measure_cycle;
+    uint64_t measure_cycle;
 };
 
 static double seconds(uint64_t us)
@@ -33,34 +33,13 @@ static double seconds(uint64_t us)
     return (double)us / 1e6;
 }
 
-/* What the pieces of a run are made of: virtual microseconds, or rounds. */
-static bool in_rounds(const struct run *r)
-{
-    return r->config->algorithm != SIM_GOSSIP;
-}
-
-static uint64_t cycle_length(const struct run *r)
-{
-    return in_rounds(r) ? 1 : sim_cycle_us(r->sim);
-}
-
-static uint64_t position(const struct run *r)
-{
-    return in_rounds(r) ? sim_cycles(r->sim) : sim_now_us(r->sim);
-}
-
-static double cycle_of(const struct run *r)
-{
-    return (double)position(r) / (double)cycle_length(r);
-}
-
 /* ---- progress ------------------------------------------------------------------------------ */
 
-enum { LEFT_TEXT = 48 };
+enum { LEFT_TEXT = 48, LINE_TEXT = 512 };
 
 static const char *format_left(const struct run *r, char text[LEFT_TEXT])
 {
-    double done = cycle_of(r) / (double)r->config->cycles;
+    double done = (double)sim_cycles(r->sim) / (double)r->config->cycles;
     uint64_t spent_us = r->run_us + r->eval_us;
     text[0] = '\0';
     if (done <= 0 || done >= 1 || spent_us < SECOND_US)
@@ -71,22 +50,24 @@ static const char *format_left(const struct run *r, char text[LEFT_TEXT])
     return text;
 }
 
-static void draw(struct run *r)
+/* What matters most first: a terminal cuts the line. */
+static const char *format_line(const struct run *r, char text[LINE_TEXT])
 {
     struct sim_totals t = sim_totals(r->sim);
     const struct sim_measure *m = &r->measure;
     char left[LEFT_TEXT], score[SIM_SCORE_TEXT], at[32] = "", measured[SIM_SCORE_TEXT + 80] = "";
-    if (m->n_evaluated > 0 && r->measure_cycle < cycle_of(r))
-        snprintf(at, sizeof at, " at cycle %.5g", r->measure_cycle);
+    if (m->n_evaluated > 0 && r->measure_cycle < sim_cycles(r->sim))
+        snprintf(at, sizeof at, " at cycle %" PRIu64, r->measure_cycle);
     if (m->n_evaluated > 0)
         snprintf(measured, sizeof measured, "%s, consensus %.3g%s, ", sim_score_text(m, score),
                  m->consensus, at);
-    log_progress("%s%3.0f %%, %scycle %.5g, %.6g virtual s, %.3g M events/s, %s%" PRIu64 " MB",
-                 r->options->name, 100 * cycle_of(r) / (double)r->config->cycles,
-                 format_left(r, left), cycle_of(r), seconds(sim_now_us(r->sim)),
-                 (double)t.events / (double)(r->run_us > 0 ? r->run_us : 1), measured,
-                 sim_peak_bytes() >> 20);
-    r->told_us = clock_us();
+    snprintf(text, LINE_TEXT,
+             "%s%s%.0f %%, %s%scycle %" PRIu64 ", %.6g virtual s, %.3g M events/s, %" PRIu64 " MB",
+             r->options->name, r->options->name[0] != '\0' ? ": " : "",
+             100 * (double)sim_cycles(r->sim) / (double)r->config->cycles, format_left(r, left),
+             measured, sim_cycles(r->sim), seconds(sim_now_us(r->sim)),
+             (double)t.events / (double)(r->run_us > 0 ? r->run_us : 1), sim_peak_bytes() >> 20);
+    return text;
 }
 
 /* ---- evaluations --------------------------------------------------------------------------- */
@@ -95,7 +76,7 @@ static void measure(struct run *r, uint32_t n_nodes)
 {
     uint64_t start = clock_us();
     r->measure = sim_measure(r->sim, n_nodes);
-    r->measure_cycle = cycle_of(r);
+    r->measure_cycle = sim_cycles(r->sim);
     r->eval_us += clock_us() - start;
 }
 
@@ -105,11 +86,12 @@ static void note(const struct run *r)
     struct sim_totals t = sim_totals(r->sim);
     const struct sim_measure *m = &r->measure;
     json_t *o =
-        json_pack("{s:f, s:f, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:I}", "cycle", r->measure_cycle,
-                  "virtual_s", seconds(sim_now_us(r->sim)), "seed", (json_int_t)r->config->seed,
-                  "node_updates", (json_int_t)t.node_updates, "acc_mean",
-                  sim_json_real(m->acc_mean), "acc_min", sim_json_real(m->acc_min), "acc_max",
-                  sim_json_real(m->acc_max), "loss", sim_json_real(m->loss), "consensus",
+        json_pack("{s:I, s:f, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "cycle",
+                  (json_int_t)r->measure_cycle, "virtual_s", seconds(sim_now_us(r->sim)), "seed",
+                  (json_int_t)r->config->seed, "node_updates", (json_int_t)t.node_updates,
+                  "acc_mean", sim_json_real(m->acc_mean), "acc_min", sim_json_real(m->acc_min),
+                  "acc_max", sim_json_real(m->acc_max), "acc_of_mean",
+                  sim_json_real(m->acc_of_mean), "loss", sim_json_real(m->loss), "consensus",
                   sim_json_real(m->consensus), "bytes", (json_int_t)t.bytes);
     if (r->options->name[0] != '\0')
         json_object_set_new(o, "run", json_string(r->options->name));
@@ -139,34 +121,37 @@ static void look(struct run *r, bool asked)
         measure(r, o->eval_nodes);
     if (asked)
         note(r);
-    if (asked || due)
-        draw(r);
+    if (!due && !(asked && (o->tell || log_is_terminal())))
+        return;
+    char line[LINE_TEXT];
+    log_progress("%s", format_line(r, line));
+    r->told_us = clock_us();
 }
 
-/* Piece by piece: of a length that lets the line of progress move. */
+/* Piece by piece, each of so many cycles that the line of progress moves. */
 static void run_cycles(struct run *r)
 {
-    uint64_t cycle = cycle_length(r), end = r->config->cycles * cycle;
-    uint64_t every = r->options->eval_every * cycle, piece = cycle;
-    for (uint64_t now = 0; now < end; now = position(r)) {
-        uint64_t goal = end - now > piece ? now + piece : end;
-        if (every > 0 && goal > (now / every + 1) * every)
-            goal = (now / every + 1) * every;
+    uint64_t n_cycles = r->config->cycles, every = r->options->eval_every, piece = 1;
+    for (uint64_t done = 0; done < n_cycles;) {
+        uint64_t goal = n_cycles - done > piece ? done + piece : n_cycles;
+        if (every > 0 && goal > (done / every + 1) * every)
+            goal = (done / every + 1) * every;
         uint64_t start = clock_us();
-        if (in_rounds(r))
-            sim_run_cycles(r->sim, goal);
-        else
-            sim_run_until(r->sim, goal);
+        sim_run_cycles(r->sim, goal);
         uint64_t took_us = clock_us() - start;
         r->run_us += took_us;
-        if (took_us < PIECE_US / 2 && piece < end)
+        done = goal;
+        if (took_us < PIECE_US / 2 && piece < n_cycles)
             piece *= 2;
         else if (took_us > PIECE_US && piece > 1)
             piece /= 2;
-        if (goal < end)
-            look(r, every > 0 && goal % every == 0);
+        if (done < n_cycles)
+            look(r, every > 0 && done % every == 0);
     }
-    look(r, true);
+    char line[LINE_TEXT];
+    measure(r, r->options->eval_nodes);
+    note(r);
+    log_info("%s", format_line(r, line));
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */
@@ -208,7 +193,7 @@ static int check(const struct run *r, struct error *err)
 static int run(struct run *r, struct sim_result *result, struct error *err)
 {
     const struct run_options *o = r->options;
-    uint64_t cycles = r->config->cycles, cycles_max = sim_end_us(r->sim) / cycle_length(r);
+    uint64_t cycles = r->config->cycles, cycles_max = sim_end_us(r->sim) / sim_cycle_us(r->sim);
     if (cycles > cycles_max)
         return error_set(err, ERR_USAGE,
                          "--cycles %" PRIu64 " (right: at most %" PRIu64

@@ -9,8 +9,7 @@
 
 /* What was measured when; the first row is the start, where all weights are the same. */
 struct series_row {
-    double cycle;
-    uint64_t virtual_us, node_updates, bytes;
+    uint64_t cycle, virtual_us, node_updates, bytes;
     struct sim_measure measure;
 };
 
@@ -27,7 +26,8 @@ struct run_options {
     const char *name;         /* of the run among others, in its metrics; "": it is the only one */
     struct series *series;    /* filled with what the caller frees; NULL: not wanted */
     struct details **details; /* the same */
-    bool quiet;
+    bool tell;  /* of each evaluation, also where that is a line of the log */
+    bool quiet; /* evaluate for nobody */
 };
 
 /* Errors of sim_open; ERR_FAILURE: a bug of hubbub's, or what cannot be saved; ERR_UNREACHED:

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sim/calibrate.h"
+#include "sim/details.h"
 #include "sim/rounds.h"
 
 #include <inttypes.h>
@@ -99,18 +100,18 @@ static void set_gossip(struct sim *s)
     uint32_t fanout = c->fanout > 0 ? c->fanout : 1;
     uint64_t open = n_slices * c->open_per_slice * fanout, serve = n_slices * c->serve_per_slice;
     bool fragile = c->network.drop > 0 || c->network.split.n_groups > 0;
-    s->gossip_config = (struct gossip_config){.mode = c->gossip,
-                                              .n_slices = (uint32_t)n_slices,
-                                              .open_max = (uint16_t)open,
-                                              .serve_max = (uint16_t)serve,
-                                              .open_per_slice = (uint16_t)c->open_per_slice,
-                                              .fanout = (uint16_t)fanout,
-                                              .n_remembered = fragile ? REMEMBERED : 0,
-                                              .seed = c->seed,
-                                              .in_turn = s->topology.kind ==
-                                                         TOPOLOGY_ONE_PEER_EXPONENTIAL,
-                                              .neighbour = neighbour,
-                                              .ctx = &s->topology};
+    s->gossip_config =
+        (struct gossip_config){.mode = c->gossip,
+                               .n_slices = (uint32_t)n_slices,
+                               .open_max = (uint16_t)open,
+                               .serve_max = (uint16_t)serve,
+                               .open_per_slice = (uint16_t)c->open_per_slice,
+                               .fanout = (uint16_t)fanout,
+                               .n_remembered = fragile ? REMEMBERED : 0,
+                               .seed = c->seed,
+                               .in_turn = s->topology.kind == TOPOLOGY_ONE_PEER_EXPONENTIAL,
+                               .neighbour = neighbour,
+                               .ctx = &s->topology};
     s->head_bytes = MEM_NEW(uint32_t, n_slices + 1);
     uint8_t *head = MEM_NEW(uint8_t, WIRE_HEAD_MAX);
     struct wire_message m = {.kind = WIRE_REQUEST, .id = 1};
@@ -223,9 +224,11 @@ void sim_close(struct sim *s)
     }
     if (s->arena != NULL)
         munmap(s->arena, s->arena_bytes);
+    for (uint32_t i = 0; s->records != NULL && i < s->config.n_threads; i++)
+        record_close(&s->records[i]);
+    free(s->records);
     if (s->sample != NULL)
-        record_sample_close(s->sample);
-    free(s->sample);
+        sim_forget_records(s);
     free(s->head_bytes);
     free(s->way_out_us);
     topology_close(&s->topology);

@@ -71,6 +71,7 @@ struct sim_measure {
     uint32_t n_evaluated;              /* nodes, evenly spaced */
     bool is_real;                      /* the target */
     double acc_mean, acc_min, acc_max; /* R^2 where the target is real */
+    double acc_of_mean;                /* of the mean of all theta: the model of the swarm */
     double loss, loss_min, loss_max;   /* loss: the mean */
     double consensus;                  /* root of the mean squared distance to the mean theta */
 };

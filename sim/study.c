@@ -139,8 +139,9 @@ int study_run(struct study *s, const struct run_options *options, bool for_repor
               struct error *err)
 {
     struct error worst = {0};
-    for (uint32_t i = 0; i < s->n_settings; i++)
-        for (uint32_t k = 0; k < s->n_seeds; k++) {
+    /* Every setting once before any twice: what its data refuse comes out early. */
+    for (uint32_t k = 0; k < s->n_seeds; k++)
+        for (uint32_t i = 0; i < s->n_settings; i++) {
             int rc = run_one(s, i, k, *options, for_report, err);
             if (rc != 0 && rc != ERR_UNREACHED)
                 return rc;
@@ -218,35 +219,43 @@ static void print_json(const struct study *s)
     json_decref(o);
 }
 
-/* The columns of a table behind those of its keys. */
+/* The columns of a table behind those of its keys and of the score. */
 static const struct {
     const char *title, *figure;
-    double scale, real_scale;
-    int width, digits;
-} columns[] = {{"lowest", "acc_min", 100, 1, 9, 2},
-               {"highest", "acc_max", 100, 1, 9, 2},
-               {"loss", "loss", 1, 1, 9, 4},
-               {"consensus", "consensus", 1, 1, 12, 5},
-               {"sent MB", "bytes", 1e-6, 1e-6, 11, 2},
-               {"virtual s", "virtual_s", 1, 1, 11, 4},
-               {"updates", "node_updates", 1, 1, 12, 0}};
+    int width;
+    const char *format;
+    double scale;
+} columns[] = {{"loss", "loss", 9, "%*.4f", 1},
+               {"consensus", "consensus", 11, "%*.4g", 1},
+               {"sent MB", "bytes", 10, "%*.2f", 1e-6},
+               {"virtual s", "virtual_s", 11, "%*.4g", 1},
+               {"updates", "node_updates", 12, "%*.0f", 1}};
 
-enum { N_COLUMNS = sizeof columns / sizeof columns[0] };
+enum { N_COLUMNS = sizeof columns / sizeof columns[0], SCORE_WIDTH = 9 };
+
+static bool is_real(const struct study *s)
+{
+    return s->settings[0].runs[0].result.measure.is_real;
+}
+
+static void print_score(const struct study *s, int width, double score)
+{
+    printf("%*.*f", width, is_real(s) ? 4 : 2, is_real(s) ? score : 100 * score);
+}
 
 static void print_row(const struct study *s, uint32_t setting)
 {
-    bool is_real = s->settings[0].runs[0].result.measure.is_real;
-    double scale = is_real ? 1 : 100;
     struct quartiles q = study_figure(s, setting, "acc_mean");
-    printf("%10.*f", is_real ? 4 : 2, scale * q.median);
-    if (s->n_seeds > 1)
-        printf("%9.*f%9.*f", is_real ? 4 : 2, scale * q.q1, is_real ? 4 : 2, scale * q.q3);
-    for (uint32_t c = 0; c < N_COLUMNS; c++) {
-        q = study_figure(s, setting, columns[c].figure);
-        bool finer = is_real && columns[c].scale == 100;
-        printf("%*.*f", columns[c].width, finer ? 4 : columns[c].digits,
-               q.median * (is_real ? columns[c].real_scale : columns[c].scale));
+    print_score(s, SCORE_WIDTH + 1, q.median);
+    if (s->n_seeds > 1) {
+        print_score(s, SCORE_WIDTH, q.q1);
+        print_score(s, SCORE_WIDTH, q.q3);
     }
+    print_score(s, SCORE_WIDTH, study_figure(s, setting, "acc_min").median);
+    print_score(s, SCORE_WIDTH, study_figure(s, setting, "acc_max").median);
+    for (uint32_t c = 0; c < N_COLUMNS; c++)
+        printf(columns[c].format, columns[c].width,
+               columns[c].scale * study_figure(s, setting, columns[c].figure).median);
     putchar('\n');
 }
 
@@ -261,12 +270,12 @@ static int key_width(const struct study *s, uint32_t key)
 
 static void print_table(const struct study *s)
 {
-    bool is_real = s->settings[0].runs[0].result.measure.is_real;
     for (uint32_t k = 0; k < s->sweep.n_keys; k++)
         printf("%-*s", key_width(s, k), s->sweep.keys[k].name);
-    printf("%10s", is_real ? "R^2" : "accuracy %");
+    printf("%*s", SCORE_WIDTH + 1, is_real(s) ? "R^2" : "accuracy %");
     if (s->n_seeds > 1)
-        printf("%9s%9s", "quartile", "quartile");
+        printf("%*s%*s", SCORE_WIDTH, "q1", SCORE_WIDTH, "q3");
+    printf("%*s%*s", SCORE_WIDTH, "lowest", SCORE_WIDTH, "highest");
     for (uint32_t c = 0; c < N_COLUMNS; c++)
         printf("%*s", columns[c].width, columns[c].title);
     putchar('\n');

@@ -204,7 +204,7 @@ function lines(id, {x, field, scale, log, xLabel, yLabel, format, xFormat}) {
   plots.push(u);
 }
 
-function bars(id, {xs, counts, width, xLabel, yLabel, tell, ticks}) {
+function bars(id, {xs, counts, width, xLabel, yLabel, noun, tell, ticks}) {
   const plot = element(id);
   plot.replaceChildren();
   const fill = translucent(css("--accent"), dark.matches ? .75 : .8);
@@ -218,7 +218,7 @@ function bars(id, {xs, counts, width, xLabel, yLabel, tell, ticks}) {
     cursor: {y: false, points: {show: false}, drag: {x: false, y: false}},
     hooks: {setCursor: [(v) => { if (out) out.textContent = v.cursor.idx === null || v.cursor.idx === undefined ? rest : tell(v.cursor.idx); }]},
   }, [xs, counts], plot);
-  const rest = `${plural(counts.reduce((a, b) => a + b, 0), "value")}`;
+  const rest = plural(counts.reduce((a, b) => a + b, 0), noun);
   const out = readout(plot, rest);
   plots.push(u);
 }
@@ -247,7 +247,7 @@ function matrix(id, {rows, columns, value, rowTitle, columnTitle, low, high, tel
   const left = 26 + Math.min(110, Math.max(...rows.map((r) => context.measureText(label(r)).width)));
   const width = plot.clientWidth, across = (width - left - 2) / columns.length;
   const down = Math.min(Math.max(across, 230 / rows.length), 26, Math.max(5, 330 / rows.length));
-  const height = Math.ceil(down * rows.length) + 42;
+  const top = 6, bottom = top + down * rows.length, height = Math.ceil(bottom) + 42;
   canvas.width = width * ratio;
   canvas.height = height * ratio;
   canvas.style.width = width + "px";
@@ -256,7 +256,7 @@ function matrix(id, {rows, columns, value, rowTitle, columnTitle, low, high, tel
   const gap = across > 5 && down > 5 ? 1 : 0;
   rows.forEach((_, r) => columns.forEach((_c, c) => {
     const x0 = Math.round((left + c * across) * ratio) / ratio, x1 = Math.round((left + (c + 1) * across) * ratio) / ratio;
-    const y0 = Math.round(r * down * ratio) / ratio, y1 = Math.round((r + 1) * down * ratio) / ratio;
+    const y0 = Math.round((top + r * down) * ratio) / ratio, y1 = Math.round((top + (r + 1) * down) * ratio) / ratio;
     context.fillStyle = value[r][c] > 0 ? ramp(value[r][c] / max) : css("--empty");
     context.fillRect(x0, y0, x1 - x0 - gap, y1 - y0 - gap);
   }));
@@ -266,9 +266,9 @@ function matrix(id, {rows, columns, value, rowTitle, columnTitle, low, high, tel
   const every = (n, room) => { let step = 1; for (const s of [1, 2, 5, 10, 20, 50, 100]) { step = s; if (s * room >= n) break; } return step; };
   const rowStep = every(13, down);
   context.textAlign = "right";
-  rows.forEach((text, r) => { if (r % rowStep === 0) context.fillText(label(text), left - 6, (r + .5) * down); });
+  rows.forEach((text, r) => { if (r % rowStep === 0) context.fillText(label(text), left - 6, top + (r + .5) * down); });
   context.textAlign = "center";
-  const columnStep = every(28, across), bottom = down * rows.length;
+  const columnStep = every(28, across);
   columns.forEach((text, c) => { if (c % columnStep === 0) context.fillText(label(text), left + (c + .5) * across, bottom + 11); });
   context.font = "12px " + css("--sans");
   context.fillText(columnTitle, left + (width - left) / 2, bottom + 31);
@@ -281,7 +281,7 @@ function matrix(id, {rows, columns, value, rowTitle, columnTitle, low, high, tel
   scaleBar(plot, low, high(max));
   const out = readout(plot, "");
   canvas.onpointermove = (event) => {
-    const c = Math.floor((event.offsetX - left) / across), r = Math.floor(event.offsetY / down);
+    const c = Math.floor((event.offsetX - left) / across), r = Math.floor((event.offsetY - top) / down);
     out.textContent = r >= 0 && r < rows.length && c >= 0 && c < columns.length ? tell(r, c) : "";
   };
   canvas.onpointerleave = () => { out.textContent = ""; };
@@ -393,8 +393,9 @@ function drawLinks(setting) {
   const whole = peers.length === m.nodes;
   const total = links.reduce((sum, l) => sum + l.bytes, 0);
   if (total === 0) {
-    none(element("links"), "Nothing was sent.");
-    none(element("link-bytes"), "Nothing was sent.");
+    const sent = evaluations.some((r) => r.setting === setting + 1 && r.bytes > 0);
+    for (const id of ["links", "link-bytes"])
+      none(element(id), sent ? "What was sent went over no single links." : "Nothing was sent.");
     return;
   }
   const place = new Map(peers.map((p, i) => [p.peer, i])), value = peers.map(() => peers.map(() => 0));
@@ -407,7 +408,7 @@ function drawLinks(setting) {
     high: (max) => `${round(max / unit, 3)} ${name}`,
     tell: (r, c) => `from ${ids[r]} to ${ids[c]}: ${round(value[r][c] / unit, 4)} ${name}`});
   const h = histogram(links.map((l) => [l.bytes / unit, 1]), 24);
-  bars("link-bytes", {...h, xLabel: `bytes over a link, ${name}`, yLabel: "links, one way",
+  bars("link-bytes", {...h, xLabel: `bytes over a link, ${name}`, yLabel: "links, one way", noun: "link",
     tell: (i) => `${round(h.xs[i] - h.width / 2, 4)} to ${round(h.xs[i] + h.width / 2, 4)} ${name}: ${plural(h.counts[i], "link")}`});
   const cut = m.bytes_unlisted > 0 ? ` ${round(m.bytes_unlisted / unit, 3)} ${name} went over links too many to list.` : "";
   caption("link-bytes", "Bytes per link", (whole ? "Every link that carried something, each way by itself."
@@ -437,11 +438,11 @@ function drawDetails(setting) {
   caption("link-bytes", "Bytes per link", "");
   drawLinks(setting);
   const ages = of("staleness", setting);
-  if (ages.length === 0) none(element("staleness"), "No slice was mixed into these peers.");
+  if (ages.length === 0) none(element("staleness"), "No slice was mixed by gossip into these peers.");
   else {
     const [unit, name] = timeUnit(Math.max(...ages.map((a) => a.age_us)) / 1e6);
     const h = histogram(ages.map((a) => [a.age_us / 1e6 / unit, a.slices]), 30);
-    bars("staleness", {...h, xLabel: `age when mixed, ${name}`, yLabel: "slices",
+    bars("staleness", {...h, xLabel: `age when mixed, ${name}`, yLabel: "slices", noun: "slice",
       tell: (i) => `${round(h.xs[i] - h.width / 2, 4)} to ${round(h.xs[i] + h.width / 2, 4)} ${name}: ${plural(h.counts[i], "slice")}`});
   }
 }

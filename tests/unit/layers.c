@@ -297,6 +297,48 @@ Test(layers, transpose_to_columns_and_back)
     cr_assert_arr_eq(z, y, sizeof y);
 }
 
+/* A backward pass that moves theta as it goes leaves the bits of one that is followed by the step.
+ */
+Test(layers, theta_moved_on_the_way_or_afterwards)
+{
+    static const char *const specs[] = {
+        "flatten,dense:37,relu,dense", "conv:4x3x3,relu,flatten,dense:9,layernorm,dense",
+        "conv:4x3x3p1,groupnorm:2,relu,res(conv:8x3x3s2p1,relu|conv:8x1x1s2),flatten,dense"};
+    enum { N = 9, N_IN = 64 };
+    for (size_t k = 0; k < sizeof specs / sizeof specs[0]; k++) {
+        struct model m;
+        struct error err;
+        struct rng r = rng_stream(k, 3, RNG_TEST);
+        cr_assert_eq(model_parse(&m, specs[k], (struct data_shape){N_IN, {1, 8, 8}, 0, 4}, &err), 0,
+                     "%s", err.text);
+        float *theta = MEM_NEW(float, m.dim), *moved = MEM_NEW(float, m.dim);
+        float *v = MEM_NEW(float, m.dim), *moved_v = MEM_NEW(float, m.dim);
+        float *x = MEM_NEW(float, N *N_IN), *scratch = MEM_NEW(float, model_scratch(&m, N));
+        union target y[N];
+        model_init(&m, 1, theta);
+        for (int i = 0; i < N * N_IN; i++)
+            x[i] = (float)rng_normal(&r);
+        for (int i = 0; i < N; i++)
+            y[i].class = rng_below(&r, 4);
+        for (uint64_t i = 0; i < m.dim; i++)
+            moved_v[i] = v[i] = (float)rng_normal(&r);
+        memcpy(moved, theta, m.dim * sizeof *theta);
+        struct pass pass = {.batch = N, .training = true};
+        double loss = model_loss_grad(&m, &pass, theta, x, y, 0.9f, v, scratch);
+        for (uint64_t i = 0; i < m.dim; i++)
+            theta[i] = fmaf(-0.1f, v[i], theta[i]);
+        pass.theta = moved;
+        pass.lr = 0.1f;
+        double same = model_loss_grad(&m, &pass, moved, x, y, 0.9f, moved_v, scratch);
+        cr_assert(loss <= same && loss >= same, "%s", specs[k]);
+        cr_assert_arr_eq(moved_v, v, m.dim * sizeof *v, "%s", specs[k]);
+        cr_assert_arr_eq(moved, theta, m.dim * sizeof *v, "%s", specs[k]);
+        void *all[] = {theta, moved, v, moved_v, x, scratch};
+        for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+            free(all[i]);
+    }
+}
+
 /* Every way to cut some models into two and three gives the loss and the gradient of the whole. */
 Test(layers, stages_in_sequence_are_the_whole)
 {

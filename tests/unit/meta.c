@@ -62,3 +62,51 @@ Test(meta, weights_hash)
     weights_hash(&m, turned, other);
     cr_expect_str_neq(first, other);
 }
+
+/* What a file says of a table or of images is either right or refused in words. */
+Test(meta, schema_and_layout)
+{
+    static const struct {
+        const char *meta, *schema_error, *layout_error; /* NULL: none */
+        const char *layout;
+    } cases[] = {
+        {"{}", NULL, NULL, ""},
+        {"{\"schema\": 3}", "f.npz: metadata: \"schema\": not a schema", NULL, ""},
+        {"{\"schema\": {\"hubbub\": \"schema\", \"version\": 1}}", "\"columns\" is not a list",
+         NULL, ""},
+        {"{\"preprocessing\": {\"layout\": \"1x8x8\"}}", NULL, NULL, "chw:1x8x8"},
+        {"{\"preprocessing\": {\"layout\": \"8x8\"}}", NULL, "\"layout\" is not a layout", ""},
+        {"{\"preprocessing\": {\"layout\": 8}}", NULL, "\"layout\" is not a layout", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct model_file f = {.path = "f.npz", .meta = json_loads(cases[i].meta, 0, NULL)};
+        struct schema schema;
+        struct layout layout;
+        struct error err = {0};
+        cr_assert_not_null(f.meta);
+        int rc = meta_schema(&f, &schema, &err);
+        cr_expect_eq(rc, cases[i].schema_error != NULL ? ERR_DATA : 0, "%s", cases[i].meta);
+        cr_expect(cases[i].schema_error == NULL || strstr(err.text, cases[i].schema_error) != NULL,
+                  "%s: %s", cases[i].meta, err.text);
+        rc = meta_layout(&f, &layout, &err);
+        cr_expect_eq(rc, cases[i].layout_error != NULL ? ERR_DATA : 0, "%s", cases[i].meta);
+        cr_expect(cases[i].layout_error == NULL || strstr(err.text, cases[i].layout_error) != NULL,
+                  "%s: %s", cases[i].meta, err.text);
+        cr_expect(rc != 0 || strcmp(layout.text, cases[i].layout) == 0, "%s", layout.text);
+        json_decref(f.meta);
+    }
+}
+
+Test(meta, what_could_not_be_read_back_is_not_begun)
+{
+    struct error err = {0};
+    json_t *meta = json_object(), *list = json_array();
+    for (int i = 0; i < FILE_METADATA_MAX / 20; i++)
+        json_array_append_new(list, json_real(1.0 / 3));
+    json_object_set_new(meta, "step", json_integer(1));
+    cr_expect_eq(meta_check_size(meta, &err), 0);
+    json_object_set_new(meta, "schema", list);
+    cr_expect_eq(meta_check_size(meta, &err), ERR_DATA);
+    cr_expect_not_null(strstr(err.text, "fewer columns"), "%s", err.text);
+    json_decref(meta);
+}

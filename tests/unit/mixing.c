@@ -27,7 +27,7 @@ static void matrix(uint64_t round, double w[N_MAX][N_MAX])
         uint32_t n = mixing_row(&mixing, round, i, row);
         cr_assert(n <= 1 + mixing.degree_max && row[0].node == i);
         for (uint32_t k = 0; k < n; k++)
-            w[i][row[k].node] += (double)row[k].weight;
+            w[i][row[k].node] += row[k].weight;
     }
 }
 

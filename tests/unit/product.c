@@ -31,7 +31,7 @@ static void check(const float *c, const float *before, const double *right, floa
         }
 }
 
-enum form { ROW_MAJOR, COLUMN_MAJOR, OFFSETS_OF_B, ROWS, OFFSETS_OF_A, DOT, N_FORMS };
+enum form { ROW_MAJOR, COLUMN_MAJOR, OFFSETS_OF_B, ROWS, OFFSETS_OF_A, DOT, DESCEND, N_FORMS };
 
 /* One product in one form against the definition; what lies around c must stay as it is. */
 static void one(enum form form, uint64_t m, uint64_t n, uint64_t k, float beta, struct rng *rng)
@@ -39,9 +39,13 @@ static void one(enum form form, uint64_t m, uint64_t n, uint64_t k, float beta, 
     float *a = random_floats(m * k, rng), *b = random_floats(k * n, rng);
     float *c = random_floats(m * n, rng), *before = MEM_NEW(float, m *n);
     float *bias = form == ROW_MAJOR ? random_floats(m, rng) : NULL;
+    struct rng other = rng_stream(2, 0, RNG_TEST);
+    float *x = random_floats(m * n, &other), *x_before = MEM_NEW(float, m *n);
     uint64_t *offsets = MEM_NEW(uint64_t, k + m);
     double *right = MEM_NEW(double, m *n);
     memcpy(before, c, m * n * sizeof *c);
+    memcpy(x_before, x, m * n * sizeof *x);
+    beta = form == DESCEND ? 0.9f : beta;
     if (beta == 0.0f)
         for (uint64_t i = 0; i < m * n; i++)
             c[i] = NAN;
@@ -59,12 +63,19 @@ static void one(enum form form, uint64_t m, uint64_t n, uint64_t k, float beta, 
     else if (form == DOT)
         product_dot(m, n, (uint64_t[2]){1, 1}, k, (struct runs){{a, k, NULL}, {0, 0}},
                     (struct runs){{b, k, NULL}, {0, 0}}, beta, c, n);
+    else if (form == DESCEND)
+        product_descend(m, n, k, (struct factor){a, k, 1}, rows, beta, c, n, x, 0.1f);
     else
         product(m, n, k,
                 (struct factor){a, form == COLUMN_MAJOR ? 1 : k, form == COLUMN_MAJOR ? m : 1},
                 rows, beta, bias, c, n);
     check(c, before, right, beta, bias, m, n, k);
+    for (uint64_t i = 0; i < m * n; i++) {
+        float want = form == DESCEND ? fmaf(-0.1f, c[i], x_before[i]) : x_before[i];
+        cr_assert(x[i] >= want && x[i] <= want, "%lux%lux%lu: %lu", m, n, k, i);
+    }
     free(a), free(b), free(c), free(before), free(bias), free(offsets), free(right);
+    free(x), free(x_before);
 }
 
 Test(product, against_the_definition)
