@@ -103,6 +103,7 @@ $(PLAIN_B): %: %.o $(OBJ)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS)
 
+$(BUILD)/tests/property/theory: $(BUILD)/tests/support/cores.o
 # The fuzzer's check, on frames from a generator.
 $(BUILD)/tests/property/frames: $(BUILD)/tests/fuzz/frame.o
 
@@ -184,10 +185,11 @@ build-tests: $(BUILD)/hubbub $(BUILD)/tests/unit/run $(PLAIN_B)
 convergence: all $(THEORY_B)
 	@for t in $(THEORY_B) $(filter-out %.c,$(wildcard tests/convergence/*)); do echo "== $$t"; \
 	HUBBUB=./$(BUILD)/hubbub timeout 1800 $$t || exit 1; done
-nightly: all $(BUILD)/tests/property/gossip
+nightly: all $(BUILD)/tests/property/gossip $(BUILD)/tests/property/theory
 	$(BUILD)/tests/property/gossip 0 20000
 	@$(MAKE) --no-print-directory SEEDS=1000 faults
 	@$(MAKE) --no-print-directory mutants
+	FULL=1 $(BUILD)/tests/property/theory
 	@$(MAKE) --no-print-directory FULL=1 convergence
 	@$(MAKE) --no-print-directory test-system
 	@$(MAKE) --no-print-directory soak

@@ -43,7 +43,8 @@ void learner_init(struct learner *l, const struct learner_config *config, const 
 {
     const struct model *m = config->model;
     CHECK(config->batch > 0 && config->train->shape.n_features == m->n_in);
-    *l = (struct learner){.config = config, .shard = *shard, .node = node, .mix_rate = 1};
+    *l = (struct learner){
+        .config = config, .shard = *shard, .node = node, .factor = 1, .mix_rate = 1};
     learner_move(l, storage);
     forget(l, 0, m->dim);
     if (config->first != NULL)
@@ -136,7 +137,7 @@ static void part_gradient(void *ctx, uint32_t i)
                         .node = l->node,
                         .step = l->step,
                         .theta = s->moves ? l->theta : NULL,
-                        .lr = s->rates.lr};
+                        .lr = s->rates.lr * s->rates.factor};
     dataset_gather(c->train, s->rows + part->first, part->n, part->x, y);
     uint64_t start = time_of(s->workspace);
     part->loss = model_loss_grad(c->model, &pass, l->theta, part->x, y,
@@ -213,7 +214,8 @@ static void part_update(void *ctx, uint32_t i)
 static struct optim_rates next_rates(struct learner *l)
 {
     uint64_t at = l->step > l->swarm_step ? l->step : l->swarm_step;
-    return (struct optim_rates){.lr = lr_at(&l->config->optim, at), .scale = 1.0f, .age = ++l->age};
+    return (struct optim_rates){
+        .lr = lr_at(&l->config->optim, at), .scale = 1.0f, .age = ++l->age, .factor = l->factor};
 }
 
 static void note_step(struct learner *l, const struct optim_rates *rates)

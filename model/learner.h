@@ -30,6 +30,7 @@ struct learner {
     struct shard shard;
     uint32_t node;   /* names this peer's sample order */
     float last_lr;   /* of the step before; 0 before the first */
+    float factor;    /* what its gradient counts for (model/objective.h); 1, the owner's to set */
     float *theta;    /* [dim], in the caller's storage like momentum */
     float *momentum; /* [dim]: v, m-hat of OPTIM_QGM, m of OPTIM_ADAMW; NULL: no state is kept */
     float *second;   /* [dim]: s of OPTIM_ADAMW; else NULL */

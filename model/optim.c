@@ -73,10 +73,12 @@ float optim_clip(const struct optim_config *c, const float *grad, uint64_t n)
 static void step_plain(float *restrict theta, const float *restrict grad,
                        const struct optim_config *c, const struct optim_rates *r, size_t n)
 {
+    float scale = r->scale * r->factor;
     for (size_t i = 0; i < n; i++)
-        theta[i] = fmaf(-r->lr, fmaf(c->weight_decay, theta[i], r->scale * grad[i]), theta[i]);
+        theta[i] = fmaf(-r->lr, fmaf(c->weight_decay, theta[i], scale * grad[i]), theta[i]);
 }
 
+/* The gradient is in v without its factor, so v is what the others have over the factor. */
 static void step_accumulated(float *restrict theta, float *restrict v, float lr, float decay,
                              size_t n)
 {
@@ -91,8 +93,9 @@ static void step_sgd(float *restrict theta, float *restrict v, const float *rest
 {
     bool ahead = c->kind == OPTIM_NESTEROV;
     float mu = c->momentum, of_g = ahead ? 1.0f : 0.0f, of_v = ahead ? mu : 1.0f;
+    float scale = r->scale * r->factor;
     for (size_t i = 0; i < n; i++) {
-        float g = fmaf(c->weight_decay, theta[i], r->scale * grad[i]);
+        float g = fmaf(c->weight_decay, theta[i], scale * grad[i]);
         v[i] = fmaf(mu, v[i], g);
         theta[i] = fmaf(-r->lr, fmaf(of_v, v[i], of_g * g), theta[i]);
     }
@@ -101,10 +104,10 @@ static void step_sgd(float *restrict theta, float *restrict v, const float *rest
 static void step_qgm(float *restrict theta, float *restrict m_hat, const float *restrict grad,
                      const struct optim_config *c, const struct optim_rates *r, size_t n)
 {
-    float mu = c->momentum;
+    float mu = c->momentum, scale = r->scale * r->factor;
     for (size_t i = 0; i < n; i++) {
         float decayed = mu * m_hat[i];
-        float m = decayed + fmaf(c->weight_decay, theta[i], r->scale * grad[i]);
+        float m = decayed + fmaf(c->weight_decay, theta[i], scale * grad[i]);
         theta[i] = fmaf(-r->lr, m, theta[i]);
         m_hat[i] = fmaf(1.0f - mu, m, decayed);
     }
@@ -117,13 +120,13 @@ static void step_adamw(float *restrict theta, float *restrict m, float *restrict
     double age = (double)r->age;
     float to_m = (float)(1 / (1 - pow((double)c->momentum, age)));
     float to_s = (float)(1 / sqrt(1 - pow((double)c->beta2, age)));
-    float kept = 1.0f - r->lr * c->weight_decay;
+    float kept = 1.0f - r->lr * c->weight_decay, lr = r->lr * r->factor;
     for (size_t i = 0; i < n; i++) {
         float g = r->scale * grad[i];
         m[i] = fmaf(c->momentum, m[i], (1.0f - c->momentum) * g);
         s[i] = fmaf(c->beta2, s[i], (1.0f - c->beta2) * g * g);
         float step = m[i] * to_m / fmaf(sqrtf(s[i]), to_s, c->epsilon);
-        theta[i] = fmaf(-r->lr, step, kept * theta[i]);
+        theta[i] = fmaf(-lr, step, kept * theta[i]);
     }
 }
 
@@ -137,9 +140,9 @@ void optim_step(const struct optim_config *c, const struct optim_rates *r, float
         else if (grad != NULL)
             step_sgd(theta, momentum, grad, c, r, n);
         else if (optim_descends(c))
-            vec_descend(theta, r->lr, momentum, n);
+            vec_descend(theta, r->lr * r->factor, momentum, n);
         else
-            step_accumulated(theta, momentum, r->lr, c->weight_decay, n);
+            step_accumulated(theta, momentum, r->lr * r->factor, c->weight_decay / r->factor, n);
         break;
     case OPTIM_NESTEROV:
         step_sgd(theta, momentum, grad, c, r, n);

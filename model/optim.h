@@ -61,6 +61,9 @@ float optim_clip(const struct optim_config *c, const float *grad, uint64_t n);
 struct optim_rates {
     float lr, scale; /* of the gradient: optim_clip */
     uint64_t age;    /* steps since the state was zero, this one included: t of AdamW */
+    float factor;    /* what this peer counts for in the objective: multiplies the gradient, clipped
+                        and without weight decay; with AdamW, which does not see how long a gradient
+                        is, the step */
 };
 
 /* Moves n floats of theta. momentum: v, m-hat or m; second: s, or NULL. Unless

@@ -5,6 +5,7 @@
 
 #include "data/options.h"
 #include "data/partition.h"
+#include "model/objective.h"
 #include "model/optim.h"
 
 /* A length of training: steps, or epochs of a peer's shard. */
@@ -22,6 +23,7 @@ struct training_options {
     uint64_t batch, seed;
     int schedule;  /* 0: auto, then 1 + enum lr_schedule */
     int optimizer; /* -1: not said */
+    int objective; /* enum objective */
 };
 
 /* What stands in it before parsing: not said. */
@@ -86,6 +88,9 @@ int training_set_lengths(struct optim_config *c, const struct step_span *warmup,
      100},                                                                                         \
     {"clip", OPT_F64, offsetof(type, member.clip), "X", "0", "largest norm of the gradient; 0: any",\
      0, 0, 1e9, .alias = "clip-grad-norm"},                                                        \
+    {"objective", OPT_CHOICE, offsetof(type, member.objective), "WHAT", "samples",                 \
+     "what the swarm minimises: the loss over all samples, that of its peers on average, or steps: "\
+     "who is faster counts for more", 0, 0, 0, objective_names},                                   \
     {"seed", OPT_U64, offsetof(type, member.seed), "N", "1",                                       \
      "of first weights, split and order; one for all peers"}
 /* clang-format on */

@@ -1,71 +1,17 @@
-#include "net/gossip.h"
+#include "net/gossip_inner.h"
 
-#include "base/check.h"
 #include "base/rng.h"
 
-#include <stddef.h>
 #include <string.h>
-
-/* An entry of the table is one exchange, mine or theirs. One with a job under way (TAKING, MIXING,
- * SWAPPING, COPYING and the DROPPED forms) stays occupied until its DONE, so that the table bounds
- * the buffers even when a step lasts for seconds. */
-enum entry_state {
-    FREE,
-    /* mine */
-    TAKING,  /* TAKE under way */
-    OPEN,    /* sent, no answer yet */
-    PARKED,  /* the same, but gave up its place */
-    SENDING, /* a push on its way out */
-    MIXING,  /* MIX under way */
-    DROPPED_TAKING,
-    FORGOTTEN, /* over; the buffer is still to be given back */
-    /* theirs */
-    SWAPPING,
-    COPYING, /* a pull */
-    MERGING, /* a push */
-    DROPPED_SWAPPING,
-    DROPPED_COPYING
-};
-
-/* Of 28 bytes: the least alignment that the storage has anyway between entries. */
-struct __attribute__((packed, aligned(4))) entry {
-    uint64_t id;
-    uint32_t peer, slice, buffer;
-    float weight;
-    uint8_t state, mode, blocked, adopts;
-};
-
-struct gossip {
-    const struct gossip_config *config;
-    uint64_t draws; /* position in this node's RNG_GOSSIP stream; in_turn: peers asked for */
-    uint64_t next_id, due_us, period_us;
-    uint32_t self, n_peers;
-    uint32_t every_steps, steps;  /* since the last offer by steps */
-    uint32_t n_stepped;           /* since the start; stays at its greatest */
-    uint32_t cursor, due;         /* next slice to offer; slices still to offer */
-    uint32_t adopt_peer, adopted; /* from whom; slices that have come */
-    float mass;
-    uint16_t n_mine, n_theirs;
-    uint8_t phase, adopt_broken;
-    struct gossip_counts counts;
-    struct entry entries[]; /* then, in a run that pushes, the lead of each slice's age */
-};
-
-/* What a node of the simulator pays for its core (docs/DESIGN.md, section 3). */
-enum { CORE_OF_ONE_SLICE = offsetof(struct gossip, entries) + 2 * sizeof(struct entry) + 4 };
-_Static_assert(CORE_OF_ONE_SLICE <= 192, "core too large");
-
-static uint32_t n_entries(const struct gossip *g)
-{
-    return (uint32_t)g->config->open_max + g->config->serve_max;
-}
 
 size_t gossip_size(const struct gossip_config *config)
 {
-    size_t n_leads = config->mode == GOSSIP_PUSH ? config->n_slices : 0;
+    size_t of_slices = config->mode == GOSSIP_PUSH ? config->n_slices * sizeof(uint32_t)
+                       : config->mode == GOSSIP_PUSH_SUM
+                           ? mass_bytes(config->n_slices, config->n_remembered)
+                           : 0;
     return offsetof(struct gossip, entries) +
-           ((size_t)config->open_max + config->serve_max) * sizeof(struct entry) +
-           n_leads * sizeof(uint32_t);
+           ((size_t)config->open_max + config->serve_max) * sizeof(struct entry) + of_slices;
 }
 
 void gossip_init(struct gossip *g, const struct gossip_config *config, uint32_t self)
@@ -80,6 +26,8 @@ void gossip_init(struct gossip *g, const struct gossip_config *config, uint32_t 
     g->adopt_peer = GOSSIP_NONE;
     g->mass = 1;
     g->phase = GOSSIP_JOINING;
+    if (config->mode == GOSSIP_PUSH_SUM)
+        mass_init(book_of(g), config->n_slices, config->n_remembered);
 }
 
 void gossip_set_schedule(struct gossip *g, uint32_t n_steps, uint64_t period_us)
@@ -115,34 +63,7 @@ bool gossip_remains(const struct gossip *g, uint32_t i, struct gossip_remains *r
     return e->state != FREE;
 }
 
-static bool is_mine(const struct entry *e)
-{
-    return e->state >= TAKING && e->state <= FORGOTTEN;
-}
-
-/* Mine and still to be answered. */
-static bool is_live(const struct entry *e)
-{
-    return e->state == TAKING || e->state == OPEN || e->state == PARKED;
-}
-
-static bool is_served(const struct entry *e)
-{
-    return e->state == SWAPPING || e->state == COPYING || e->state == MERGING;
-}
-
 /* ---- ages of slices, in a run that pushes -------------------------------------------------- */
-
-/* A slice's age is 1 + the steps done here + what merging has put it ahead of them. */
-static uint32_t *lead_of(struct gossip *g, uint32_t slice)
-{
-    return (uint32_t *)(g->entries + n_entries(g)) + slice;
-}
-
-static float age_of(struct gossip *g, uint32_t slice)
-{
-    return (float)(UINT64_C(1) + g->n_stepped + *lead_of(g, slice));
-}
 
 static void raise_age(struct gossip *g, uint32_t slice, float age)
 {
@@ -151,70 +72,12 @@ static void raise_age(struct gossip *g, uint32_t slice, float age)
         *lead_of(g, slice) = (uint32_t)(seen - 1 - g->n_stepped);
 }
 
-static struct entry *free_entry(struct gossip *g)
-{
-    for (uint32_t i = 0; i < n_entries(g); i++)
-        if (g->entries[i].state == FREE)
-            return &g->entries[i];
-    CHECK(false && "n_mine and n_theirs bound the table");
-    return NULL;
-}
-
-static void release(struct gossip *g, struct entry *e)
-{
-    if (is_mine(e))
-        g->n_mine--;
-    else
-        g->n_theirs--;
-    e->state = FREE;
-}
-
-static struct gossip_action *add(struct gossip_update *out, enum gossip_action_type type)
-{
-    CHECK(out->n_actions < GOSSIP_ACTIONS_MAX);
-    struct gossip_action *action = &out->actions[out->n_actions++];
-    action->type = type;
-    return action;
-}
-
-static void forget_buffer(struct gossip_update *out, uint32_t buffer)
-{
-    if (buffer != GOSSIP_NONE)
-        add(out, GOSSIP_FORGET)->buffer = buffer;
-}
-
 static void punish(struct gossip_update *out, const struct gossip_message *m, const char *reason)
 {
     struct gossip_action *action = add(out, GOSSIP_PUNISH);
     action->punish.peer = m->peer;
     action->punish.reason = reason;
     forget_buffer(out, m->buffer);
-}
-
-static void send_message(struct gossip *g, struct gossip_update *out, enum gossip_kind kind,
-                         const struct entry *e, uint32_t buffer)
-{
-    add(out, GOSSIP_SEND)->send =
-        (struct gossip_message){.kind = kind,
-                                .mode = (enum gossip_mode)e->mode,
-                                .peer = e->peer,
-                                .slice = e->slice,
-                                .id = e->id,
-                                .buffer = buffer,
-                                .weight = e->weight,
-                                .mass = e->mode == GOSSIP_PUSH ? age_of(g, e->slice) : g->mass};
-}
-
-static void add_job(struct gossip *g, struct gossip_update *out, enum gossip_action_type type,
-                    const struct entry *e, uint32_t buffer, uint32_t base, float c)
-{
-    struct gossip_action *action = add(out, type);
-    action->job.exchange = (uint32_t)(e - g->entries);
-    action->job.slice = e->slice;
-    action->job.buffer = buffer;
-    action->job.base = base;
-    action->job.peer = e->peer;
-    action->job.c = c;
 }
 
 /* c_i = 2 w m_j / (m_i + m_j): with equal masses c = w. */
@@ -243,7 +106,7 @@ static uint32_t count_slice(struct gossip *g, uint32_t slice, uint32_t *n_placed
         if (e->slice != slice || !is_live(e) || e->adopts)
             continue;
         n++;
-        if (e->state == PARKED)
+        if (e->state == PARKED || is_held(e))
             continue;
         ++*n_placed;
         if (*oldest == NULL || e->id < (*oldest)->id)
@@ -306,7 +169,7 @@ static bool offer_slice(struct gossip *g, struct gossip_update *out, uint32_t sl
     uint32_t n_placed;
     struct entry *oldest;
     uint32_t n = count_slice(g, slice, &n_placed, &oldest);
-    if (n_placed >= g->config->open_per_slice) {
+    if (n_placed >= g->config->open_per_slice * fanout(g)) {
         if (oldest->state == OPEN && ++oldest->blocked >= GOSSIP_PARK_AFTER) {
             oldest->state = PARKED;
             g->counts.parked++;
@@ -315,13 +178,20 @@ static bool offer_slice(struct gossip *g, struct gossip_update *out, uint32_t sl
             return true;
         }
     }
-    if (g->n_mine >= g->config->open_max)
+    if (g->n_mine >= g->config->open_max && !sum_hold_no_longer(g))
         return false;
+    if (g->n_mine >= g->config->open_max) {
+        g->counts.busy++;
+        return true;
+    }
     uint32_t peer = next_peer(g);
-    if (is_engaged(g, peer, slice))
+    float weight = weight_among(n);
+    bool sum = g->config->mode == GOSSIP_PUSH_SUM;
+    uint32_t n_left = (g->due - 1) % fanout(g) + 1; /* initiations of this slice that are due */
+    if (is_engaged(g, peer, slice) || (sum && !mass_take(book_of(g), slice, n_left + 1, &weight)))
         g->counts.busy++;
     else
-        open_exchange(g, out, peer, slice, g->config->mode, weight_among(n), false);
+        open_exchange(g, out, peer, slice, g->config->mode, weight, false);
     return true;
 }
 
@@ -330,8 +200,8 @@ static void offer_slices(struct gossip *g, struct gossip_update *out)
     while (g->due > 0 && out->n_actions < GOSSIP_ACTIONS_MAX) {
         if (!offer_slice(g, out, g->cursor))
             return;
-        g->cursor = (g->cursor + 1) % g->config->n_slices;
-        g->due--;
+        if (--g->due % fanout(g) == 0)
+            g->cursor = (g->cursor + 1) % g->config->n_slices;
     }
 }
 
@@ -374,10 +244,13 @@ bool gossip_expects(const struct gossip *g, uint32_t peer, uint64_t id)
     return find_mine(g, peer, id) != NULL;
 }
 
-/* Ends an exchange of mine that will not be answered; its buffer goes back with the next flush. */
+/* Ends an exchange of mine that did not and will not take place; its buffer goes back, or its mass
+ * is taken back, with the next flush. */
 static void drop_mine(struct entry *e)
 {
-    e->state = e->state == TAKING ? DROPPED_TAKING : FORGOTTEN;
+    e->state = e->state == TAKING           ? DROPPED_TAKING
+               : e->mode == GOSSIP_PUSH_SUM ? RETURNING
+                                            : FORGOTTEN;
 }
 
 /* Nothing more of the adoption is to come: its pulls are dropped. */
@@ -386,16 +259,6 @@ static void drop_adoption(struct gossip *g)
     for (uint32_t i = 0; i < n_entries(g); i++)
         if (g->entries[i].adopts && is_live(&g->entries[i]))
             drop_mine(&g->entries[i]);
-}
-
-static void decline(struct gossip *g, struct gossip_update *out, const struct gossip_message *m)
-{
-    struct gossip_action *action = add(out, GOSSIP_SEND);
-    action->send = *m;
-    action->send.kind = GOSSIP_DECLINE;
-    action->send.buffer = GOSSIP_NONE;
-    forget_buffer(out, m->buffer);
-    g->counts.refused++;
 }
 
 /* Both asked each other for the same slice at once. The smaller id's request stands: it ignores
@@ -426,26 +289,6 @@ static float responder_weight(struct gossip *g, const struct gossip_message *m)
     return w < m->weight ? w : m->weight;
 }
 
-static struct entry *serve(struct gossip *g, const struct gossip_message *m, enum entry_state state)
-{
-    struct entry *e = free_entry(g);
-    *e = (struct entry){.id = m->id,
-                        .peer = m->peer,
-                        .slice = m->slice,
-                        .buffer = m->buffer,
-                        .weight = m->weight,
-                        .state = (uint8_t)state,
-                        .mode = (uint8_t)m->mode};
-    g->n_theirs++;
-    return e;
-}
-
-static bool has_place(const struct gossip *g, const struct gossip_message *m)
-{
-    return g->phase == GOSSIP_ACTIVE && m->buffer != GOSSIP_NONE &&
-           g->n_theirs < g->config->serve_max;
-}
-
 static void on_push(struct gossip *g, struct gossip_update *out, const struct gossip_message *m)
 {
     if (!has_place(g, m)) {
@@ -467,20 +310,35 @@ static bool repeats(const struct gossip_message *m, const struct entry *e)
             (e->slice == m->slice && e->mode == m->mode && m->mode != GOSSIP_PUSH));
 }
 
+/* Why a request is none that this run answers, or NULL. */
+static const char *find_fault(const struct gossip *g, const struct gossip_message *m)
+{
+    bool pull = m->mode == GOSSIP_PULL, sum = m->mode == GOSSIP_PUSH_SUM;
+    if (m->slice >= g->config->n_slices)
+        return "a request for a slice that the model does not have";
+    if (!(m->weight > 0 && m->weight <= (pull ? 1.0f : 0.5f)) || !(m->mass > 0))
+        return "a request with a weight or mass out of range";
+    if (m->mode == GOSSIP_PUSH && g->config->mode != GOSSIP_PUSH)
+        return "a push to a run that does not merge by age";
+    if (!pull && sum != (g->config->mode == GOSSIP_PUSH_SUM))
+        return sum ? "a push-sum transfer to a run that keeps no mass"
+                   : "an exchange without mass in a push-sum run";
+    if (sum && !mass_fits(book_of(g), m->slice, m->mass))
+        return "a push-sum transfer whose mass is out of range";
+    return NULL;
+}
+
 static void on_request(struct gossip *g, struct gossip_update *out, const struct gossip_message *m,
                        bool peer_is_smaller)
 {
     bool pull = m->mode == GOSSIP_PULL, push = m->mode == GOSSIP_PUSH;
-    if (m->slice >= g->config->n_slices) {
-        punish(out, m, "a request for a slice that the model does not have");
+    const char *fault = find_fault(g, m);
+    if (fault != NULL) {
+        punish(out, m, fault);
         return;
     }
-    if (!(m->weight > 0 && m->weight <= (pull ? 1.0f : 0.5f)) || !(m->mass > 0)) {
-        punish(out, m, "a request with a weight or mass out of range");
-        return;
-    }
-    if (push && g->config->mode != GOSSIP_PUSH) {
-        punish(out, m, "a push to a run that does not merge by age");
+    if (m->mode == GOSSIP_PUSH_SUM) {
+        sum_request(g, out, m);
         return;
     }
     if (!pull && !push && resolve_crossing(g, m, peer_is_smaller)) {
@@ -510,7 +368,14 @@ static void on_request(struct gossip *g, struct gossip_update *out, const struct
 static void on_reply(struct gossip *g, struct gossip_update *out, const struct gossip_message *m)
 {
     struct entry *e = find_mine(g, m->peer, m->id);
-    if (e == NULL || m->buffer == GOSSIP_NONE) {
+    bool sum = e != NULL && e->mode == GOSSIP_PUSH_SUM;
+    if (sum && m->slice == e->slice && m->mode == GOSSIP_PUSH_SUM) {
+        forget_buffer(out, m->buffer);
+        e->state = FORGOTTEN;
+        g->counts.mixed++;
+        return;
+    }
+    if (e == NULL || (m->buffer == GOSSIP_NONE && !sum)) {
         g->counts.unknown++;
         forget_buffer(out, m->buffer);
         return;
@@ -560,6 +425,11 @@ static void on_done(struct gossip *g, struct gossip_update *out, uint32_t exchan
         g->counts.served++;
         break;
     case MERGING:
+        if (e->mode == GOSSIP_PUSH_SUM)
+            send_message(g, out, GOSSIP_REPLY, e, GOSSIP_NONE);
+        g->counts.served++;
+        break;
+    case DROPPED_MERGING:
         g->counts.served++;
         break;
     case DROPPED_SWAPPING:
@@ -567,6 +437,13 @@ static void on_done(struct gossip *g, struct gossip_update *out, uint32_t exchan
         forget_buffer(out, buffer);
         break;
     case DROPPED_TAKING:
+        if (e->mode == GOSSIP_PUSH_SUM) {
+            e->buffer = buffer;
+            e->state = RETURNING;
+            return;
+        }
+        forget_buffer(out, buffer);
+        break;
     case DROPPED_COPYING:
         forget_buffer(out, buffer);
         break;
@@ -576,6 +453,9 @@ static void on_done(struct gossip *g, struct gossip_update *out, uint32_t exchan
     case OPEN:
     case PARKED:
     case SENDING:
+    case HELD:
+    case RESENDING:
+    case RETURNING:
     case FORGOTTEN:
         CHECK(false && "DONE answers a job under way");
     }
@@ -589,13 +469,17 @@ static void on_sent(struct gossip *g, uint32_t buffer)
             g->entries[i].state = FORGOTTEN;
 }
 
-static void on_link_lost(struct gossip *g, uint32_t peer)
+static void on_link_lost(struct gossip *g, uint32_t peer, bool gone)
 {
     for (uint32_t i = 0; i < n_entries(g); i++) {
         struct entry *e = &g->entries[i];
         if (e->state == FREE || e->peer != peer)
             continue;
-        if (e->state == SWAPPING) {
+        if (e->mode == GOSSIP_PUSH_SUM && is_live(e) && e->state != TAKING) {
+            sum_hold(g, e, gone);
+        } else if (e->mode == GOSSIP_PUSH_SUM && e->state == MERGING) {
+            e->state = DROPPED_MERGING;
+        } else if (e->state == SWAPPING) {
             e->state = DROPPED_SWAPPING;
         } else if (e->state == COPYING) {
             e->state = DROPPED_COPYING;
@@ -605,6 +489,29 @@ static void on_link_lost(struct gossip *g, uint32_t peer)
         }
     }
     g->adopt_broken |= g->adopt_peer == peer;
+    if (gone && g->config->mode == GOSSIP_PUSH_SUM)
+        mass_forget(book_of(g), peer);
+}
+
+static void on_link(struct gossip *g, const struct gossip_event *event)
+{
+    g->n_peers = event->link.n_peers;
+    if (event->link.peer == GOSSIP_NONE)
+        return;
+    if (event->link.up)
+        sum_link_found(g, event->link.peer, event->link.gone);
+    else
+        on_link_lost(g, event->link.peer, event->link.gone);
+}
+
+static void on_phase(struct gossip *g, enum gossip_phase phase)
+{
+    g->phase = (uint8_t)phase;
+    g->adopt_peer = GOSSIP_NONE;
+    g->adopt_broken = false;
+    drop_adoption(g);
+    if (phase == GOSSIP_LEAVING)
+        sum_give_up(g);
 }
 
 /* ---- the step ------------------------------------------------------------------------------ */
@@ -626,17 +533,22 @@ static void on_received(struct gossip *g, const struct gossip_event *event,
     }
 }
 
-/* Gives back the buffers of exchanges that are over; false when there was no room for them all. */
-static bool flush_forgotten(struct gossip *g, struct gossip_update *out)
+/* Gives back the buffers of exchanges that are over, and sends again or takes back transfers; false
+ * when there was no room for them all. */
+static bool flush_entries(struct gossip *g, struct gossip_update *out)
 {
     for (uint32_t i = 0; i < n_entries(g); i++) {
         struct entry *e = &g->entries[i];
-        if (e->state != FORGOTTEN)
+        if (e->state != FORGOTTEN && e->state != RESENDING && e->state != RETURNING)
             continue;
         if (out->n_actions == GOSSIP_ACTIONS_MAX)
             return false;
-        forget_buffer(out, e->buffer);
-        release(g, e);
+        if (e->state == FORGOTTEN) {
+            forget_buffer(out, e->buffer);
+            release(g, e);
+        } else {
+            sum_flush(g, out, e);
+        }
     }
     return true;
 }
@@ -644,7 +556,7 @@ static bool flush_forgotten(struct gossip *g, struct gossip_update *out)
 /* An exchange of every slice falls due; what was left over from the last time is not added up. */
 static void fall_due(struct gossip *g)
 {
-    g->due = g->config->n_slices;
+    g->due = g->config->n_slices * fanout(g);
 }
 
 static void check_period(struct gossip *g, uint64_t now_us)
@@ -681,22 +593,17 @@ void gossip_step(struct gossip *g, const struct gossip_event *event, struct goss
         on_received(g, event, out);
         break;
     case GOSSIP_LINK:
-        g->n_peers = event->link.n_peers;
-        if (event->link.peer != GOSSIP_NONE && !event->link.up)
-            on_link_lost(g, event->link.peer);
+        on_link(g, event);
         break;
     case GOSSIP_PHASE:
-        g->phase = (uint8_t)event->phase;
-        g->adopt_peer = GOSSIP_NONE;
-        g->adopt_broken = false;
-        drop_adoption(g);
+        on_phase(g, event->phase);
         break;
     case GOSSIP_ADOPT:
         g->adopt_peer = event->adopt;
         break;
     }
     check_period(g, event->now_us);
-    bool all_flushed = flush_forgotten(g, out);
+    bool all_flushed = flush_entries(g, out);
     if (g->adopt_peer != GOSSIP_NONE)
         adopt_slices(g, out);
     if (g->phase != GOSSIP_ACTIVE || g->n_peers == 0)

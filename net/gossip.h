@@ -21,6 +21,15 @@
  * the local steps that its weights have seen. Nothing answers a push and none is sent again, so
  * each is applied at most once; the mean is not kept.
  *
+ * Push-sum (Kempe, Dobra, Gehrke 2003; asynchronous and with values in theta, not sums):
+ *   initiator i: m = w_i / 2, w_i -= m, TAKE a = theta_i, SEND REQUEST(a, m)
+ *   responder j: ............. w_j += m, MIX theta_j += m / w_j (a - theta_j), SEND REPLY()
+ * so sum w theta over peers and transfers under way is kept, whoever sends to whom, and sum w
+ * exactly (net/mass.h). A transfer whose link died is sent again, under the same id, when the peer
+ * is linked again, and taken in once. It is taken back when it was declined or never sent, or the
+ * peer came back as another incarnation; one to a peer that stays away gives its place up to others
+ * in the end, and counts as unknown.
+ *
  * The driver promises: links are first-in first-out; jobs (TAKE, SWAP, MIX) of a node run in the
  * order of their actions, each indivisibly, and each is answered by one DONE; a LINK event says
  * when a link died, after which nothing more comes from it. It needs at most 2 open_max + serve_max
@@ -28,6 +37,8 @@
  */
 #ifndef HUBBUB_NET_GOSSIP_H
 #define HUBBUB_NET_GOSSIP_H
+
+#include "net/mass.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,18 +48,18 @@
 #define GOSSIP_NONE  UINT32_MAX /* no buffer, no peer */
 
 enum {
-    GOSSIP_SLICE_FLOATS = 65536, /* in a slice; the last one of a model may be shorter */
+    GOSSIP_SLICE_FLOATS = 65536,   /* in a slice; the last one of a model may be shorter */
     GOSSIP_OPEN_PER_SLICE_MAX = 4, /* with w = 1/(2k) more open exchanges only slow it down */
     GOSSIP_ACTIONS_MAX = 16,
     GOSSIP_PARK_AFTER = 4 /* initiations of its slice that an open exchange may hold up */
 };
 
-enum gossip_mode { GOSSIP_PAIRWISE, GOSSIP_PULL, GOSSIP_PUSH };
+enum gossip_mode { GOSSIP_PAIRWISE, GOSSIP_PULL, GOSSIP_PUSH, GOSSIP_PUSH_SUM };
 
 enum gossip_phase {
     GOSSIP_JOINING, /* adopts if told to; declines everybody */
     GOSSIP_ACTIVE,
-    GOSSIP_LEAVING  /* initiates nothing, declines what is new, finishes what is open */
+    GOSSIP_LEAVING /* initiates nothing, declines what is new, finishes what is open */
 };
 
 /* Shared by the nodes of a run; outlives them. */
@@ -58,6 +69,9 @@ struct gossip_config {
     uint16_t open_max;       /* exchanges I initiated, open at once */
     uint16_t serve_max;      /* exchanges I answer, at once; above it: DECLINE */
     uint16_t open_per_slice; /* 1 to GOSSIP_OPEN_PER_SLICE_MAX */
+    uint16_t fanout;         /* peers that an initiation of a slice goes to; 0 is 1 */
+    uint16_t n_remembered;   /* of push-sum: senders whose last transfers are remembered; 0 where no
+                                link ever dies */
     uint64_t seed;
     bool in_turn; /* k goes round 0, 1, ... n_peers - 1 for each slice, instead of being drawn */
     /* The peer that node `self` knows as number k, 0 <= k < n_peers. Pure. */
@@ -83,10 +97,11 @@ struct gossip_message {
     enum gossip_mode mode; /* of the exchange; every run answers pulls */
     uint32_t peer;         /* slot: from whom, to whom */
     uint32_t slice;
-    uint64_t id;           /* of the exchange, the initiator's */
-    uint32_t buffer;       /* the weights, or GOSSIP_NONE */
-    float weight;          /* w: asked for in a REQUEST, used in a REPLY */
-    float mass;            /* m of the sender, of a push the age of the slice; REQUEST, REPLY */
+    uint64_t id;     /* of the exchange, the initiator's */
+    uint32_t buffer; /* the weights, or GOSSIP_NONE */
+    float weight;    /* w: asked for in a REQUEST, used in a REPLY */
+    float mass;      /* m of the sender, of a push the age of the slice, of push-sum what is
+                        sent; REQUEST, REPLY */
 };
 
 struct gossip_event {
@@ -99,16 +114,20 @@ struct gossip_event {
         } done;
         uint32_t sent; /* buffer of the push */
         struct {
-            /* message.buffer: a REQUEST's (pairwise, push) or REPLY's weights, or of a pull's REQUEST
-             * an empty buffer for the reply; GOSSIP_NONE when the driver had none to spare: the
-             * request is then declined. A REPLY's is never NONE (see gossip_expects). */
+            /* message.buffer: a REQUEST's (pairwise, push) or REPLY's weights, or of a pull's
+             * REQUEST an empty buffer for the reply; GOSSIP_NONE when the driver had none to spare:
+             * the request is then declined. A REPLY's is never NONE (see gossip_expects), but for
+             * push-sum, whose reply has no weights. */
             struct gossip_message message;
             bool peer_is_smaller; /* its id is below mine: decides crossings */
         } received;
         struct {
-            uint32_t peer;    /* GOSSIP_NONE: only n_peers changed */
+            uint32_t peer; /* GOSSIP_NONE: only n_peers changed */
             bool up;
             uint32_t n_peers; /* neighbours that may be drawn now */
+            /* The peer that was known under this number is gone: with up, this is another
+             * incarnation of it; without, the number may be given to another peer. */
+            bool gone;
         } link;
         enum gossip_phase phase;
         uint32_t adopt; /* from this peer */
@@ -116,19 +135,19 @@ struct gossip_event {
 };
 
 enum gossip_action_type {
-    GOSSIP_TAKE,         /* job: copy the slice into a buffer (a new one when buffer is NONE) */
-    GOSSIP_SWAP,         /* job: take and mix at once: (theta, buffer) = (theta + c (buffer -
-                            theta), theta) */
-    GOSSIP_MIX,          /* job: theta += c (buffer - base); base NONE: theta as it is. Both buffers
-                            pass to the driver, which frees them after it */
-    GOSSIP_SEND,         /* message. The buffer of a REPLY passes to the driver; that of a REQUEST
-                            stays mine, also after it is sent, until MIX or FORGET. SENT answers a
-                            push */
-    GOSSIP_FORGET,       /* buffer: I am done with it */
-    GOSSIP_PUNISH,       /* peer broke the protocol, reason says how: close its link */
-    GOSSIP_ADOPTED,      /* every slice of the adopted peer was asked for, came and is in MIX */
-    GOSSIP_ADOPT_FAILED  /* declined or lost; ADOPT again, after a while if it is the same peer:
-                            it resumes with the first slice that did not come */
+    GOSSIP_TAKE,        /* job: copy the slice into a buffer (a new one when buffer is NONE) */
+    GOSSIP_SWAP,        /* job: take and mix at once: (theta, buffer) = (theta + c (buffer -
+                           theta), theta) */
+    GOSSIP_MIX,         /* job: theta += c (buffer - base); base NONE: theta as it is. Both buffers
+                           pass to the driver, which frees them after it */
+    GOSSIP_SEND,        /* message. The buffer of a REPLY passes to the driver; that of a REQUEST
+                           stays mine, also after it is sent, until MIX or FORGET. SENT answers a
+                           push */
+    GOSSIP_FORGET,      /* buffer: I am done with it */
+    GOSSIP_PUNISH,      /* peer broke the protocol, reason says how: close its link */
+    GOSSIP_ADOPTED,     /* every slice of the adopted peer was asked for, came and is in MIX */
+    GOSSIP_ADOPT_FAILED /* declined or lost; ADOPT again, after a while if it is the same peer:
+                           it resumes with the first slice that did not come */
 };
 
 struct gossip_action {
@@ -164,15 +183,15 @@ struct gossip_counts {
     uint32_t refused;   /* requests I declined, pushes I had no place for */
     uint32_t busy;      /* initiations skipped: no free place */
     uint32_t parked;
-    uint32_t lost;      /* mine, open when the link died */
-    uint32_t orphaned;  /* theirs, applied here when the link was gone: shifts the mean */
-    uint32_t unknown;   /* answers to nothing I asked */
+    uint32_t lost;     /* mine, open when the link died */
+    uint32_t orphaned; /* theirs, applied here when the link was gone: shifts the mean */
+    uint32_t unknown;  /* answers to nothing I asked */
 };
 
 struct gossip; /* storage is the caller's */
 
-/* Bytes of a core: the header, one entry for each of open_max + serve_max exchanges, and in a run
- * that pushes an age a slice. */
+/* Bytes of a core: the header, one entry for each of open_max + serve_max exchanges, in a run that
+ * pushes an age a slice, and with push-sum its accounts. */
 size_t gossip_size(const struct gossip_config *config);
 
 /* self: this node's number in the seed's streams. Starts in JOINING with no neighbour, mass 1 and
@@ -205,5 +224,11 @@ struct gossip_remains {
 bool gossip_remains(const struct gossip *g, uint32_t i, struct gossip_remains *r);
 
 const struct gossip_counts *gossip_counts(const struct gossip *g);
+
+/* Of push-sum (CHECK): the slice's mass, in units of 1/MASS_ONE; those that I sent or am about to,
+ * not known to have arrived; and counts. */
+uint64_t gossip_mass_units(const struct gossip *g, uint32_t slice);
+uint64_t gossip_mass_under_way(const struct gossip *g, uint32_t slice);
+const struct mass_counts *gossip_mass_counts(const struct gossip *g);
 
 #endif

@@ -31,19 +31,47 @@ static void list_neighbours(struct peers *p)
     }
 }
 
-uint32_t peers_add(struct peers *p, void *link, const struct wire_hello *hello, const char *remote,
-                   uint64_t now_us)
+/* Of a free slot: 0 when it was this peer's, 1 when it was nobody's, else greater the later its
+ * peer was heard. */
+static uint64_t reluctance(const struct peer *slot, const uint8_t id[WIRE_PEER_ID_BYTES])
 {
-    uint32_t i = 0;
-    while (i < PEERS_MAX && p->slots[i].link != NULL)
-        i++;
+    if (slot->serial == 0)
+        return 1;
+    return memcmp(slot->id, id, WIRE_PEER_ID_BYTES) == 0 ? 0 : 2 + slot->heard_us;
+}
+
+static uint32_t find_slot(const struct peers *p, const uint8_t id[WIRE_PEER_ID_BYTES])
+{
+    uint32_t best = PEERS_MAX;
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        uint64_t r = p->slots[i].link == NULL ? reluctance(&p->slots[i], id) : UINT64_MAX;
+        if (r < least) {
+            best = i;
+            least = r;
+        }
+    }
+    return best;
+}
+
+uint32_t peers_add(struct peers *p, void *link, const struct wire_hello *hello, const char *remote,
+                   uint64_t now_us, enum peers_before *before)
+{
+    uint32_t i = find_slot(p, hello->id);
     if (i == PEERS_MAX)
         return PEERS_MAX;
     struct peer *peer = &p->slots[i];
+    *before = peer->serial == 0 || (memcmp(peer->id, hello->id, WIRE_PEER_ID_BYTES) == 0 &&
+                                    peer->incarnation == hello->incarnation)
+                  ? PEERS_BEFORE_SAME
+              : memcmp(peer->id, hello->id, WIRE_PEER_ID_BYTES) == 0 ? PEERS_BEFORE_OLDER
+                                                                     : PEERS_BEFORE_ANOTHER;
     *peer = (struct peer){.link = link,
                           .serial = ++p->n_added,
+                          .incarnation = hello->incarnation,
                           .state = hello->state,
                           .step = hello->step,
+                          .n_samples = hello->n_samples,
                           .shard = hello->shard,
                           .n_shards = hello->n_shards,
                           .heard_us = now_us};
@@ -64,10 +92,28 @@ void peers_remove(struct peers *p, uint32_t slot, bool goodbye)
     list_neighbours(p);
 }
 
-void peers_set_status(struct peers *p, uint32_t slot, enum peer_state state, uint64_t step)
+void pace_note(struct pace *p, uint64_t step, uint64_t now_us)
 {
-    p->slots[slot].state = state;
-    p->slots[slot].step = step;
+    enum { LEAST_US = 1500000 };
+    if (p->at_us > 0 && now_us - p->at_us < LEAST_US && step >= p->step)
+        return;
+    if (p->at_us > 0 && step > p->step) {
+        double per_s = (double)(step - p->step) / ((double)(now_us - p->at_us) / 1e6);
+        p->per_s += (p->per_s > 0 ? 0.3 : 1) * (per_s - p->per_s);
+    }
+    p->step = step;
+    p->at_us = now_us;
+}
+
+void peers_set_status(struct peers *p, uint32_t slot, enum peer_state state, uint64_t step,
+                      uint64_t now_us)
+{
+    struct peer *peer = &p->slots[slot];
+    bool steps = state == PEER_TRAINING || state == PEER_DONE;
+    peer->state = state;
+    peer->step = step;
+    if (steps)
+        pace_note(&peer->pace, step, now_us);
     list_neighbours(p);
 }
 
@@ -104,6 +150,36 @@ uint64_t peers_median_step(const struct peers *p, uint64_t mine)
     steps[n] = mine;
     qsort(steps, n + 1, sizeof steps[0], compare_steps);
     return steps[n / 2];
+}
+
+/* Mine over the mean of what is known, mine included. */
+static double share(double mine, double sum, uint32_t n)
+{
+    return mine > 0 ? mine * (n + 1) / (sum + mine) : 0;
+}
+
+double peers_share_samples(const struct peers *p, uint64_t mine)
+{
+    double sum = 0;
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < p->n_neighbours; k++) {
+        uint64_t theirs = p->slots[p->neighbours[k]].n_samples;
+        sum += (double)theirs;
+        n += theirs > 0;
+    }
+    return share((double)mine, sum, n);
+}
+
+double peers_share_speed(const struct peers *p, double mine)
+{
+    double sum = 0;
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < p->n_neighbours; k++) {
+        double theirs = p->slots[p->neighbours[k]].pace.per_s;
+        sum += theirs;
+        n += theirs > 0;
+    }
+    return share(mine, sum, n);
 }
 
 bool peers_most_are_done(const struct peers *p, bool i_am_done)

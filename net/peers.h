@@ -1,6 +1,7 @@
 /* The peer table: who is linked, how far they are, and the vote on ending.
  *
- * A peer has a slot while it is linked; the gossip core knows it by that number. Pure bookkeeping:
+ * A peer has a slot while it is linked, and the same one when it comes back, unless more peers than
+ * there are slots have come meanwhile; the gossip core knows it by that number. Pure bookkeeping:
  * links are opaque pointers. One thread at a time.
  */
 #ifndef HUBBUB_NET_PEERS_H
@@ -13,12 +14,24 @@
 
 enum { PEERS_MAX = 256 };
 
+/* Steps a second, from how many were done at what times: over a second and a half at least, and
+ * averaged over the last ten seconds or so. */
+struct pace {
+    uint64_t step, at_us;
+    double per_s; /* 0: not known yet */
+};
+
+void pace_note(struct pace *p, uint64_t step, uint64_t now_us);
+
 struct peer {
     void *link;      /* NULL: the slot is free */
     uint32_t serial; /* of this peer's stay: another one in the slot has another */
     uint8_t id[WIRE_PEER_ID_BYTES];
+    uint64_t incarnation;
     enum peer_state state;
     uint64_t step;
+    struct pace pace;
+    uint64_t n_samples; /* 0: not known */
     uint32_t shard, n_shards;
     uint64_t heard_us; /* when a frame last came */
     uint32_t n_calm;   /* exchanges in a row, while settling, that hardly moved this peer */
@@ -38,14 +51,23 @@ void peers_init(struct peers *p, const uint8_t self[WIRE_PEER_ID_BYTES]);
 /* The slot of a linked id, or PEERS_MAX. */
 uint32_t peers_find(const struct peers *p, const uint8_t id[WIRE_PEER_ID_BYTES]);
 
-/* A slot for a peer that said HELLO; PEERS_MAX when the table is full. */
+/* What a slot stood for before. */
+enum peers_before {
+    PEERS_BEFORE_SAME,   /* this very incarnation of the peer, or nobody yet */
+    PEERS_BEFORE_OLDER,  /* an earlier one, or one whose clock was ahead */
+    PEERS_BEFORE_ANOTHER /* another peer, which may come back in another slot */
+};
+
+/* A slot for a peer that said HELLO: the one it had before, a fresh one, or that of whom nothing
+ * was heard longest; PEERS_MAX when the table is full. */
 uint32_t peers_add(struct peers *p, void *link, const struct wire_hello *hello, const char *remote,
-                   uint64_t now_us);
+                   uint64_t now_us, enum peers_before *before);
 
 /* Its link is gone. goodbye: it left because its training was over, which counts in the vote. */
 void peers_remove(struct peers *p, uint32_t slot, bool goodbye);
 
-void peers_set_status(struct peers *p, uint32_t slot, enum peer_state state, uint64_t step);
+void peers_set_status(struct peers *p, uint32_t slot, enum peer_state state, uint64_t step,
+                      uint64_t now_us);
 
 /* Whether id of the peer is below mine: decides crossings and which of two links stays. */
 bool peers_is_smaller(const struct peers *p, uint32_t slot);
@@ -56,6 +78,11 @@ uint32_t peers_furthest(const struct peers *p, uint64_t step, uint32_t except);
 
 /* The lower median of my steps and those of the neighbours. */
 uint64_t peers_median_step(const struct peers *p, uint64_t mine);
+
+/* My samples, and my steps a second, over their means over me and the neighbours who say theirs; 0
+ * where I do not say mine. */
+double peers_share_samples(const struct peers *p, uint64_t mine);
+double peers_share_speed(const struct peers *p, double mine);
 
 /* The vote: more than half of the peers known to live, with me and with those that said goodbye,
  * are done. */

@@ -69,6 +69,7 @@ static const struct field hello_fields[] = {
     {KEY("shards"), FIELD_U32, AT(hello.n_shards), 1, UINT32_MAX},
     {KEY("first"), FIELD_U32, AT(hello.stage_first), 0, UINT32_MAX},
     {KEY("last"), FIELD_U32, AT(hello.stage_last), 0, UINT32_MAX},
+    {KEY("samples"), FIELD_U64, AT(hello.n_samples), 0, INT64_MAX},
     {KEY("state"), FIELD_ENUM, AT(hello.state), 0, N_PEER_STATES - 1},
     {KEY("step"), FIELD_U64, AT(hello.step), 0, UINT64_MAX},
 };
@@ -96,7 +97,7 @@ static const struct field tensor_fields[] = {
     {KEY("off"), FIELD_U64, AT(tensor.offset), 0, INT64_MAX},
     {KEY("n"), FIELD_U32, AT(tensor.count), 1, WIRE_BODY_MAX / sizeof(float)},
     {KEY("codec"), FIELD_ENUM, AT(tensor.codec), WIRE_F32, WIRE_F32},
-    {KEY("mode"), FIELD_ENUM, AT(tensor.mode), 0, WIRE_PUSH},
+    {KEY("mode"), FIELD_ENUM, AT(tensor.mode), 0, WIRE_PUSH_SUM},
     {KEY("m"), FIELD_F32, AT(tensor.mass), 0, 0},
     {KEY("w"), FIELD_F32, AT(tensor.weight), 0, 0},
 };
@@ -570,7 +571,8 @@ static int check_tensor(const char *what, const struct wire_message *message, st
 {
     const struct wire_tensor *t = &message->tensor;
     bool request = message->kind == WIRE_REQUEST, pull = t->mode == WIRE_PULL;
-    uint32_t due = request && pull ? 0 : t->count * (uint32_t)sizeof(float);
+    bool empty = request ? pull : t->mode == WIRE_PUSH_SUM;
+    uint32_t due = empty ? 0 : t->count * (uint32_t)sizeof(float);
     if (!request && t->mode == WIRE_PUSH)
         return error_set(err, ERR_DATA, "%s: \"mode\" is %d, a push, which has no reply", what,
                          WIRE_PUSH);

@@ -40,7 +40,7 @@ enum wire_kind {
 
 enum wire_codec { WIRE_F32 = 0 };
 
-enum wire_mode { WIRE_PAIRWISE = 0, WIRE_PULL = 1, WIRE_PUSH = 2 };
+enum wire_mode { WIRE_PAIRWISE = 0, WIRE_PULL = 1, WIRE_PUSH = 2, WIRE_PUSH_SUM = 3 };
 
 enum wire_bye {
     WIRE_BYE_DONE = 0,         /* left in order: its training is over */
@@ -68,6 +68,7 @@ struct wire_hello {
     uint32_t slice;                   /* floats in a slice */
     uint32_t shard, n_shards;         /* from 0 */
     uint32_t stage_first, stage_last; /* layers it holds: the whole model today */
+    uint64_t n_samples;               /* it trains on; 0: it does not say */
     enum peer_state state;
     uint64_t step;
 };
@@ -91,14 +92,15 @@ struct wire_bye_message {
     char text[WIRE_TEXT_MAX];
 };
 
-/* REQUEST and REPLY. The body is `count` elements; a pull's REQUEST has none. */
+/* REQUEST and REPLY. The body is `count` elements; a pull's REQUEST and a push-sum's REPLY have
+ * none. */
 struct wire_tensor {
     uint64_t offset; /* in the whole model's theta, floats */
     uint32_t count;
     enum wire_codec codec;
     enum wire_mode mode;
     float weight; /* w: asked for in a REQUEST, used in a REPLY; (0, 0.5], or 1 for a pull */
-    float mass;   /* m of the sender, of a push the age of its slice; > 0 */
+    float mass; /* m of the sender, of a push the age of its slice, of push-sum what is sent; > 0 */
 };
 
 struct wire_message {

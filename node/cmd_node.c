@@ -22,8 +22,8 @@ struct flags {
     struct gossip_every every;
     struct training_options training;
     double eval_every, slow;
-    uint64_t threads, open, settle, join_timeout, report_every, min_peers, pace, snapshot_every,
-        save_every;
+    uint64_t threads, fanout, open, settle, join_timeout, report_every, min_peers, pace,
+        snapshot_every, save_every;
     int init_normalize, gossip, end;
     bool json, insecure, verbose, quiet, die_with_parent;
 };
@@ -106,8 +106,10 @@ static int look_at_run(const char *text, void *field, struct error *err)
     return 0;
 }
 
-static const char *const gossips[] = {"pairwise", "pull", "push", "off", NULL};
+static const char *const gossips[] = {"pairwise", "pull", "push", "push-sum", "off", NULL};
 static const char *const ends[] = {"vote", "own", NULL};
+
+enum { FANOUT_MAX = 16 };
 
 #define F(field) offsetof(struct flags, field)
 
@@ -142,11 +144,12 @@ static const struct opt table[] = {
 
     {"gossip", OPT_CHOICE, F(gossip), "MODE", "pairwise",
      "pairwise (keeps the mean), pull (nobody can force a model on me), push (one way, merged "
-     "by age), off",
+     "by age), push-sum (one way, keeps the mean), off",
      "gossip", 0, 0, gossips},
     {"gossip-every", OPT_CUSTOM, F(every), "N|TIME", "auto",
      "local steps or time between exchanges; auto: as often as costs 10 %", 0, 0, 0, 0,
      gossip_every_parse},
+    {"fanout", OPT_U64, F(fanout), "N", "1", "peers that a push goes to", 0, 1, FANOUT_MAX},
     {"open", OPT_U64, F(open), "N", "1", "exchanges of a slice under way at once, 1 to 4", 0, 1,
      GOSSIP_OPEN_PER_SLICE_MAX},
 
@@ -210,10 +213,12 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
         .schedule_is_given = t->schedule != 0,
         .batch = (uint32_t)t->batch,
         .seed = t->seed,
+        .objective = (enum objective)t->objective,
         .n_threads = (uint32_t)f->threads,
         .gossip = (enum gossip_choice)f->gossip,
         .every = f->every,
         .open_per_slice = (uint32_t)f->open,
+        .fanout = (uint32_t)f->fanout,
         .eval_epochs = f->eval_every,
         .end = (enum end_choice)f->end,
         .settle_us = f->settle,
@@ -229,6 +234,11 @@ static int make_config(const struct flags *f, struct node_config *c, struct erro
         .metrics = f->metrics,
         .json = f->json};
     int rc = 0;
+    bool one_way = c->gossip == GOSSIP_CHOICE_PUSH || c->gossip == GOSSIP_CHOICE_PUSH_SUM;
+    if (c->fanout > 1 && !one_way)
+        rc = error_set(err, ERR_USAGE,
+                       "--fanout %u goes with --gossip push and push-sum (right: --open)",
+                       c->fanout);
     for (uint32_t i = 0; rc == 0 && i < f->until.n; i++)
         rc = parse_goals(f->until.values[i], &c->until, err);
     const struct address_flags addresses = {.listen = f->listen,

@@ -21,11 +21,12 @@ enum {
 };
 
 _Static_assert((int)WIRE_PAIRWISE == (int)GOSSIP_PAIRWISE && (int)WIRE_PULL == (int)GOSSIP_PULL &&
-                   (int)WIRE_PUSH == (int)GOSSIP_PUSH,
+                   (int)WIRE_PUSH == (int)GOSSIP_PUSH && (int)WIRE_PUSH_SUM == (int)GOSSIP_PUSH_SUM,
                "modes have the same numbers in the core and on the wire");
 _Static_assert((int)GOSSIP_CHOICE_PAIRWISE == (int)GOSSIP_PAIRWISE &&
                    (int)GOSSIP_CHOICE_PULL == (int)GOSSIP_PULL &&
-                   (int)GOSSIP_CHOICE_PUSH == (int)GOSSIP_PUSH,
+                   (int)GOSSIP_CHOICE_PUSH == (int)GOSSIP_PUSH &&
+                   (int)GOSSIP_CHOICE_PUSH_SUM == (int)GOSSIP_PUSH_SUM,
                "and in the options");
 
 #define BUDGET 0.10 /* of the trainer's time; --gossip-every auto stays below */
@@ -43,7 +44,7 @@ void exchange_init(struct node *n)
 {
     const struct node_config *c = &n->config;
     uint64_t n_slices = (n->model.dim + GOSSIP_SLICE_FLOATS - 1) / GOSSIP_SLICE_FLOATS;
-    uint64_t open = n_slices * (c->open_per_slice + PARKED_PER_SLICE);
+    uint64_t open = n_slices * (c->open_per_slice * c->fanout + PARKED_PER_SLICE);
     uint64_t serve = n_slices * 4;
     n->gossip_config = (struct gossip_config){
         .mode = c->gossip == GOSSIP_CHOICE_OFF ? GOSSIP_PAIRWISE : (enum gossip_mode)c->gossip,
@@ -51,6 +52,8 @@ void exchange_init(struct node *n)
         .open_max = (uint16_t)(open < OPEN_MAX ? open : OPEN_MAX),
         .serve_max = (uint16_t)(serve < SERVE_MAX ? serve : SERVE_MAX),
         .open_per_slice = (uint16_t)c->open_per_slice,
+        .fanout = (uint16_t)c->fanout,
+        .n_remembered = PEERS_MAX,
         .seed = c->seed,
         .neighbour = neighbour,
         .ctx = n};
@@ -202,11 +205,12 @@ void exchange_drive(struct node *n, struct gossip_event *event)
     uv_timer_start(&n->wake, on_wake, ms, 0);
 }
 
-void exchange_peer(struct node *n, uint32_t slot, bool up)
+void exchange_peer(struct node *n, uint32_t slot, bool up, bool gone)
 {
     struct gossip_event event = {.type = GOSSIP_LINK,
                                  .link = {.peer = slot == PEERS_MAX ? GOSSIP_NONE : slot,
                                           .up = up,
+                                          .gone = gone,
                                           .n_peers = n->peers.n_neighbours}};
     exchange_drive(n, &event);
 }

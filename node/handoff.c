@@ -25,6 +25,7 @@ void handoff_init(struct handoff *h, uint32_t n_jobs, void (*notify)(void *), vo
     h->completions = MEM_NEW(struct completion, h->n_completions_max);
     atomic_init(&h->stride, 1);
     atomic_init(&h->swarm_step, 0);
+    atomic_init(&h->factor, 1000000);
     pthread_condattr_t attr;
     CHECK(pthread_condattr_init(&attr) == 0);
     CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
@@ -155,4 +156,14 @@ void handoff_set_swarm_accuracy(struct handoff *h, double accuracy)
 double handoff_swarm_accuracy(const struct handoff *h)
 {
     return atomic_load_explicit(&h->swarm_accuracy, memory_order_relaxed) / 1e6;
+}
+
+void handoff_set_factor(struct handoff *h, float factor)
+{
+    atomic_store_explicit(&h->factor, (unsigned)((double)factor * 1e6 + 0.5), memory_order_relaxed);
+}
+
+float handoff_factor(const struct handoff *h)
+{
+    return (float)(atomic_load_explicit(&h->factor, memory_order_relaxed) / 1e6);
 }

@@ -72,6 +72,7 @@ struct handoff {
     _Alignas(64) atomic_bool sleeping;
     atomic_ullong swarm_step;
     atomic_uint swarm_accuracy; /* in millionths */
+    atomic_uint factor;         /* in millionths */
     atomic_uint stride;         /* report at least every so many steps */
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -89,6 +90,7 @@ bool handoff_take_completion(struct handoff *h, struct completion *c);
 void handoff_set_stride(struct handoff *h, uint32_t n_steps);
 void handoff_set_swarm_step(struct handoff *h, uint64_t step);
 void handoff_set_swarm_accuracy(struct handoff *h, double accuracy);
+void handoff_set_factor(struct handoff *h, float factor);
 
 /* Trainer thread. */
 bool handoff_take_job(struct handoff *h, struct job *job);
@@ -98,6 +100,8 @@ bool handoff_report(struct handoff *h, const struct trainer_report *report);
 uint32_t handoff_stride(const struct handoff *h);
 /* How far most peers are, as last heard. */
 uint64_t handoff_swarm_step(const struct handoff *h);
+/* What a gradient counts for, as last said; 1 before. */
+float handoff_factor(const struct handoff *h);
 /* Over the test data of all peers, as last heard; 0 before. */
 double handoff_swarm_accuracy(const struct handoff *h);
 /* Sleeps until a job is there or clock_us() >= deadline_us. */

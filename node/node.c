@@ -541,6 +541,7 @@ int node_open(struct node *n, const struct node_config *config, struct error *er
         n->config.every.steps = 8;
     CHECK(getrandom(id, sizeof id, 0) == (ssize_t)sizeof id);
     peers_init(&n->peers, id);
+    n->weigh.factor = 1;
     scores_init(&n->scores, id);
     open_loop(n);
     rc = open_network(n, err);

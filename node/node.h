@@ -4,6 +4,7 @@
  *   node.c      start, the life of the peer, the end and the result
  *   peering.c   dialling, HELLO, one link per pair, STATUS, goodbyes
  *   exchange.c  drives the gossip core: its actions become frames and jobs
+ *   weigh.c     what its gradient counts for
  *   scores.c    test results of all peers, where each has data of its own
  *   save.c      the model file
  *   progress.c  how far it is, for people
@@ -36,6 +37,7 @@ enum gossip_choice {
     GOSSIP_CHOICE_PAIRWISE,
     GOSSIP_CHOICE_PULL,
     GOSSIP_CHOICE_PUSH,
+    GOSSIP_CHOICE_PUSH_SUM,
     GOSSIP_CHOICE_OFF
 };
 enum end_choice { END_VOTE, END_OWN };
@@ -62,9 +64,10 @@ struct node_config {
     uint32_t batch;
     uint64_t seed;
     uint32_t n_threads; /* of a step */
+    enum objective objective;
     enum gossip_choice gossip;
     struct gossip_every every;
-    uint32_t open_per_slice;
+    uint32_t open_per_slice, fanout;
     struct until until;
     double eval_epochs;
     enum end_choice end;
@@ -151,6 +154,11 @@ struct node {
     uint64_t training_us; /* length of the training, once over */
 
     struct {
+        struct pace pace; /* my steps a second */
+        float factor, told;
+        uint64_t told_us;
+    } weigh;
+    struct {
         uint64_t adjusted_us, job_us, loop_us;
         double share; /* of the trainer's time that gossip costs, lately */
     } budget;
@@ -217,7 +225,8 @@ struct scores_sum scores_swarm(const struct node *n);
 void exchange_init(struct node *n);
 void exchange_close(struct node *n);
 void exchange_drive(struct node *n, struct gossip_event *event);
-void exchange_peer(struct node *n, uint32_t slot, bool up); /* PEERS_MAX: only neighbours changed */
+/* slot PEERS_MAX: only neighbours changed. gone: as in struct gossip_event. */
+void exchange_peer(struct node *n, uint32_t slot, bool up, bool gone);
 void exchange_phase(struct node *n, enum gossip_phase phase);
 void exchange_set_schedule(struct node *n);
 void exchange_steps(struct node *n, uint32_t n_steps);
@@ -228,6 +237,9 @@ void exchange_received(struct node *n, uint32_t slot, const struct wire_message 
 void exchange_dropped(struct node *n, void *body);
 void exchange_released(struct node *n, void *token);
 void exchange_count(struct node *n); /* brings n->counts and the bytes up to date */
+
+/* weigh.c: what this peer's gradient counts for (model/objective.h) */
+void weigh_tick(struct node *n, uint64_t now_us); /* every second */
 
 /* save.c */
 int save_open(struct node *n, struct error *err) MUST_USE; /* --out can be written, and may be */

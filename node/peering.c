@@ -141,6 +141,7 @@ void peering_tick(struct node *n, uint64_t now_us)
     if (now_us - n->status_us >= STATUS_US) {
         peering_send_status(n);
         scores_send(n);
+        weigh_tick(n, now_us);
         handoff_set_swarm_step(&n->handoff, peers_median_step(&n->peers, n->report.step));
     }
 }
@@ -168,6 +169,7 @@ static void send_hello(struct node *n, struct tcp_link *link)
     h->stage_last = n->model.n_layers - 1;
     h->state = n->state;
     h->step = n->report.step;
+    h->n_samples = n->part.n;
     tcp_send_control(link, &m);
 }
 
@@ -265,7 +267,7 @@ static void lose_peer(struct node *n, struct contact *c, bool goodbye)
     uint32_t slot = c->slot;
     c->slot = PEERS_MAX;
     peers_remove(&n->peers, slot, goodbye);
-    exchange_peer(n, slot, false);
+    exchange_peer(n, slot, false, false);
 }
 
 static void welcome(struct node *n, struct contact *c, const struct wire_hello *h)
@@ -281,11 +283,14 @@ static void welcome(struct node *n, struct contact *c, const struct wire_hello *
         lose_peer(n, old, false);
         say_bye(old, WIRE_BYE_DUPLICATE, "replaced by another link");
     }
-    c->slot = peers_add(&n->peers, c->link, h, tcp_remote(c->link), clock_us());
+    enum peers_before before;
+    c->slot = peers_add(&n->peers, c->link, h, tcp_remote(c->link), clock_us(), &before);
     if (c->slot == PEERS_MAX) {
         say_bye(c, WIRE_BYE_BUSY, "too many peers");
         return;
     }
+    if (before == PEERS_BEFORE_ANOTHER)
+        exchange_peer(n, c->slot, false, true);
     n->ever_linked = true;
     const struct peer *peer = &n->peers.slots[c->slot];
     if (!is_known)
@@ -298,7 +303,7 @@ static void welcome(struct node *n, struct contact *c, const struct wire_hello *
                                 (json_int_t)peer->step, "state", peer_state_names[peer->state]));
     if (!is_known && peer->shard == n->config.shard && n->config.partition.kind != PARTITION_NONE)
         log_warn("%s trains on the same shard as this peer: is --shard right on both?", peer->name);
-    exchange_peer(n, c->slot, true);
+    exchange_peer(n, c->slot, true, before == PEERS_BEFORE_OLDER);
 }
 
 /* The entry of our list that a peer says it listens at, if that is where it came from: a stranger
@@ -421,9 +426,9 @@ static void on_received(void *ctx, struct tcp_link *link, const struct wire_mess
     case WIRE_STATUS:
         if (serves) {
             bool changed = n->peers.slots[c->slot].state != m->status.state;
-            peers_set_status(&n->peers, c->slot, m->status.state, m->status.step);
+            peers_set_status(&n->peers, c->slot, m->status.state, m->status.step, clock_us());
             if (changed)
-                exchange_peer(n, PEERS_MAX, true);
+                exchange_peer(n, PEERS_MAX, true, false);
         }
         break;
     case WIRE_SCORE:

@@ -58,6 +58,27 @@ static void set_staleness(json_t *o, const struct staleness *s)
     json_object_set_new(o, "staleness_max", json_integer(staleness_quantile(s, 1)));
 }
 
+/* What a push-sum peer has of the swarm's mass, mean over the slices, and what became of transfers.
+ * Nothing with other gossip. */
+static void set_masses(json_t *o, const struct node *n)
+{
+    uint32_t n_slices = n->gossip_config.n_slices;
+    double mass = 0, under_way = 0;
+    if (n->gossip_config.mode != GOSSIP_PUSH_SUM)
+        return;
+    for (uint32_t i = 0; i < n_slices; i++) {
+        mass += (double)gossip_mass_units(n->gossip, i) / (double)MASS_ONE / n_slices;
+        under_way += (double)gossip_mass_under_way(n->gossip, i) / (double)MASS_ONE / n_slices;
+    }
+    const struct mass_counts *c = gossip_mass_counts(n->gossip);
+    json_object_set_new(o, "mass", json_real(mass));
+    json_object_set_new(o, "mass_under_way", json_real(under_way));
+    json_object_set_new(o, "resent", json_integer(c->resent));
+    json_object_set_new(o, "repeated", json_integer(c->repeated));
+    json_object_set_new(o, "credited", json_integer(c->credited));
+    json_object_set_new(o, "mass_unknown", json_integer(c->unknown));
+}
+
 void result_start(struct node *n)
 {
     metrics_write(&n->metrics, "start",
@@ -86,12 +107,14 @@ void result_report(struct node *n)
     json_object_set_new(o, "step_max_us", json_integer((json_int_t)r->step_max_us));
     json_object_set_new(o, "step_us", json_integer((json_int_t)r->step_us));
     json_object_set_new(o, "job_us", json_integer((json_int_t)r->job_us));
+    json_object_set_new(o, "factor", json_real((double)n->weigh.factor));
     json_object_set_new(o, "gossip_share", json_real(n->budget.share));
     json_object_set_new(o, "every_steps", json_integer(n->config.every.steps));
     json_object_set_new(o, "peers", json_integer(n->peers.n_linked));
     json_object_set_new(o, "bytes_in", json_integer((json_int_t)n->bytes_in));
     json_object_set_new(o, "bytes_out", json_integer((json_int_t)n->bytes_out));
     set_counts(o, &n->counts);
+    set_masses(o, n);
     set_staleness(o, &n->staleness);
     metrics_write(&n->metrics, "report", o);
 }
@@ -117,10 +140,12 @@ static json_t *build(const struct node *n)
     json_object_set_new(o, "seconds", json_real((double)n->training_us / 1e6));
     json_object_set_new(o, "steps_per_s", json_real(steps_per_s(n)));
     json_object_set_new(o, "step_max_ms", json_real((double)r->step_max_us / 1e3));
+    json_object_set_new(o, "factor", json_real((double)n->weigh.factor));
     json_object_set_new(o, "gossip_share", json_real(n->budget.share));
     json_object_set_new(o, "gossip_every_steps", json_integer(n->config.every.steps));
     json_object_set_new(o, "exchanges", json_integer((json_int_t)c->mixed + c->served));
     set_counts(o, c);
+    set_masses(o, n);
     set_staleness(o, &n->staleness);
     json_object_set_new(o, "pool_buffers", json_integer(n->pool.n));
     json_object_set_new(o, "adopted_at_step", json_integer((json_int_t)n->adopt_step));

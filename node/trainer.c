@@ -176,6 +176,7 @@ static void step(struct trainer *t)
     /* A slow peer whose learning rate is still high while that of the others has decayed would
      * pull the swarm to its own shard. */
     t->learner.swarm_step = handoff_swarm_step(t->handoff);
+    t->learner.factor = handoff_factor(t->handoff);
     double loss = learner_step(&t->learner, &t->workspace);
     r->steps_done++;
     r->diverged = !isfinite(loss);

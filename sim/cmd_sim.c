@@ -26,20 +26,20 @@ struct flags {
     const char *topology, *metrics, *save, *report;
     double drop;
     uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, link_bandwidth, heal, settle,
-        faults, step_time, eval_every, eval_nodes;
+        faults, step_time, fanout, eval_every, eval_nodes;
     int algorithm, mixing, order, gossip, train, frames, churn_state;
     uint64_t repeat;
     struct opt_list sweep;
     bool calibrate, json, verbose, quiet, check;
 };
 
-static const char *const gossips[] = {"pairwise", "pull", "push", "off", NULL};
+static const char *const gossips[] = {"pairwise", "pull", "push", "push-sum", "off", NULL};
 static const char *const algorithms[] = {"gossip", "dpsgd", "allreduce", "local", NULL};
 static const char *const orders[] = {"adapt-then-combine", "combine-then-adapt", NULL};
 static const char *const trains[] = {"continuous", "on-receive", NULL};
 static const char *const on_off[] = {"on", "off", NULL};
 static const char *const churn_states[] = {"lost", "kept", NULL};
-enum { GOSSIP_OFF = 3, FRAMES_ON = 0, STATE_KEPT = 1 };
+enum { GOSSIP_OFF = 4, FRAMES_ON = 0, STATE_KEPT = 1, FANOUT_MAX = 16 };
 #define BANDWIDTH_MAX UINT64_C(1000000000000)
 
 #define F(field) offsetof(struct flags, field)
@@ -67,10 +67,12 @@ static const struct opt table[] = {
      "continuous, or on-receive: a step for each model that was merged", 0, 0, 0, trains},
 
     {"gossip", OPT_CHOICE, F(gossip), "MODE", "pairwise",
-     "pairwise (keeps the mean), pull, push (one way, merged by age), off", "gossip", 0, 0,
-     gossips},
+     "pairwise (keeps the mean), pull, push (one way, merged by age), push-sum (one way, keeps the "
+     "mean), off",
+     "gossip", 0, 0, gossips},
     {"gossip-every", OPT_CUSTOM, F(every), "N|TIME", "1",
      "local steps or virtual time between exchanges", .parse = gossip_every_parse},
+    {"fanout", OPT_U64, F(fanout), "N", "1", "peers that a push goes to", 0, 1, FANOUT_MAX},
     {"open", OPT_U64, F(open), "N", "1", "exchanges of a slice under way at once, 1 to 4", 0, 1,
      GOSSIP_OPEN_PER_SLICE_MAX},
     {"serve", OPT_U64, F(serve), "N", "1", "requests for a slice answered at once", 0, 1, 64},
@@ -158,6 +160,33 @@ static bool averages_weights(const struct flags *f)
     return a == SIM_DPSGD || (a == SIM_GOSSIP && f->gossip != GOSSIP_OFF);
 }
 
+/* Options that each make sense, but not together. */
+static int check_together(const struct flags *f, const struct sim_config *c, struct error *err)
+{
+    if (f->check && f->threads > 1)
+        return error_set(err, ERR_USAGE,
+                         "--check with --threads %" PRIu64
+                         ": it keeps its books on one thread (the result is the same on any)",
+                         f->threads);
+    if (c->gossip == GOSSIP_PUSH_SUM && (c->sessions.set || c->late.n > 0))
+        return error_set(err, ERR_USAGE,
+                         "--gossip push-sum with --%s: what its mass is after a crash is not "
+                         "simulated yet (right: pairwise, push or pull)",
+                         c->sessions.set ? "churn" : "join");
+    if (c->fanout > 1 && c->gossip != GOSSIP_PUSH && c->gossip != GOSSIP_PUSH_SUM)
+        return error_set(
+            err, ERR_USAGE,
+            "--fanout %" PRIu32 " goes with --gossip push and push-sum (right: --open)", c->fanout);
+    if (c->train == SIM_ON_RECEIVE && c->every_steps > 0)
+        return error_set(err, ERR_USAGE,
+                         "--train on-receive with --gossip-every %" PRIu32
+                         ": nobody steps before something comes (right: a time, such as 1s)",
+                         c->every_steps);
+    if (c->train == SIM_ON_RECEIVE && c->alone)
+        return error_set(err, ERR_USAGE, "--train on-receive with --gossip off: nothing comes");
+    return 0;
+}
+
 static int make_config(const struct flags *f, struct sim_config *c, struct error *err)
 {
     const struct training_options *t = &f->training;
@@ -175,6 +204,7 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
                              .step_size = t->step_size,
                              .batch = (uint32_t)t->batch,
                              .seed = t->seed,
+                             .objective = (enum objective)t->objective,
                              .cycles = f->cycles,
                              .gossip = f->gossip == GOSSIP_OFF ? GOSSIP_PAIRWISE
                                                                : (enum gossip_mode)f->gossip,
@@ -182,6 +212,7 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
                              .every_steps = f->every.steps,
                              .every_us = f->every.period_us,
                              .open_per_slice = (uint32_t)f->open,
+                             .fanout = (uint32_t)f->fanout,
                              .serve_per_slice = (uint32_t)f->serve,
                              .train = (enum sim_train)f->train,
                              .network = {.latency = f->latency,
@@ -208,19 +239,7 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
         return error_set(err, ERR_USAGE,
                          "--gossip-every auto follows the clock of a real machine (right: a number "
                          "of steps, or a time)");
-    if (f->check && f->threads > 1)
-        return error_set(err, ERR_USAGE,
-                         "--check with --threads %" PRIu64
-                         ": it keeps its books on one thread (the result is the same on any)",
-                         f->threads);
-    if (c->train == SIM_ON_RECEIVE && c->every_steps > 0)
-        return error_set(err, ERR_USAGE,
-                         "--train on-receive with --gossip-every %" PRIu32
-                         ": nobody steps before something comes (right: a time, such as 1s)",
-                         c->every_steps);
-    if (c->train == SIM_ON_RECEIVE && c->alone)
-        return error_set(err, ERR_USAGE, "--train on-receive with --gossip off: nothing comes");
-    return 0;
+    return check_together(f, c, err);
 }
 
 struct command_line {

@@ -15,7 +15,7 @@
 #include <xxhash.h>
 
 _Static_assert((int)WIRE_PAIRWISE == (int)GOSSIP_PAIRWISE && (int)WIRE_PULL == (int)GOSSIP_PULL &&
-                   (int)WIRE_PUSH == (int)GOSSIP_PUSH,
+                   (int)WIRE_PUSH == (int)GOSSIP_PUSH && (int)WIRE_PUSH_SUM == (int)GOSSIP_PUSH_SUM,
                "modes have the same numbers in the core and on the wire");
 
 static void run_jobs(struct worker *w);
@@ -50,10 +50,24 @@ static uint64_t time_of(const struct worker *w)
 
 /* ---- steps --------------------------------------------------------------------------------- */
 
+static float factor(const struct worker *w)
+{
+    const struct sim *s = w->sim;
+    double samples = w->learner.shard.n / s->mean_samples, speed = 0;
+    if (s->mean_speed > 0)
+        speed = speed_steps_a_us(&s->config.speed, s->config.seed, w->id) / s->mean_speed;
+    return s->config.alone ? 1.0f : objective_factor(s->config.objective, samples, speed);
+}
+
 static void learn(struct worker *w)
 {
     struct sim *s = w->sim;
     w->learner.shard = split_shard(&s->split, w->id);
+    w->learner.factor = factor(w);
+    /* A peer's schedule stands where the median peer is, if that is further; and the median peer's
+     * steps take the nominal time. */
+    if (s->mean_speed > 0 && s->config.speed.step_us > 0)
+        w->learner.swarm_step = w->now_us / s->config.speed.step_us;
     if (s->check != NULL)
         check_before(w);
     if (!isfinite(learner_step(&w->learner, &w->workspace)))
@@ -369,6 +383,8 @@ static void receive(struct worker *w, const struct letter *letter)
         struct gossip_event event = {
             .type = GOSSIP_LINK,
             .link = {.peer = letter->src, .n_peers = topology_degree(&s->topology, w->id)}};
+        peer_drive(w, &event);
+        event.link.up = true;
         peer_drive(w, &event);
         return;
     }

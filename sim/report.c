@@ -86,8 +86,10 @@ static void fact(FILE *out, const struct page *p, const char *option, const char
     end_fact(out);
 }
 
-static const char *const gossip_names[] = {
-    [GOSSIP_PAIRWISE] = "pairwise", [GOSSIP_PULL] = "pull", [GOSSIP_PUSH] = "push"};
+static const char *const gossip_names[] = {[GOSSIP_PAIRWISE] = "pairwise",
+                                           [GOSSIP_PULL] = "pull",
+                                           [GOSSIP_PUSH] = "push",
+                                           [GOSSIP_PUSH_SUM] = "push-sum"};
 
 static const char *training_text(const struct sim_config *c)
 {

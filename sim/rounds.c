@@ -326,6 +326,7 @@ static void make_learners(struct rounds *r)
     for (uint32_t node = 0; node < c->n_nodes; node++) {
         struct learner *l = &r->learners[node];
         *l = (struct learner){.config = &s->learner_config,
+                              .factor = 1,
                               .shard = split_shard(&s->split, node),
                               .node = node,
                               .mix_rate = 1};

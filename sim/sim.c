@@ -16,7 +16,11 @@
 /* A nominal core: what a step costs without --step-time or --calibrate. */
 #define FLOPS_A_US UINT64_C(10000)
 
-enum { NODES_MAX = 1 << 28, FLOPS_A_WEIGHT = 6 }; /* forward 2, backward 4, a sample */
+enum {
+    NODES_MAX = 1 << 28,
+    FLOPS_A_WEIGHT = 6, /* forward 2, backward 4, a sample */
+    REMEMBERED = 64     /* senders of transfers; a link that broke is there again at once */
+};
 
 static size_t lines(size_t bytes)
 {
@@ -78,17 +82,33 @@ static void set_times(struct sim *s)
     s->window_us = net->floor_us;
 }
 
+/* A real peer hears from the others how many samples they have and how fast they are. */
+static void set_means(struct sim *s)
+{
+    const struct sim_config *c = &s->config;
+    bool differ = c->train == SIM_CONTINUOUS && c->speed.kind != SPEED_CONST;
+    for (uint32_t i = 0; i < c->n_nodes; i++) {
+        s->mean_samples += (double)split_shard(&s->split, i).n / c->n_nodes;
+        if (differ)
+            s->mean_speed += speed_steps_a_us(&c->speed, c->seed, i) / c->n_nodes;
+    }
+}
+
 static void set_gossip(struct sim *s)
 {
     const struct sim_config *c = &s->config;
     uint64_t n_slices = (s->model.dim + GOSSIP_SLICE_FLOATS - 1) / GOSSIP_SLICE_FLOATS;
-    uint64_t open = n_slices * c->open_per_slice, serve = n_slices * c->serve_per_slice;
+    uint32_t fanout = c->fanout > 0 ? c->fanout : 1;
+    uint64_t open = n_slices * c->open_per_slice * fanout, serve = n_slices * c->serve_per_slice;
+    bool fragile = c->network.drop > 0 || c->network.split.n_groups > 0;
     s->gossip_config =
         (struct gossip_config){.mode = c->gossip,
                                .n_slices = (uint32_t)n_slices,
                                .open_max = (uint16_t)open,
                                .serve_max = (uint16_t)serve,
                                .open_per_slice = (uint16_t)c->open_per_slice,
+                               .fanout = (uint16_t)fanout,
+                               .n_remembered = fragile ? REMEMBERED : 0,
                                .seed = c->seed,
                                .in_turn = s->topology.kind == TOPOLOGY_ONE_PEER_EXPONENTIAL,
                                .neighbour = neighbour,
@@ -168,6 +188,7 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
         rc = life_open(s, err);
     if (rc == 0) {
         set_gossip(s);
+        set_means(s);
         rc = make_arena(s, err);
     }
     if (rc != 0) {

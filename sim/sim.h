@@ -44,11 +44,12 @@ struct sim_config {
     struct step_span warmup, step_size; /* these, epochs being those of the first peer's shard */
     uint32_t batch;
     uint64_t seed, cycles;
+    enum objective objective;
     enum gossip_mode gossip;
     bool alone;           /* no gossip at all */
     uint32_t every_steps; /* local steps between initiations; 0: by time */
     uint64_t every_us;
-    uint32_t open_per_slice, serve_per_slice;
+    uint32_t open_per_slice, serve_per_slice, fanout;
     enum sim_train train;
     struct network network; /* floor_us 0: a thousandth of a cycle */
     struct speed speed;       /* step_us 0: from the model */

@@ -54,3 +54,9 @@ uint64_t speed_step_us(const struct speed *s, uint64_t seed, uint32_t node)
     }
     return (uint64_t)llround(us);
 }
+
+double speed_steps_a_us(const struct speed *s, uint64_t seed, uint32_t node)
+{
+    uint64_t us = speed_step_us(s, seed, node);
+    return 1 / (double)(us > 0 ? us : 1);
+}

@@ -22,4 +22,7 @@ int speed_parse(const char *text, void *field, struct error *err) MUST_USE;
 /* Of a step of that node; drawn once for all its steps. */
 uint64_t speed_step_us(const struct speed *s, uint64_t seed, uint32_t node);
 
+/* No step is shorter than a microsecond. */
+double speed_steps_a_us(const struct speed *s, uint64_t seed, uint32_t node);
+
 #endif

@@ -39,6 +39,7 @@ static void draw_hello(struct rng *r, struct wire_hello *h)
     h->shard = rng_below(r, h->n_shards);
     h->state = (enum peer_state)rng_below(r, N_PEER_STATES);
     h->step = rng_u64(r) >> rng_below(r, 64);
+    h->n_samples = rng_u64(r) >> (1 + rng_below(r, 63));
 }
 
 /* A sound frame without its body; returns its length. */
@@ -62,10 +63,12 @@ static size_t draw_frame(struct rng *r, uint8_t *bytes)
     case WIRE_REPLY:
         m.tensor.count = 1 + rng_below(r, 64);
         m.tensor.offset = rng_u64(r) >> (1 + rng_below(r, 63));
-        m.tensor.mode = (enum wire_mode)rng_below(r, 2);
+        m.tensor.mode = (enum wire_mode)rng_below(r, 4);
+        if (m.kind == WIRE_REPLY && m.tensor.mode == WIRE_PUSH)
+            m.tensor.mode = WIRE_PAIRWISE;
         m.tensor.weight = (float)rng_uniform(r) / 2;
         m.tensor.mass = 1;
-        if (m.kind == WIRE_REPLY || m.tensor.mode == WIRE_PAIRWISE)
+        if (m.tensor.mode != (m.kind == WIRE_REPLY ? WIRE_PUSH_SUM : WIRE_PULL))
             m.body_bytes = m.tensor.count * (uint32_t)sizeof(float);
         m.id = rng_u64(r);
         break;

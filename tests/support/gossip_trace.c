@@ -59,9 +59,8 @@ static void print_job(struct trace *t, const char *name, const struct gossip_act
 static void print_message(struct trace *t, const struct gossip_message *m)
 {
     static const char *const kinds[] = {"request", "reply", "decline"};
-    static const char *const modes[] = {"", " pull", " push"};
-    print(t, "SEND %s%s #%llu", kinds[m->kind], modes[m->mode],
-          (unsigned long long)m->id);
+    static const char *const modes[] = {"", " pull", " push", " push-sum"};
+    print(t, "SEND %s%s #%llu", kinds[m->kind], modes[m->mode], (unsigned long long)m->id);
     if (m->kind != GOSSIP_DECLINE) {
         print(t, " s%u", m->slice);
         print_buffer(t, " ", m->buffer);
@@ -157,7 +156,20 @@ static float real(const char *line, const char *key)
 
 static enum gossip_mode mode_of(const char *line)
 {
-    return strstr(line, "pull") ? GOSSIP_PULL : strstr(line, "push") ? GOSSIP_PUSH : GOSSIP_PAIRWISE;
+    return strstr(line, "pull")       ? GOSSIP_PULL
+           : strstr(line, "push-sum") ? GOSSIP_PUSH_SUM
+           : strstr(line, "push")     ? GOSSIP_PUSH
+                                      : GOSSIP_PAIRWISE;
+}
+
+static void print_masses(struct trace *t, const char *line)
+{
+    uint32_t slice = number(line, "s", 0);
+    const struct mass_counts *c = gossip_mass_counts(t->core);
+    print(t, "%g here, %g under way; resent=%u repeated=%u credited=%u unknown=%u\n",
+          (double)gossip_mass_units(t->core, slice) / (double)MASS_ONE,
+          (double)gossip_mass_under_way(t->core, slice) / (double)MASS_ONE, c->resent, c->repeated,
+          c->credited, c->unknown);
 }
 
 static void make_core(struct trace *t, const char *line)
@@ -169,6 +181,8 @@ static void make_core(struct trace *t, const char *line)
                                        .open_max = (uint16_t)number(line, "open=", 1),
                                        .serve_max = (uint16_t)number(line, "serve=", 1),
                                        .open_per_slice = (uint16_t)number(line, "per=", 1),
+                                       .fanout = (uint16_t)number(line, "fanout=", 0),
+                                       .n_remembered = (uint16_t)number(line, "remembers=", 4),
                                        .seed = 1,
                                        .in_turn = strstr(line, "turns") != NULL,
                                        .neighbour = neighbour,
@@ -194,14 +208,14 @@ static void feed_message(struct trace *t, const char *line, enum gossip_kind kin
     feed(t, &event);
 }
 
-static void feed_link(struct trace *t, uint32_t peer, bool up)
+static void feed_link(struct trace *t, uint32_t peer, bool up, bool gone)
 {
     if (t->up[peer] != up)
         t->n_up += up ? 1 : UINT32_MAX;
     t->up[peer] = up;
     t->draw = up ? peer : t->draw;
-    struct gossip_event event = {.type = GOSSIP_LINK,
-                                 .link = {.peer = peer, .up = up, .n_peers = t->n_up}};
+    struct gossip_event event = {
+        .type = GOSSIP_LINK, .link = {.peer = peer, .up = up, .gone = gone, .n_peers = t->n_up}};
     feed(t, &event);
 }
 
@@ -210,7 +224,7 @@ static void make_pair(struct trace *t, const char *line)
 {
     make_core(t, line);
     gossip_set_schedule(t->core, 1, 0);
-    feed_link(t, 2, true);
+    feed_link(t, 2, true, false);
     struct gossip_event event = {.type = GOSSIP_PHASE, .phase = GOSSIP_ACTIVE};
     feed(t, &event);
 }
@@ -242,6 +256,8 @@ static bool set_or_ask(struct trace *t, const char *line)
         print(t, "%u\n", gossip_n_open(t->core));
     else if (starts(line, " counts"))
         print_counts(t);
+    else if (starts(line, " accounts"))
+        print_masses(t, line);
     else
         return false;
     return true;
@@ -281,7 +297,8 @@ static void run_line(struct trace *t, const char *line)
     else if (starts(line, " decline"))
         feed_message(t, line, GOSSIP_DECLINE);
     else if (starts(line, " up") || starts(line, " down"))
-        feed_link(t, number(strchr(line + 1, ' '), "", 0), starts(line, " up"));
+        feed_link(t, number(strchr(line + 1, ' '), "", 0), starts(line, " up"),
+                  word(line, "gone") != NULL);
     else if (event.type != GOSSIP_WAKE || starts(line, " wake"))
         feed(t, &event);
     else

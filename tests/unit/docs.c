@@ -93,7 +93,7 @@ Test(docs, every_option_is_everywhere)
                 cr_expect(has(man, "\\fB\\%%%s\\fR%s", variable, ""), "%s", variable);
         }
     cr_expect(has(bash, "%s%s", "'node/--batch' | 'node/--batch-size')", ""));
-    cr_expect(has(bash, "%s%s", "words='pairwise pull push off'", ""));
+    cr_expect(has(bash, "%s%s", "words='pairwise pull push push-sum off'", ""));
     cr_expect(has(bash, "%s%s", "'up/--') command='node'", ""));
     free(man);
     free(bash);

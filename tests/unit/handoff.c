@@ -23,6 +23,16 @@ static void start(struct handoff *h, uint32_t n_jobs)
 }
 
 /* In order, many times around both rings, with any number under way. */
+Test(handoff, factor)
+{
+    struct handoff h;
+    start(&h, 1);
+    cr_assert_eq(handoff_factor(&h), 1.0f);
+    handoff_set_factor(&h, 2.75f);
+    cr_assert_float_eq(handoff_factor(&h), 2.75f, 1e-6);
+    handoff_close(&h);
+}
+
 Test(handoff, order)
 {
     struct handoff h;

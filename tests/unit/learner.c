@@ -224,8 +224,10 @@ static double distance(const struct naive *n, const struct learner *l, uint64_t 
     return sqrt(sum / norm);
 }
 
-/* The update rules of PyTorch's SGD, SGD(nesterov) and AdamW and of its clip_grad_norm_. */
-static void naive_step(struct naive *n, const struct optim_config *c, uint64_t dim, int t)
+/* The update rules of PyTorch's SGD, SGD(nesterov) and AdamW and of its clip_grad_norm_; with a
+ * factor for the loss, or, of AdamW, for the step. */
+static void naive_step(struct naive *n, const struct optim_config *c, double factor, uint64_t dim,
+                       int t)
 {
     double mu = (double)c->momentum, b2 = (double)c->beta2, lr = (double)c->lr, norm = 0, scale = 1;
     double decay = (double)c->weight_decay;
@@ -239,11 +241,11 @@ static void naive_step(struct naive *n, const struct optim_config *c, uint64_t d
             n->x[i] -= lr * decay * n->x[i];
             n->m[i] = mu * n->m[i] + (1 - mu) * g;
             n->s[i] = b2 * n->s[i] + (1 - b2) * g * g;
-            n->x[i] -= lr * n->m[i] / (1 - pow(mu, t)) /
+            n->x[i] -= factor * lr * n->m[i] / (1 - pow(mu, t)) /
                        (sqrt(n->s[i] / (1 - pow(b2, t))) + (double)c->epsilon);
             continue;
         }
-        g += decay * n->x[i];
+        g = factor * g + decay * n->x[i];
         n->m[i] = mu * n->m[i] + g;
         n->x[i] -= lr * (c->kind == OPTIM_NESTEROV ? g + mu * n->m[i] : n->m[i]);
     }
@@ -261,23 +263,46 @@ Test(learner, update_rules_as_written)
                  {OPTIM_NESTEROV, 0.05f, 0.1f, 0.5f},
                  {OPTIM_ADAMW, 0.002f, 0, 0},
                  {OPTIM_ADAMW, 0.002f, 0.5f, 0.5f}};
-    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
-        struct world w = {.decay = cases[k].decay, .clip = cases[k].clip};
+    static const float factors[] = {1, 0.3f, 2.5f};
+    for (size_t k = 0; k < 3 * sizeof cases / sizeof cases[0]; k++) {
+        struct world w = {.decay = cases[k / 3].decay, .clip = cases[k / 3].clip};
         struct learner l;
         struct naive n = {0};
         make_world(&w);
-        make_learner(&l, &w, cases[k].kind, cases[k].lr);
+        make_learner(&l, &w, cases[k / 3].kind, cases[k / 3].lr);
+        l.factor = factors[k % 3];
         naive_open(&n, &w, &l);
         for (int step = 0; step < 50; step++) {
             naive_gradient(&n, &w, &l);
             learner_step(&l, &w.workspace);
-            naive_step(&n, &w.config.optim, w.m.dim, step + 1);
-            cr_assert_lt(distance(&n, &l, w.m.dim), 1e-5, "case %zu, step %d: %g", k, step,
-                         distance(&n, &l, w.m.dim));
+            naive_step(&n, &w.config.optim, (double)l.factor, w.m.dim, step + 1);
+            cr_assert_lt(distance(&n, &l, w.m.dim), 1e-5, "case %zu, factor %g, step %d: %g", k / 3,
+                         (double)l.factor, step, distance(&n, &l, w.m.dim));
         }
         naive_close(&n);
         close_world(&w);
     }
+}
+
+/* Quasi-global momentum, unmixed: m = mu m^ + f g. */
+Test(learner, factor_of_qgm)
+{
+    struct world w = {0};
+    struct learner l, once;
+    make_world(&w);
+    make_learner(&l, &w, OPTIM_QGM, 0.05f);
+    make_learner(&once, &w, OPTIM_QGM, 0.05f);
+    l.factor = 3;
+    float *start = MEM_NEW(float, w.m.dim);
+    memcpy(start, l.theta, w.m.dim * sizeof *start);
+    learner_step(&l, &w.workspace);
+    learner_step(&once, &w.workspace);
+    for (uint64_t i = 0; i < w.m.dim; i++) {
+        cr_assert_float_eq(l.theta[i] - start[i], 3 * (once.theta[i] - start[i]), 1e-6);
+        cr_assert_float_eq(l.momentum[i], 3 * once.momentum[i], 1e-6);
+    }
+    free(start);
+    close_world(&w);
 }
 
 /* Weights taken over as they are: the state of both moments and the age begin anew. */

@@ -9,13 +9,14 @@ TestSuite(peers, .timeout = 30);
 
 static struct peers p;
 static int link_of[PEERS_MAX + 1]; /* something to point to */
+static enum peers_before before;
 
 /* A linked peer whose id is all `id`. */
 static uint32_t add(uint8_t id, enum peer_state state, uint64_t step)
 {
     struct wire_hello hello = {.state = state, .step = step, .shard = id, .n_shards = 9};
     memset(hello.id, id, sizeof hello.id);
-    return peers_add(&p, &link_of[id], &hello, "10.0.0.2:7700", 5);
+    return peers_add(&p, &link_of[id], &hello, "10.0.0.2:7700", 5, &before);
 }
 
 static void start(void)
@@ -51,9 +52,37 @@ Test(peers, slots)
     cr_assert_eq(p.n_linked, 2);
     cr_assert_eq(p.n_goodbyes, 0);
     p.slots[1].n_calm = 7;
-    cr_assert_eq(add(4, PEER_JOINING, 0), 1, "the free slot");
-    cr_assert_eq(p.slots[1].n_calm, 0, "nothing of its last owner stays");
+    cr_assert_eq(add(4, PEER_JOINING, 0), 3, "a fresh slot");
+    cr_assert_eq(add(2, PEER_JOINING, 0), 1, "the one it had");
+    cr_assert_eq(p.slots[1].n_calm, 0, "nothing of its last stay stays");
     cr_assert_eq(find(3), 2, "the others keep theirs");
+}
+
+/* What a slot stood for decides what becomes of transfers to it. */
+Test(peers, before)
+{
+    start();
+    struct wire_hello hello = {.id = {7}, .incarnation = 3, .state = PEER_TRAINING};
+    cr_assert_eq(peers_add(&p, link_of, &hello, "", 1, &before), 0);
+    cr_assert_eq(before, PEERS_BEFORE_SAME);
+    peers_remove(&p, 0, false);
+    cr_assert_eq(peers_add(&p, link_of, &hello, "", 2, &before), 0);
+    cr_assert_eq(before, PEERS_BEFORE_SAME);
+    peers_remove(&p, 0, false);
+    hello.incarnation = 4;
+    cr_assert_eq(peers_add(&p, link_of, &hello, "", 3, &before), 0);
+    cr_assert_eq(before, PEERS_BEFORE_OLDER);
+    for (uint32_t i = 1; i < PEERS_MAX; i++) {
+        hello = (struct wire_hello){.id = {(uint8_t)i, 1}, .state = PEER_TRAINING};
+        cr_assert_eq(peers_add(&p, &link_of[i], &hello, "", 10 + i, &before), i);
+        cr_assert_eq(before, PEERS_BEFORE_SAME);
+    }
+    peers_remove(&p, 40, false);
+    peers_remove(&p, 30, false);
+    peers_remove(&p, 50, false);
+    hello = (struct wire_hello){.id = {7, 2}, .state = PEER_TRAINING};
+    cr_assert_eq(peers_add(&p, link_of, &hello, "", 300, &before), 30, "heard longest ago");
+    cr_assert_eq(before, PEERS_BEFORE_ANOTHER);
 }
 
 Test(peers, name)
@@ -61,11 +90,11 @@ Test(peers, name)
     start();
     struct wire_hello hello = {.shard = 1, .n_shards = 5};
     snprintf(hello.address, sizeof hello.address, "host:1234");
-    uint32_t slot = peers_add(&p, link_of, &hello, "10.0.0.2:50000", 0);
+    uint32_t slot = peers_add(&p, link_of, &hello, "10.0.0.2:50000", 0, &before);
     cr_assert_str_eq(p.slots[slot].name, "shard 2/5 at host:1234", "where it listens");
     hello.id[0] = 1;
     memset(hello.address, 'x', sizeof hello.address - 1);
-    slot = peers_add(&p, link_of, &hello, "", 0);
+    slot = peers_add(&p, link_of, &hello, "", 0, &before);
     cr_assert_eq(strlen(p.slots[slot].name), strlen("shard 2/5 at ") + 50, "cut");
 }
 
@@ -74,14 +103,14 @@ Test(peers, table_full)
     start();
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         struct wire_hello hello = {.id = {(uint8_t)i, 1}, .state = PEER_TRAINING};
-        cr_assert_eq(peers_add(&p, &link_of[i], &hello, "", 0), i);
+        cr_assert_eq(peers_add(&p, &link_of[i], &hello, "", 0, &before), i);
     }
     struct wire_hello hello = {.id = {7, 2}, .state = PEER_TRAINING};
-    cr_assert_eq(peers_add(&p, &link_of[PEERS_MAX], &hello, "", 0), PEERS_MAX);
+    cr_assert_eq(peers_add(&p, &link_of[PEERS_MAX], &hello, "", 0, &before), PEERS_MAX);
     cr_assert_eq(p.n_linked, PEERS_MAX);
     cr_assert_eq(p.n_neighbours, PEERS_MAX);
     peers_remove(&p, 77, false);
-    cr_assert_eq(peers_add(&p, &link_of[PEERS_MAX], &hello, "", 0), 77);
+    cr_assert_eq(peers_add(&p, &link_of[PEERS_MAX], &hello, "", 0, &before), 77);
     cr_assert_eq(peers_find(&p, hello.id), 77);
 }
 
@@ -97,13 +126,13 @@ Test(peers, neighbours)
         cr_assert_eq(p.neighbours[k], k + 1);
     for (int from = 0; from < N_PEER_STATES; from++)
         for (int to = 0; to < N_PEER_STATES; to++) {
-            peers_set_status(&p, 0, (enum peer_state)from, 1);
-            peers_set_status(&p, 0, (enum peer_state)to, 2);
+            peers_set_status(&p, 0, (enum peer_state)from, 1, 9);
+            peers_set_status(&p, 0, (enum peer_state)to, 2, 9);
             cr_assert_eq(p.n_neighbours, 3u + drawn[to]);
             cr_assert_eq(p.slots[0].step, 2);
         }
     peers_remove(&p, 2, true);
-    peers_set_status(&p, 0, PEER_JOINING, 0);
+    peers_set_status(&p, 0, PEER_JOINING, 0, 9);
     cr_assert_eq(p.n_neighbours, 2);
     cr_assert(p.neighbours[0] == 1 && p.neighbours[1] == 3);
 }
@@ -117,7 +146,8 @@ Test(peers, smaller)
     struct wire_hello hello;
     memset(hello.id, 100, sizeof hello.id);
     hello.id[WIRE_PEER_ID_BYTES - 1] = 99;
-    cr_assert(peers_is_smaller(&p, peers_add(&p, link_of, &hello, "", 0)), "the last byte decides");
+    cr_assert(peers_is_smaller(&p, peers_add(&p, link_of, &hello, "", 0, &before)),
+              "the last byte decides");
 }
 
 Test(peers, furthest)
@@ -191,12 +221,12 @@ Test(peers, settled)
     }
     static const enum peer_state busy[] = {PEER_JOINING, PEER_TRAINING, PEER_DONE};
     for (size_t k = 0; k < sizeof busy / sizeof busy[0]; k++) {
-        peers_set_status(&p, a, busy[k], 0);
+        peers_set_status(&p, a, busy[k], 0, 9);
         cr_assert_not(peers_all_settled(&p, CALM), "%s", peer_state_names[busy[k]]);
     }
     peers_remove(&p, a, false);
     cr_assert(peers_all_settled(&p, CALM), "who is gone is not waited for");
-    peers_set_status(&p, b, PEER_SETTLING, 0);
+    peers_set_status(&p, b, PEER_SETTLING, 0, 9);
     cr_assert_not(peers_all_settled(&p, CALM));
     cr_assert(peers_all_settled(&p, 0));
 }
@@ -217,4 +247,44 @@ Test(peers, median_step)
     cr_assert_eq(peers_median_step(&p, 7), 90);
     add(5, PEER_TRAINING, UINT64_MAX);
     cr_assert_eq(peers_median_step(&p, 7), 90);
+}
+
+Test(peers, pace)
+{
+    struct pace pace = {0};
+    pace_note(&pace, 100, 1000000);
+    cr_assert_eq(pace.per_s, 0, "nothing to compare with");
+    pace_note(&pace, 130, 2000000);
+    cr_assert_eq(pace.per_s, 0, "too soon");
+    pace_note(&pace, 200, 3000000);
+    cr_assert_float_eq(pace.per_s, 50, 1e-9);
+    pace_note(&pace, 400, 5000000);
+    cr_assert_float_eq(pace.per_s, 50 + 0.3 * 50, 1e-9);
+    pace_note(&pace, 7, 5000001);
+    cr_assert_float_eq(pace.per_s, 65, 1e-9, "it began anew");
+    pace_note(&pace, 137, 7000001);
+    cr_assert_float_eq(pace.per_s, 65, 1e-9);
+}
+
+/* Over the means of those who say something, me included. */
+Test(peers, shares)
+{
+    start();
+    cr_assert_eq(peers_share_samples(&p, 10), 1);
+    cr_assert_eq(peers_share_samples(&p, 0), 0);
+    cr_assert_eq(peers_share_speed(&p, 0), 0);
+    static const uint64_t samples[] = {30, 0, 20, 1000};
+    for (uint32_t i = 0; i < 4; i++) {
+        struct wire_hello hello = {.id = {(uint8_t)(i + 1)},
+                                   .n_samples = samples[i],
+                                   .state = i == 3 ? PEER_JOINING : PEER_TRAINING};
+        cr_assert_eq(peers_add(&p, &link_of[i], &hello, "", 0, &before), i);
+    }
+    cr_assert_float_eq(peers_share_samples(&p, 10), 0.5, 1e-9);
+    cr_assert_eq(peers_share_speed(&p, 5), 1, "nobody's is known yet");
+    peers_set_status(&p, 0, PEER_TRAINING, 0, 1000000);
+    peers_set_status(&p, 0, PEER_TRAINING, 30, 3000000);
+    peers_set_status(&p, 2, PEER_SETTLING, 0, 1000000);
+    peers_set_status(&p, 2, PEER_SETTLING, 90, 3000000);
+    cr_assert_float_eq(peers_share_speed(&p, 5), 0.5, 1e-9, "who settles makes no steps");
 }

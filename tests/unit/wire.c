@@ -33,6 +33,7 @@ static struct wire_message hello(void)
                                        .n_shards = 5,
                                        .stage_first = 0,
                                        .stage_last = 2,
+                                       .n_samples = 60000,
                                        .state = PEER_LEAVING,
                                        .step = 70000}};
     for (int i = 0; i < WIRE_PEER_ID_BYTES; i++)
@@ -48,7 +49,7 @@ static struct wire_message status(void)
 
 static struct wire_message tensor(enum wire_kind kind, enum wire_mode mode, float weight)
 {
-    bool body = kind == WIRE_REPLY || mode != WIRE_PULL;
+    bool body = kind == WIRE_REPLY ? mode != WIRE_PUSH_SUM : mode != WIRE_PULL;
     return (struct wire_message){.kind = kind,
                                  .id = 0x1122334455667788,
                                  .body_bytes = body ? sizeof floats : 0,
@@ -67,7 +68,7 @@ static struct wire_message bye(const char *text)
     return m;
 }
 
-enum { N_SAMPLES = 11 };
+enum { N_SAMPLES = 13 };
 
 static struct wire_message sample(int i)
 {
@@ -93,6 +94,10 @@ static struct wire_message sample(int i)
             .kind = WIRE_SCORE,
             .score = {
                 .id = {7, 8}, .beat = 5, .n = 1000, .n_correct = 875, .loss = 0.5f, .final = 1}};
+    case 10:
+        return tensor(WIRE_REQUEST, WIRE_PUSH_SUM, 0.5f);
+    case 11:
+        return tensor(WIRE_REPLY, WIRE_PUSH_SUM, 0.5f);
     case 9:
         return (struct wire_message){.kind = WIRE_SUMMARY, .body_bytes = sizeof floats};
     default:
@@ -402,7 +407,9 @@ static const struct bad_map bad_maps[] = {
     MAP(WIRE_REQUEST, 4, TENSOR("\xce\x40\x00\x00\x01", "\x00", "\x00", ONE, HALF),
         "\"n\" is 1073741825, must be 1 to 4194304"),
     MAP(WIRE_REQUEST, 4, TENSOR("\x01", "\x01", "\x00", ONE, HALF), "\"codec\" is 1, must be 0"),
-    MAP(WIRE_REQUEST, 4, TENSOR("\x01", "\x00", "\x03", ONE, HALF), "\"mode\" is 3, must be 0 to"),
+    MAP(WIRE_REQUEST, 4, TENSOR("\x01", "\x00", "\x04", ONE, HALF), "\"mode\" is 4, must be 0 to"),
+    MAP(WIRE_REQUEST, 0, TENSOR("\x01", "\x00", "\x03", ONE, HALF), "body of 0 bytes, must be 4"),
+    MAP(WIRE_REPLY, 4, TENSOR("\x01", "\x00", "\x03", ONE, HALF), "body of 4 bytes, must be 0"),
     MAP(WIRE_REPLY, 4, TENSOR("\x01", "\x00", "\x02", ONE, HALF), "\"mode\" is 2, a push"),
     MAP(WIRE_REQUEST, 4, TENSOR("\x01", "\x00", "\x00", ONE, ONE), "\"w\" is 1, must be above 0"),
     MAP(WIRE_REQUEST, 4, TENSOR("\x01", "\x00", "\x00", ONE, ZERO), "\"w\" is 0, must be above 0"),
@@ -541,7 +548,8 @@ static void check_in_range(const struct wire_message *m)
         cr_assert(m->body_bytes == (m->tensor.mode == WIRE_PULL ? 0 : 4 * m->tensor.count));
         break;
     case WIRE_REPLY:
-        cr_assert(isfinite(m->tensor.mass) && m->body_bytes == 4 * m->tensor.count);
+        cr_assert(isfinite(m->tensor.mass));
+        cr_assert(m->body_bytes == (m->tensor.mode == WIRE_PUSH_SUM ? 0 : 4 * m->tensor.count));
         break;
     case WIRE_SCORE:
         cr_assert(m->score.n_correct <= m->score.n && m->score.loss >= 0 && m->score.final <= 1);
