@@ -31,6 +31,16 @@ static void list_neighbours(struct peers *p)
     }
 }
 
+bool peers_is_replaced(const struct peers *p, const uint8_t id[WIRE_PEER_ID_BYTES])
+{
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        const struct peer *peer = &p->slots[i];
+        if (peer->link == NULL && peer->replaced && memcmp(peer->id, id, WIRE_PEER_ID_BYTES) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Of a free slot: 0 when it was this peer's, 1 when it was nobody's, else greater the later its
  * peer was heard. */
 static uint64_t reluctance(const struct peer *slot, const uint8_t id[WIRE_PEER_ID_BYTES])

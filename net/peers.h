@@ -28,6 +28,7 @@ struct peer {
     uint32_t serial; /* of this peer's stay: another one in the slot has another */
     uint8_t id[WIRE_PEER_ID_BYTES];
     uint64_t incarnation;
+    bool replaced; /* the link was lost to another one of the same pair, which is to come */
     enum peer_state state;
     uint64_t step;
     struct pace pace;
@@ -50,6 +51,9 @@ void peers_init(struct peers *p, const uint8_t self[WIRE_PEER_ID_BYTES]);
 
 /* The slot of a linked id, or PEERS_MAX. */
 uint32_t peers_find(const struct peers *p, const uint8_t id[WIRE_PEER_ID_BYTES]);
+
+/* Whether that id lost its link to another one, which has not come yet. */
+bool peers_is_replaced(const struct peers *p, const uint8_t id[WIRE_PEER_ID_BYTES]);
 
 /* What a slot stood for before. */
 enum peers_before {

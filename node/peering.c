@@ -273,8 +273,8 @@ static void lose_peer(struct node *n, struct contact *c, bool goodbye)
 static void welcome(struct node *n, struct contact *c, const struct wire_hello *h)
 {
     uint32_t slot = peers_find(&n->peers, h->id);
-    bool is_known = slot != PEERS_MAX;
-    if (is_known) {
+    bool is_known = slot != PEERS_MAX || peers_is_replaced(&n->peers, h->id);
+    if (slot != PEERS_MAX) {
         struct contact *old = tcp_user(n->peers.slots[slot].link);
         if (!new_link_wins(n, old, c, slot)) {
             say_bye(c, WIRE_BYE_DUPLICATE, "there is a link already");
@@ -394,6 +394,8 @@ static void on_bye(struct node *n, struct contact *c, const struct wire_bye_mess
             c->address->refused = c->address->tried = true;
     } else if (bye->reason == WIRE_BYE_SELF && c->address != NULL) {
         c->address->is_self = true;
+    } else if (bye->reason == WIRE_BYE_DUPLICATE && c->slot < PEERS_MAX) {
+        n->peers.slots[c->slot].replaced = true;
     } else if (bye->reason == WIRE_BYE_PROTOCOL || bye->reason == WIRE_BYE_BUSY) {
         log_warn("%s closes the link: %s", who, bye->text);
     } else if (bye->reason == WIRE_BYE_DONE || bye->reason == WIRE_BYE_LEAVING) {

@@ -59,6 +59,22 @@ Test(peers, slots)
 }
 
 /* What a slot stood for decides what becomes of transfers to it. */
+Test(peers, a_link_that_another_replaces)
+{
+    uint8_t id[WIRE_PEER_ID_BYTES];
+    memset(id, 1, sizeof id);
+    start();
+    uint32_t slot = add(1, PEER_TRAINING, 10);
+    cr_assert(!peers_is_replaced(&p, id));
+    p.slots[slot].replaced = true;
+    cr_assert(!peers_is_replaced(&p, id), "it is linked still");
+    peers_remove(&p, slot, false);
+    cr_assert(peers_is_replaced(&p, id));
+    add(1, PEER_TRAINING, 10);
+    peers_remove(&p, slot, false);
+    cr_assert(!peers_is_replaced(&p, id), "the other one came, and was lost");
+}
+
 Test(peers, before)
 {
     start();
