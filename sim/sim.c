@@ -68,6 +68,7 @@ static void measure_step(struct sim *s)
 static void set_times(struct sim *s)
 {
     struct sim_config *c = &s->config;
+    c->speed.n_nodes = c->n_nodes;
     if (c->speed.step_us == 0)
         c->speed.step_us = FLOPS_A_WEIGHT * s->model.dim * c->batch / FLOPS_A_US;
     uint64_t step_us = c->speed.step_us > 0 ? c->speed.step_us : 1;

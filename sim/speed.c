@@ -4,12 +4,13 @@
 #include "base/rng.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 int speed_parse(const char *text, void *field, struct error *err)
 {
-    struct speed *s = field, read = {.step_us = s->step_us};
+    struct speed *s = field, read = {.step_us = s->step_us, .n_nodes = s->n_nodes};
     char copy[64];
     snprintf(copy, sizeof copy, "%s", text);
     char *rest = copy, *name = strsep(&rest, ":");
@@ -38,6 +39,14 @@ int speed_parse(const char *text, void *field, struct error *err)
     return 0;
 }
 
+/* Which nodes are slow is drawn, not how many. */
+static bool is_straggler(const struct speed *s, uint64_t seed, uint32_t node)
+{
+    struct rng rng = rng_stream(seed, 0, RNG_SPEED);
+    struct rng_permutation order = rng_permutation(&rng, s->n_nodes);
+    return rng_permute(&order, node) < llround(s->fraction * s->n_nodes);
+}
+
 uint64_t speed_step_us(const struct speed *s, uint64_t seed, uint32_t node)
 {
     double us = (double)s->step_us;
@@ -49,7 +58,7 @@ uint64_t speed_step_us(const struct speed *s, uint64_t seed, uint32_t node)
         us *= exp(s->sigma * rng_normal(&rng));
         break;
     case SPEED_STRAGGLERS:
-        us *= rng_uniform(&rng) < s->fraction ? s->factor : 1;
+        us *= is_straggler(s, seed, node) ? s->factor : 1;
         break;
     }
     return (uint64_t)llround(us);

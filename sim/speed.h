@@ -11,12 +11,13 @@ enum speed_kind { SPEED_CONST, SPEED_LOGNORMAL, SPEED_STRAGGLERS };
 struct speed {
     enum speed_kind kind;
     double sigma;            /* LOGNORMAL: of the logarithm of a node's factor, median 1 */
-    double fraction, factor; /* STRAGGLERS: so many nodes are so many times slower */
+    double fraction, factor; /* STRAGGLERS: so many of all nodes, rounded, are so many times slower */
     uint64_t step_us;        /* of a node whose factor is 1 */
+    uint32_t n_nodes;        /* of the run */
 };
 
 /* "const", "lognormal:0.5" or "stragglers:0.1,4x". For OPT_CUSTOM: field is a struct speed *, whose
- * step_us is left as it is. ERR_USAGE. */
+ * step_us and n_nodes are left as they are. ERR_USAGE. */
 int speed_parse(const char *text, void *field, struct error *err) MUST_USE;
 
 /* Of a step of that node; drawn once for all its steps. */
