@@ -1,5 +1,6 @@
 #include "sim/speed.h"
 
+#include "base/check.h"
 #include "base/parse.h"
 #include "base/rng.h"
 
@@ -42,6 +43,7 @@ int speed_parse(const char *text, void *field, struct error *err)
 /* Which nodes are slow is drawn, not how many. */
 static bool is_straggler(const struct speed *s, uint64_t seed, uint32_t node)
 {
+    CHECK(node < s->n_nodes);
     struct rng rng = rng_stream(seed, 0, RNG_SPEED);
     struct rng_permutation order = rng_permutation(&rng, s->n_nodes);
     return rng_permute(&order, node) < llround(s->fraction * s->n_nodes);

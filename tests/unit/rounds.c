@@ -216,7 +216,8 @@ Test(rounds, time_and_bytes)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct sim_config c = config(cases[i].algorithm, cases[i].topology);
         c.every_steps = cases[i].every;
-        c.speed = (struct speed){SPEED_STRAGGLERS, .fraction = 0.5, .factor = 4, .step_us = 2000};
+        c.speed = (struct speed){SPEED_STRAGGLERS, .fraction = 0.5, .factor = 4, .step_us = 2000,
+                                 .n_nodes = N};
         c.network.latency = (struct dist){.kind = DIST_CONST, .low_us = 5000};
         while (is_slow(&c, 0) || is_slow(&c, N - 1) || !is_slow(&c, N / 2))
             c.seed++;
