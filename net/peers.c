@@ -109,7 +109,9 @@ void pace_note(struct pace *p, uint64_t step, uint64_t now_us)
         return;
     if (p->at_us > 0 && step > p->step) {
         double per_s = (double)(step - p->step) / ((double)(now_us - p->at_us) / 1e6);
-        p->per_s += (p->per_s > 0 ? 0.3 : 1) * (per_s - p->per_s);
+        if (p->runs)
+            p->per_s += (p->per_s > 0 ? 0.3 : 1) * (per_s - p->per_s);
+        p->runs = true;
     }
     p->step = step;
     p->at_us = now_us;

@@ -15,9 +15,11 @@
 enum { PEERS_MAX = 256 };
 
 /* Steps a second, from how many were done at what times: over a second and a half at least, and
- * averaged over the last ten seconds or so. */
+ * averaged over the last ten seconds or so. The first interval does not count: who took over a
+ * peer's weights has taken over its steps in it. */
 struct pace {
     uint64_t step, at_us;
+    bool runs;    /* the first interval is over */
     double per_s; /* 0: not known yet */
 };
 

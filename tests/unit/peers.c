@@ -268,8 +268,11 @@ Test(peers, median_step)
 Test(peers, pace)
 {
     struct pace pace = {0};
-    pace_note(&pace, 100, 1000000);
+    pace_note(&pace, 0, 1000);
     cr_assert_eq(pace.per_s, 0, "nothing to compare with");
+    pace_note(&pace, 100, 1600000);
+    cr_assert_eq(pace.per_s, 0, "these it may have taken over");
+    pace = (struct pace){.step = 100, .at_us = 1000000, .runs = pace.runs};
     pace_note(&pace, 130, 2000000);
     cr_assert_eq(pace.per_s, 0, "too soon");
     pace_note(&pace, 200, 3000000);
@@ -298,9 +301,9 @@ Test(peers, shares)
     }
     cr_assert_float_eq(peers_share_samples(&p, 10), 0.5, 1e-9);
     cr_assert_eq(peers_share_speed(&p, 5), 1, "nobody's is known yet");
-    peers_set_status(&p, 0, PEER_TRAINING, 0, 1000000);
-    peers_set_status(&p, 0, PEER_TRAINING, 30, 3000000);
-    peers_set_status(&p, 2, PEER_SETTLING, 0, 1000000);
-    peers_set_status(&p, 2, PEER_SETTLING, 90, 3000000);
+    for (uint64_t k = 0; k < 3; k++) {
+        peers_set_status(&p, 0, PEER_TRAINING, 30 * k, 1000000 + 2000000 * k);
+        peers_set_status(&p, 2, PEER_SETTLING, 90 * k, 1000000 + 2000000 * k);
+    }
     cr_assert_float_eq(peers_share_speed(&p, 5), 0.5, 1e-9, "who settles makes no steps");
 }
