@@ -1,26 +1,19 @@
 #include "bench/figures.h"
 
 #include "base/mem.h"
+#include "base/quantile.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 double figures_quantile(const double *x, size_t n, double q)
 {
     double *sorted = MEM_NEW(double, n);
     memcpy(sorted, x, n * sizeof *sorted);
-    qsort(sorted, n, sizeof *sorted, compare);
-    double at = q * (double)(n - 1);
-    size_t i = (size_t)at, next = i + 1 < n ? i + 1 : i;
-    double value = sorted[i] + (at - (double)i) * (sorted[next] - sorted[i]);
+    quantile_sort(sorted, n);
+    double value = quantile_of(sorted, n, q);
     free(sorted);
     return value;
 }

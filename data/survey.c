@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "base/quantile.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -247,18 +248,12 @@ int survey_row(struct survey *s, const char *const *cells, uint64_t line, struct
 
 /* ---- the summary ----------------------------------------------------------------------------- */
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median_of(struct field *f)
 {
     size_t n = f->n_values;
     if (n == 0)
         return NAN;
-    qsort(f->values, n, sizeof *f->values, compare_doubles);
+    quantile_sort(f->values, n);
     return (f->values[(n - 1) / 2] + f->values[n / 2]) / 2;
 }
 

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "sim/quantile.h"
+#include "base/quantile.h"
 
 #include <stdlib.h>
 

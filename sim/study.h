@@ -3,7 +3,7 @@
 #ifndef HUBBUB_SIM_STUDY_H
 #define HUBBUB_SIM_STUDY_H
 
-#include "sim/quantile.h"
+#include "base/quantile.h"
 #include "sim/run.h"
 #include "sim/sweep.h"
 

@@ -1,4 +1,4 @@
-#include "sim/quantile.h"
+#include "base/quantile.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -10,7 +10,7 @@ Test(quantile, quartiles)
 {
     static struct {
         double values[6];
-        uint32_t n;
+        size_t n;
         double q1, median, q3;
     } cases[] = {{{7}, 1, 7, 7, 7},
                  {{4, 1}, 2, 1.75, 2.5, 3.25},
