@@ -1,6 +1,7 @@
 /* hubbub eval: how good a model is on data. */
 #include "model/cmd_model.h"
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "model/subject.h"
@@ -129,7 +130,7 @@ static void print_json(const struct tally *t)
     if (t->n_classes > 0)
         add_classes(o, t);
     else
-        json_object_set_new(o, "r_squared", isfinite(r2) ? json_real(r2) : json_null());
+        json_object_set_new(o, "r_squared", json_real_or_null(r2));
     json_dumpf(o, stdout, JSON_REAL_PRECISION(9));
     putchar('\n');
     json_decref(o);

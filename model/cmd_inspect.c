@@ -1,6 +1,7 @@
 /* hubbub inspect: what a model file holds. */
 #include "model/cmd_model.h"
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "model/meta.h"
@@ -78,12 +79,6 @@ static const char *dtype_of(const struct file_tensor *t)
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
 
-/* JSON has no infinity. */
-static json_t *number(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 static json_t *tensor_json(const struct file_tensor *t, const struct figures *g)
 {
     json_t *o = json_pack("{s:s, s:s}", "name", t->name, "dtype", dtype_of(t));
@@ -92,9 +87,9 @@ static json_t *tensor_json(const struct file_tensor *t, const struct figures *g)
         json_array_append_new(shape, json_integer((json_int_t)t->shape[d]));
     json_object_set_new(o, "shape", shape);
     if (g->read) {
-        json_object_set_new(o, "norm", number(g->norm));
-        json_object_set_new(o, "min", number(g->min));
-        json_object_set_new(o, "max", number(g->max));
+        json_object_set_new(o, "norm", json_real_or_null(g->norm));
+        json_object_set_new(o, "min", json_real_or_null(g->min));
+        json_object_set_new(o, "max", json_real_or_null(g->max));
         json_object_set_new(o, "non_finite", json_integer((json_int_t)g->n_non_finite));
     }
     return o;

@@ -1,7 +1,8 @@
 #include "sim/result.h"
 
+#include "base/json.h"
+
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 
 /* Not getrusage: its figure begins with that of the process that started this one. */
@@ -38,11 +39,6 @@ const char *sim_score_text(const struct sim_measure *m, char text[SIM_SCORE_TEXT
     return text;
 }
 
-json_t *sim_json_real(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 struct sim_result sim_result_of(const struct sim *sim, const struct sim_config *config,
                                 const struct sim_measure *m, uint64_t run_us)
 {
@@ -71,12 +67,13 @@ json_t *sim_result_json(const struct sim_result *r)
         "nodes", (json_int_t)r->nodes, "cycles", (json_int_t)r->cycles, "node_updates",
         (json_int_t)r->totals.node_updates, "seconds", seconds, "node_updates_per_s",
         (double)r->totals.node_updates / seconds, "rss_bytes", (json_int_t)r->rss_bytes,
-        "test_error", sim_json_real(1 - m->acc_mean), "acc_mean", sim_json_real(m->acc_mean),
-        "acc_min", sim_json_real(m->acc_min), "acc_max", sim_json_real(m->acc_max), "acc_of_mean",
-        sim_json_real(m->acc_of_mean), "loss", sim_json_real(m->loss), "consensus",
-        sim_json_real(m->consensus), "virtual_s", (double)r->virtual_us / 1e6, "step_us",
-        (json_int_t)r->step_us, "bytes", (json_int_t)r->totals.bytes, "trace_sha256",
-        r->trace_sha256, "weights_sha256", r->weights_sha256);
+        "test_error", json_real_or_null(1 - m->acc_mean), "acc_mean",
+        json_real_or_null(m->acc_mean), "acc_min", json_real_or_null(m->acc_min), "acc_max",
+        json_real_or_null(m->acc_max), "acc_of_mean", json_real_or_null(m->acc_of_mean), "loss",
+        json_real_or_null(m->loss), "consensus", json_real_or_null(m->consensus), "virtual_s",
+        (double)r->virtual_us / 1e6, "step_us", (json_int_t)r->step_us, "bytes",
+        (json_int_t)r->totals.bytes, "trace_sha256", r->trace_sha256, "weights_sha256",
+        r->weights_sha256);
 }
 
 void sim_result_print(const struct sim_result *r)

@@ -36,7 +36,4 @@ void sim_peak_reset(void);
 enum { SIM_SCORE_TEXT = 128 };
 const char *sim_score_text(const struct sim_measure *m, char text[SIM_SCORE_TEXT]);
 
-/* JSON has no NaN: null. */
-json_t *sim_json_real(double x);
-
 #endif

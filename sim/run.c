@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "model/meta.h"
 
@@ -85,14 +86,14 @@ static void note(const struct run *r)
 {
     struct sim_totals t = sim_totals(r->sim);
     const struct sim_measure *m = &r->measure;
-    json_t *o =
-        json_pack("{s:I, s:f, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "cycle",
-                  (json_int_t)r->measure_cycle, "virtual_s", seconds(sim_now_us(r->sim)), "seed",
-                  (json_int_t)r->config->seed, "node_updates", (json_int_t)t.node_updates,
-                  "acc_mean", sim_json_real(m->acc_mean), "acc_min", sim_json_real(m->acc_min),
-                  "acc_max", sim_json_real(m->acc_max), "acc_of_mean",
-                  sim_json_real(m->acc_of_mean), "loss", sim_json_real(m->loss), "consensus",
-                  sim_json_real(m->consensus), "bytes", (json_int_t)t.bytes);
+    json_t *o = json_pack(
+        "{s:I, s:f, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "cycle",
+        (json_int_t)r->measure_cycle, "virtual_s", seconds(sim_now_us(r->sim)), "seed",
+        (json_int_t)r->config->seed, "node_updates", (json_int_t)t.node_updates, "acc_mean",
+        json_real_or_null(m->acc_mean), "acc_min", json_real_or_null(m->acc_min), "acc_max",
+        json_real_or_null(m->acc_max), "acc_of_mean", json_real_or_null(m->acc_of_mean), "loss",
+        json_real_or_null(m->loss), "consensus", json_real_or_null(m->consensus), "bytes",
+        (json_int_t)t.bytes);
     if (r->options->name[0] != '\0')
         json_object_set_new(o, "run", json_string(r->options->name));
     metrics_write(r->options->metrics, "evaluation", o);

@@ -1,6 +1,7 @@
 #include "sim/study.h"
 
 #include "base/check.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -189,8 +190,8 @@ static json_t *setting_json(const struct study *s, uint32_t setting)
             continue;
         struct quartiles q = study_figure(s, setting, name);
         json_object_set_new(summary, name,
-                            json_pack("{s:o, s:o, s:o}", "q1", sim_json_real(q.q1), "median",
-                                      sim_json_real(q.median), "q3", sim_json_real(q.q3)));
+                            json_pack("{s:o, s:o, s:o}", "q1", json_real_or_null(q.q1), "median",
+                                      json_real_or_null(q.median), "q3", json_real_or_null(q.q3)));
     }
     return json_pack("{s:o, s:o}", "runs", runs, "summary", summary);
 }
