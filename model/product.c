@@ -217,37 +217,34 @@ static void run_blocks(struct job j, uint64_t m, uint64_t n, uint64_t k, enum mo
     }
 }
 
+static struct job job_of(struct factor a, struct rows b, float beta, float *c, uint64_t c_row)
+{
+    return (struct job){.a = a.at,
+                        .a_row = a.row,
+                        .a_column = a.column,
+                        .b = b.at,
+                        .b_row = b.row,
+                        .b_offsets = b.offsets,
+                        .beta = beta,
+                        .c = c,
+                        .c_row = c_row};
+}
+
 void product(uint64_t m, uint64_t n, uint64_t k, struct factor a, struct rows b, float beta,
              const float *bias, float *c, uint64_t c_row)
 {
-    struct job j = {.a = a.at,
-                    .a_row = a.row,
-                    .a_column = a.column,
-                    .b = b.at,
-                    .b_row = b.row,
-                    .b_offsets = b.offsets,
-                    .beta = beta,
-                    .bias = bias,
-                    .c = c,
-                    .c_row = c_row};
+    struct job j = job_of(a, b, beta, c, c_row);
+    j.bias = bias;
     run_blocks(j, m, n, k, b.offsets != NULL ? OFFSETS_B : PLAIN);
 }
 
 void product_descend(uint64_t m, uint64_t n, uint64_t k, struct factor a, struct rows b, float beta,
                      float *c, uint64_t c_row, float *x, float lr)
 {
-    struct job j = {.a = a.at,
-                    .a_row = a.row,
-                    .a_column = a.column,
-                    .b = b.at,
-                    .b_row = b.row,
-                    .b_offsets = b.offsets,
-                    .beta = beta,
-                    .c = c,
-                    .c_row = c_row,
-                    .x = x,
-                    .lr = lr};
+    struct job j = job_of(a, b, beta, c, c_row);
     CHECK(x == NULL || beta > 0.0f);
+    j.x = x;
+    j.lr = lr;
     run_blocks(j, m, n, k, b.offsets != NULL ? OFFSETS_B : PLAIN);
 }
 
@@ -327,7 +324,8 @@ DOTS(1)
 DOTS(2)
 DOTS(3)
 DOTS(4)
-DOTS(5) DOTS(6)
+DOTS(5)
+DOTS(6)
 #define DOT_NAMES(c)                                                                               \
     {                                                                                              \
         NULL, dot_1x##c, dot_2x##c, dot_3x##c, dot_4x##c                                           \
