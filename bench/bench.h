@@ -11,6 +11,9 @@ int bench_parse(const struct opts *o, void *target, int argc, char **argv,
 /* The exit code after that and the rest; says on stderr what went wrong. */
 int bench_end(const struct opts *o, int rc, const struct error *err);
 
+/* A folder and the files in it, if it is there. */
+void bench_remove_folder(const char *dir);
+
 /* argv[0] is the benchmark's name; returns the exit code of the process. */
 int bench_train(int argc, char **argv);
 int bench_data(int argc, char **argv);

@@ -8,7 +8,6 @@
 #include "data/batches.h"
 #include "model/learner.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -49,19 +48,11 @@ struct rounds {
 
 /* ---- loading --------------------------------------------------------------------------------- */
 
-/* The files of the cache, and it. */
 static void remove_cache(const char *base)
 {
-    char dir[64], path[400];
+    char dir[64];
     snprintf(dir, sizeof dir, "%s/hubbub", base);
-    DIR *d = opendir(dir);
-    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
-        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
-        unlink(path);
-    }
-    if (d != NULL)
-        closedir(d);
-    rmdir(dir);
+    bench_remove_folder(dir);
 }
 
 /* In ms. */

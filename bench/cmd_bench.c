@@ -4,8 +4,10 @@
 #include "base/parse.h"
 #include "bench/bench.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
     const char *name, *summary;
@@ -66,4 +68,15 @@ int bench_end(const struct opts *o, int rc, const struct error *err)
     if (rc < 0)
         fprintf(stderr, "%s: %s\n", o->command, err->text);
     return rc == OPTS_DONE ? 0 : -rc;
+}
+
+void bench_remove_folder(const char *dir)
+{
+    DIR *d = opendir(dir);
+    for (struct dirent *entry; d != NULL && (entry = readdir(d)) != NULL;)
+        if (entry->d_name[0] != '.')
+            unlinkat(dirfd(d), entry->d_name, 0);
+    if (d != NULL)
+        closedir(d);
+    rmdir(dir);
 }

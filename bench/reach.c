@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/vec.h"
+#include "bench/bench.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -110,17 +111,6 @@ static struct reached look(struct reach *r, const char *dir, uint32_t n)
     return reached;
 }
 
-static void remove_folder(const char *dir)
-{
-    DIR *d = opendir(dir);
-    for (struct dirent *entry; d != NULL && (entry = readdir(d)) != NULL;)
-        if (entry->d_name[0] != '.')
-            unlinkat(dirfd(d), entry->d_name, 0);
-    if (d != NULL)
-        closedir(d);
-    rmdir(dir);
-}
-
 /* ---- runs ------------------------------------------------------------------------------------ */
 
 int reach_swarm(struct reach *r, const struct swarm_plan *plan, double seconds,
@@ -142,7 +132,7 @@ int reach_swarm(struct reach *r, const struct swarm_plan *plan, double seconds,
         rc = swarm_verdict(results, p.n, err);
     if (rc == 0)
         *reached = look(r, dir, p.n);
-    remove_folder(dir);
+    bench_remove_folder(dir);
     return rc;
 }
 
@@ -163,6 +153,6 @@ int reach_program(struct reach *r, char *const *argv, uint32_t n, struct reached
         rc = error_set(err, ERR_FAILURE, "%s ended with status %d", args[0], status);
     else
         *reached = look(r, dir, n);
-    remove_folder(dir);
+    bench_remove_folder(dir);
     return rc;
 }
