@@ -173,6 +173,8 @@ static void step(struct trainer *t)
     const struct trainer_config *c = &t->config;
     struct trainer_report *r = &t->report;
     uint64_t start = clock_us();
+    /* At rest: the jobs that waited for the last step have run. */
+    snapshot_write(&t->config.snapshots, c->shard + 1, t->learner.theta, c->learner.model->dim);
     /* A slow peer whose learning rate is still high while that of the others has decayed would
      * pull the swarm to its own shard. */
     t->learner.swarm_step = handoff_swarm_step(t->handoff);
@@ -197,7 +199,6 @@ static void step(struct trainer *t)
         t->next_eval += c->eval_epochs;
         start_evaluation(t);
     }
-    snapshot_write(&t->config.snapshots, c->shard + 1, t->learner.theta, c->learner.model->dim);
     run_jobs(t);
     uint64_t deadline = start + (uint64_t)(c->slow * (double)c->pace_us);
     if (t->evaluating)

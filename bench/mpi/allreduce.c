@@ -63,6 +63,7 @@ static void train(const struct options *o, struct learner *l, struct workspace *
     uint64_t begin = clock_us(), end = begin + (uint64_t)(o->seconds * 1e6);
     while (!is_over(end, l->step)) {
         uint64_t start = clock_us();
+        snapshot_write(&snapshots, (uint32_t)rank + 1, l->theta, dim);
         learner_gradient(l, w, grad);
         uint64_t took = clock_us() - start, least = took > o->pace ? took : o->pace;
         clock_sleep_until(start + (uint64_t)(slow * (double)least));
@@ -70,7 +71,6 @@ static void train(const struct options *o, struct learner *l, struct workspace *
         for (uint64_t i = 0; i < dim; i++)
             grad[i] /= (float)n;
         learner_update(l, grad);
-        snapshot_write(&snapshots, (uint32_t)rank + 1, l->theta, dim);
     }
     double seconds = (double)(clock_us() - begin) / 1e6;
     free(grad);

@@ -3,9 +3,12 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "net/wire.h"
+#include "tests/support/files.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -266,6 +269,53 @@ Test(trainer, jobs_while_paced)
     cr_assert_eq(b.report.steps_done, 1);
     cr_assert_arr_eq(buffer, b.trainer.learner.theta, b.model.dim * sizeof(float));
     free(buffer);
+    finish(&b);
+}
+
+/* Whether one of the snapshots in the folder is these weights. */
+static bool holds_snapshot(const char *folder, const float *theta, uint64_t dim)
+{
+    float *read = MEM_NEW(float, dim);
+    bool found = false;
+    DIR *dir = opendir(folder);
+    cr_assert_not_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        char path[512];
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        FILE *f = fopen(path, "rb");
+        cr_assert(f != NULL && fread(read, sizeof *read, dim, f) == dim);
+        fclose(f);
+        found |= memcmp(read, theta, dim * sizeof *read) == 0;
+    }
+    closedir(dir);
+    free(read);
+    return found;
+}
+
+/* What an exchange made of the weights is in a snapshot before the next step moves them on. */
+Test(trainer, snapshots_are_taken_at_rest)
+{
+    struct bench b;
+    char folder[FILES_DIR_MAX];
+    files_begin(folder);
+    prepare(&b);
+    b.config.pace_us = 50 * MS_US;
+    b.config.snapshots = (struct snapshots){.dir = folder, .every_us = 1};
+    start(&b);
+    give(&b, JOB_TRAIN);
+    float *mixed = MEM_NEW(float, b.model.dim);
+    for (uint64_t i = 0; i < b.model.dim; i++)
+        mixed[i] = sinf((float)i);
+    handoff_give_job(&b.handoff,
+                     &(struct job){.type = JOB_MIX, .data = mixed, .count = b.model.dim, .c = 1});
+    wait_for(&b, is_back);
+    wait_for(&b, has_stepped);
+    stop(&b);
+    cr_expect(holds_snapshot(folder, mixed, b.model.dim));
+    files_end(folder);
+    free(mixed);
     finish(&b);
 }
 
