@@ -127,7 +127,8 @@ struct node {
                                      " layer" where they were normalised */
 
     uv_loop_t loop;
-    uv_async_t completions;
+    int notified_fd; /* an eventfd that the trainer writes to: completions are there */
+    uv_poll_t completions;
     uv_timer_t wake, tick;
     uv_signal_t sigint, sigterm, sigusr1, sighup;
     struct metrics metrics;
