@@ -49,7 +49,7 @@ enum { WINDOW_US = 200000, ADAPT_US = 4000000, ROUNDS_MAX = 1000, NEVER = 1 << 3
 
 /* How a side stands between one mode and the next. */
 struct mark {
-    uint64_t us, steps, bytes_out;
+    uint64_t us, steps, bytes_out, work_us;
     uint32_t every;
 };
 
@@ -74,6 +74,7 @@ struct bench {
     struct paced *paced;
     size_t n_rounds;
     double steps_per_s[N_MODES][ROUNDS_MAX], bytes_per_s[N_MODES][ROUNDS_MAX];
+    double work[N_MODES][ROUNDS_MAX]; /* share of both processors' time */
 };
 
 /* ---- the loop threads ------------------------------------------------------------------------ */
@@ -88,7 +89,8 @@ static void take_mark(struct side *s, struct node *n)
     } else if (n->report.steps_done > s->steps_before) {
         exchange_count(n);
         s->mark =
-            (struct mark){clock_us(), n->report.steps_done, n->bytes_out, n->config.every.steps};
+            (struct mark){clock_us(), n->report.steps_done, n->bytes_out,
+                          clock_thread_us() + n->report.job_us, n->config.every.steps};
         s->marking = false;
         s->done = s->ordered;
         n->config.every = s->every;
@@ -150,16 +152,20 @@ static void measure_round(struct bench *b, size_t round)
         struct mark from[2], to[2];
         change_to(b, b->modes[m], from);
         struct stream *sockets = paced_stream(b->paced);
-        uint64_t start_us = clock_us(), came = stream_count(sockets);
+        uint64_t start_us = clock_us(), came = stream_count(sockets),
+                 work_us = paced_work_us(b->paced);
         stream_set_open(sockets, m == SOCKETS);
         clock_sleep_until(start_us + WINDOW_US);
         stream_set_open(sockets, false);
         uint64_t took_us = clock_us() - start_us;
         change_to(b, b->modes[ALONE], to);
         rates(from, to, &b->steps_per_s[m][round], &b->bytes_per_s[m][round]);
-        if (m == SOCKETS)
+        b->work[m][round] = (double)(to[0].work_us - from[0].work_us + to[1].work_us - from[1].work_us) / (2 * (double)took_us);
+        if (m == SOCKETS) {
+            b->work[m][round] += (double)(paced_work_us(b->paced) - work_us) / (2 * (double)took_us);
             b->bytes_per_s[m][round] =
                 (double)(stream_count(sockets) - came) * 1e6 / (double)took_us;
+        }
     }
 }
 
@@ -229,6 +235,14 @@ static struct figure cost(const struct bench *b, int mode, const char *name, con
     return figures_of(percent, b->n_rounds, name, "%", what);
 }
 
+static struct figure work(const struct bench *b, int mode, const char *name, const char *what)
+{
+    double percent[ROUNDS_MAX];
+    for (size_t i = 0; i < b->n_rounds; i++)
+        percent[i] = 100 * (b->work[mode][i] - b->work[ALONE][i]);
+    return figures_of(percent, b->n_rounds, name, "%", what);
+}
+
 static void report(const struct bench *b, const struct options *o)
 {
     double alone = figures_median(b->steps_per_s[ALONE], b->n_rounds);
@@ -242,7 +256,9 @@ static void report(const struct bench *b, const struct options *o)
         {"gossip_mbytes_per_s", "MB/s", "exchanges move, both directions", moved * 1e-6},
         {"sockets_mbytes_per_s", "MB/s", "bare socket loops move", moved_bare * 1e-6},
         gossip,
+        work(b, GOSSIP, "gossip_work_percent", "of it, jobs and the loop's thread"),
         sockets,
+        work(b, SOCKETS, "sockets_work_percent", "of it, their threads"),
         {"gossip_over_sockets", "", "exchanges over sockets, a byte",
          gossip.value / moved / (sockets.value / moved_bare)},
         {"auto_every_steps", "steps", "between exchanges, with --gossip-every auto", every},

@@ -101,11 +101,11 @@ static void run_jobs(struct trainer *t)
     struct job job;
     if (t->stop_us > 0 || !handoff_take_job(t->handoff, &job))
         return;
-    uint64_t start = clock_us();
+    uint64_t start = clock_thread_us();
     do
         run_job(t, &job);
     while (t->stop_us == 0 && handoff_take_job(t->handoff, &job));
-    t->report.job_us += clock_us() - start;
+    t->report.job_us += clock_thread_us() - start;
 }
 
 /* Runs jobs as they come until the deadline. */
