@@ -106,6 +106,7 @@ static void run_jobs(struct trainer *t)
         run_job(t, &job);
     while (t->stop_us == 0 && handoff_take_job(t->handoff, &job));
     t->report.job_us += clock_thread_us() - start;
+    handoff_notify(t->handoff);
 }
 
 /* Runs jobs as they come until the deadline. */
@@ -234,6 +235,7 @@ static void *run(void *arg)
         evaluate_piece(t);
     struct completion c = {.type = COMPLETED_STOP, .report = t->report};
     handoff_complete(t->handoff, &c);
+    handoff_notify(t->handoff);
     return NULL;
 }
 
