@@ -83,6 +83,7 @@ struct tcp_link {
     struct addrinfo *addresses, *address; /* all of a dial, and the one at hand */
 
     struct tcp_frame *frame; /* NULL between frames */
+    uint32_t waits_for;      /* bytes: the socket is readable once so many are there; 0 is 1 */
 
     struct tcp_ring *control; /* NULL when none waits */
     uint32_t control_writing; /* bytes of it inside libuv */
@@ -138,6 +139,7 @@ void tcp_link_broken(struct tcp_link *link, const char *why); /* by the peer: BY
 /* tcp_read.c */
 void tcp_read_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
 void tcp_read_done(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
+void tcp_read_wait(struct tcp_link *link, uint32_t bytes); /* sets waits_for, at least 1 */
 void tcp_frame_drop(struct tcp_link *link); /* half a frame of a link that ends */
 void tcp_frame_free(struct tcp_frame *frame);
 

@@ -174,6 +174,25 @@ void tcp_read_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     buf->len = skips ? sizeof link->tcp->scratch : TCP_HEAD_READ_BYTES;
 }
 
+void tcp_read_wait(struct tcp_link *link, uint32_t bytes)
+{
+    int fd, n = (int)bytes;
+    if (link->waits_for == bytes || uv_fileno((uv_handle_t *)&link->handle, &fd) != 0)
+        return;
+    link->waits_for = bytes;
+    /* Only what it costs hangs on it. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof n);
+}
+
+/* Until the body is there: who wakes up for each segment of it takes the processor from the trainer
+ * as often, and the sender pays for each waking. */
+static void wait_for_rest(struct tcp_link *link)
+{
+    const struct tcp_frame *frame = link->frame;
+    uint32_t left = fills_body(link) ? frame->header.body_bytes - frame->body_got : 1;
+    tcp_read_wait(link, left < TCP_CHUNK_BYTES ? left : TCP_CHUNK_BYTES);
+}
+
 static void end_of_stream(struct tcp_link *link, int status)
 {
     if (status != UV_EOF)
@@ -197,8 +216,9 @@ void tcp_read_done(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     const uint8_t *bytes = (const uint8_t *)buf->base;
     if (n > 0 && fills_body(link)) {
         take_body(link, bytes, (uint32_t)n);
-        return;
+    } else {
+        for (uint32_t at = 0; at < (uint32_t)n && link->state == LINK_OPEN;)
+            at += take_some(link, bytes + at, (uint32_t)n - at);
     }
-    for (uint32_t at = 0; at < (uint32_t)n && link->state == LINK_OPEN;)
-        at += take_some(link, bytes + at, (uint32_t)n - at);
+    wait_for_rest(link);
 }
