@@ -15,6 +15,7 @@ enum {
     TCP_TENSOR_HEAD_MAX = 128, /* header and map of REQUEST, REPLY and DECLINE */
     TCP_REFUSED_MAX = 32,      /* links being told BUSY; more are closed without a word */
     TCP_SPARES_MAX = 64,
+    TCP_PIECE_BYTES = 8192,     /* of a body, summed and looked at out of the nearest cache */
     TCP_HEAD_READ_BYTES = 4096 /* read where a header is due: what it catches of a body is copied */
 };
 
@@ -26,7 +27,8 @@ struct tcp_frame {
     struct wire_message message;
     uint32_t head_got;
     bool in_body; /* `body` was asked */
-    uint32_t body_got;
+    uint32_t body_got, n_looked_at; /* bytes that came; elements looked at */
+    bool is_beyond;                 /* one of them is no weight */
     uint8_t *body; /* the callee's; NULL: thrown away */
     uint8_t head[WIRE_HEAD_MAX];
 };
@@ -45,6 +47,7 @@ struct tcp_item {
     uint64_t id;
     struct wire_tensor tensor;
     const uint8_t *body;
+    uint64_t body_sum;
     void *token;
 };
 

@@ -57,7 +57,7 @@ struct completion {
     struct job job;
     uint64_t step; /* of the trainer when the job ran */
     float moved;   /* relative: |c| ||theirs - base|| / ||theta slice|| */
-    bool refused;  /* what came held a NaN or a number beyond WIRE_ELEMENT_MAX: nothing was mixed */
+    uint64_t sum;  /* of a TAKE or SWAP: wire_body_sum of what is in the buffer */
     struct trainer_report report; /* of COMPLETED_REPORT and COMPLETED_STOP */
 };
 
