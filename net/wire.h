@@ -125,9 +125,9 @@ struct wire_header {
 };
 
 /* Writes header and map into head (WIRE_HEAD_MAX bytes) and the checksum over them and the body's
- * sum (wire_body_sum; of no meaning where body_bytes is 0); returns their length. Numbers go out as they are (the
- * other side refuses what is out of range); text is cut to whole characters, and what is not clean
- * UTF-8 in it becomes '?'. */
+ * sum (wire_body_sum; of no meaning where body_bytes is 0); returns their length. Numbers go out as
+ * they are (the other side refuses what is out of range); text is cut to whole characters, and what
+ * is not clean UTF-8 in it becomes '?'. */
 size_t wire_encode(const struct wire_message *message, uint64_t body_sum, uint8_t *head);
 
 /* First WIRE_HEADER_BYTES bytes of a frame. ERR_DATA: magic, kind, an empty map or one above

@@ -227,7 +227,7 @@ TCP_TEST(what_is_no_weight_ends_the_link)
         memcpy(bytes + n, body, m.body_bytes);
         free(body);
         if (i < 4) {
-            expect_broken(bytes, n + m.body_bytes, "its weights are not all numbers within +-1e+06");
+            expect_broken(bytes, n + m.body_bytes, "weights are not all numbers within +-1e+06");
             cr_assert_eq((int)a.n_dropped, i + 1);
             continue;
         }
