@@ -45,12 +45,18 @@ const struct opts bench_gossip_options = {
     .n = sizeof table / sizeof table[0]};
 
 enum { ALONE, SOCKETS, GOSSIP, AUTO, N_MODES };
-enum { WINDOW_US = 200000, ADAPT_US = 4000000, ROUNDS_MAX = 1000, NEVER = 1 << 30 };
+enum {
+    WINDOW_US = 200000,
+    REST_US = 10000, /* between modes: what was open ends in nobody's window */
+    ADAPT_US = 4000000,
+    ROUNDS_MAX = 1000,
+    NEVER = 1 << 30
+};
 
 /* How a side stands between one mode and the next. */
 struct mark {
-    uint64_t us, steps, bytes_out;
-    uint32_t every;
+    uint64_t us, steps, bytes_out, work_us; /* work: of its loop, and of its trainer in jobs */
+    uint32_t every, n_mixed;
 };
 
 struct side {
@@ -74,6 +80,8 @@ struct bench {
     struct paced *paced;
     size_t n_rounds;
     double steps_per_s[N_MODES][ROUNDS_MAX], bytes_per_s[N_MODES][ROUNDS_MAX];
+    double slices_per_s[ROUNDS_MAX];  /* of GOSSIP: exchanges of a slice completed */
+    double work[N_MODES][ROUNDS_MAX]; /* share of both processors' time */
 };
 
 /* ---- the loop threads ------------------------------------------------------------------------ */
@@ -87,8 +95,12 @@ static void take_mark(struct side *s, struct node *n)
         handoff_set_stride(&n->handoff, 1);
     } else if (n->report.steps_done > s->steps_before) {
         exchange_count(n);
-        s->mark =
-            (struct mark){clock_us(), n->report.steps_done, n->bytes_out, n->config.every.steps};
+        s->mark = (struct mark){.us = clock_us(),
+                                .steps = n->report.steps_done,
+                                .bytes_out = n->bytes_out,
+                                .work_us = clock_thread_us() + n->report.job_us,
+                                .every = n->config.every.steps,
+                                .n_mixed = n->counts.mixed};
         s->marking = false;
         s->done = s->ordered;
         n->config.every = s->every;
@@ -129,45 +141,60 @@ static void change_to(struct bench *b, const struct gossip_every every[2], struc
     pthread_mutex_unlock(&b->lock);
 }
 
-/* Of both sides together, between two marks. */
-static void rates(const struct mark from[2], const struct mark to[2], double *steps_per_s,
-                  double *bytes_per_s)
+/* What both sides did between two marks, a second. */
+struct rates {
+    double steps, bytes_out, slices, work;
+};
+
+static struct rates rates(const struct mark from[2], const struct mark to[2])
 {
-    *steps_per_s = *bytes_per_s = 0;
+    struct rates r = {0};
     for (int i = 0; i < 2; i++) {
         double s = (double)(to[i].us - from[i].us) * 1e-6;
-        *steps_per_s += (double)(to[i].steps - from[i].steps) / s;
-        *bytes_per_s += (double)(to[i].bytes_out - from[i].bytes_out) / s;
+        r.steps += (double)(to[i].steps - from[i].steps) / s;
+        r.bytes_out += (double)(to[i].bytes_out - from[i].bytes_out) / s;
+        r.slices += (to[i].n_mixed - from[i].n_mixed) / s;
+        r.work += (double)(to[i].work_us - from[i].work_us) * 1e-6 / s;
     }
+    return r;
+}
+
+static void measure_mode(struct bench *b, int m, size_t round)
+{
+    struct stream *sockets = paced_stream(b->paced);
+    struct mark from[2], to[2];
+    clock_sleep_until(clock_us() + REST_US);
+    change_to(b, b->modes[m], from);
+    uint64_t came = stream_count(sockets), work_us = paced_work_us(b->paced);
+    stream_set_open(sockets, m == SOCKETS);
+    clock_sleep_until(clock_us() + WINDOW_US);
+    stream_set_open(sockets, false);
+    change_to(b, b->modes[ALONE], to);
+    struct rates r = rates(from, to);
+    if (m == SOCKETS) {
+        double s = (double)(to[0].us - from[0].us + to[1].us - from[1].us) * 0.5e-6;
+        r.bytes_out = (double)(stream_count(sockets) - came) / s;
+        r.work += (double)(paced_work_us(b->paced) - work_us) * 1e-6 / s;
+    }
+    if (m == GOSSIP)
+        b->slices_per_s[round] = r.slices;
+    b->steps_per_s[m][round] = r.steps;
+    b->bytes_per_s[m][round] = r.bytes_out;
+    b->work[m][round] = r.work / 2;
 }
 
 /* Each mode for a window, forwards and backwards in turn, so that a change of the machine's speed
  * meets all of them. */
 static void measure_round(struct bench *b, size_t round)
 {
-    for (int i = 0; i < N_MODES; i++) {
-        int m = round % 2 == 0 ? i : N_MODES - 1 - i;
-        struct mark from[2], to[2];
-        change_to(b, b->modes[m], from);
-        struct stream *sockets = paced_stream(b->paced);
-        uint64_t start_us = clock_us(), came = stream_count(sockets);
-        stream_set_open(sockets, m == SOCKETS);
-        clock_sleep_until(start_us + WINDOW_US);
-        stream_set_open(sockets, false);
-        uint64_t took_us = clock_us() - start_us;
-        change_to(b, b->modes[ALONE], to);
-        rates(from, to, &b->steps_per_s[m][round], &b->bytes_per_s[m][round]);
-        if (m == SOCKETS)
-            b->bytes_per_s[m][round] =
-                (double)(stream_count(sockets) - came) * 1e6 / (double)took_us;
-    }
+    for (int i = 0; i < N_MODES; i++)
+        measure_mode(b, round % 2 == 0 ? i : N_MODES - 1 - i, round);
 }
 
 /* Finds what "auto" comes to, and how many bytes a second the exchanges are. */
 static int prepare(struct bench *b, const struct options *o, struct error *err)
 {
     struct mark from[2], to[2];
-    double steps_per_s, bytes_per_s;
     struct gossip_every automatic[2] = {{.automatic = true, .steps = (uint32_t)o->every},
                                         {.automatic = true, .steps = (uint32_t)o->every}};
     for (int i = 0; i < 2; i++) {
@@ -181,7 +208,7 @@ static int prepare(struct bench *b, const struct options *o, struct error *err)
         b->modes[AUTO][i].steps = from[i].every;
     clock_sleep_until(clock_us() + 4 * WINDOW_US);
     change_to(b, b->modes[ALONE], to);
-    rates(from, to, &steps_per_s, &bytes_per_s);
+    double bytes_per_s = rates(from, to).bytes_out;
     if (bytes_per_s == 0)
         return error_set(err, ERR_FAILURE, "no exchange within %d ms", 4 * WINDOW_US / 1000);
     /* A side's bursts are a model each: twice as often as it exchanges, for it asks and answers. */
@@ -199,7 +226,7 @@ static int measure(struct bench *b, const struct options *o, struct error *err)
         b->sides[i].bench = b;
         b->pair.sides[i].ctx = &b->sides[i];
     }
-    double rounds = o->seconds * 1e6 / (N_MODES * WINDOW_US);
+    double rounds = o->seconds * 1e6 / (N_MODES * (WINDOW_US + REST_US));
     b->n_rounds = rounds < 3 ? 3 : rounds > ROUNDS_MAX ? ROUNDS_MAX : (size_t)rounds;
     int rc = pair_open(&b->pair, &config, on_turn, err);
     if (rc != 0)
@@ -229,22 +256,45 @@ static struct figure cost(const struct bench *b, int mode, const char *name, con
     return figures_of(percent, b->n_rounds, name, "%", what);
 }
 
+/* More than without exchanges: a share of both processors. It leaves out what the trainer's caches
+ * lose, and hardly changes from round to round. */
+static struct figure work(const struct bench *b, int mode, const char *name, const char *what)
+{
+    double percent[ROUNDS_MAX];
+    for (size_t i = 0; i < b->n_rounds; i++)
+        percent[i] = 100 * (b->work[mode][i] - b->work[ALONE][i]);
+    return figures_of(percent, b->n_rounds, name, "%", what);
+}
+
 static void report(const struct bench *b, const struct options *o)
 {
     double alone = figures_median(b->steps_per_s[ALONE], b->n_rounds);
     double moved = figures_median(b->bytes_per_s[GOSSIP], b->n_rounds),
            moved_bare = figures_median(b->bytes_per_s[SOCKETS], b->n_rounds);
     double every = (b->modes[AUTO][0].steps + b->modes[AUTO][1].steps) / 2.0;
+    double models =
+        figures_median(b->slices_per_s, b->n_rounds) / b->pair.sides[0].node.gossip_config.n_slices;
     struct figure gossip = cost(b, GOSSIP, "gossip_cost_percent", "exchanges cost"),
-                  sockets = cost(b, SOCKETS, "sockets_cost_percent", "those cost");
+                  sockets = cost(b, SOCKETS, "sockets_cost_percent", "those cost"),
+                  gossip_work = work(b, GOSSIP, "gossip_work_percent",
+                                     "of the processors' time: jobs, the loops' threads"),
+                  sockets_work = work(b, SOCKETS, "sockets_work_percent",
+                                      "of the processors' time: the sockets' threads");
     struct figure figures[] = {
         {"alone_steps_per_s", "steps/s", "both peers, without exchanges", alone},
         {"gossip_mbytes_per_s", "MB/s", "exchanges move, both directions", moved * 1e-6},
+        {"gossip_models_per_s", "1/s", "exchanges of a whole model, completed", models},
         {"sockets_mbytes_per_s", "MB/s", "bare socket loops move", moved_bare * 1e-6},
         gossip,
+        gossip_work,
         sockets,
+        sockets_work,
         {"gossip_over_sockets", "", "exchanges over sockets, a byte",
          gossip.value / moved / (sockets.value / moved_bare)},
+        {"gossip_work_over_sockets", "", "the same of the processors' time",
+         gossip_work.value / moved / (sockets_work.value / moved_bare)},
+        {"model_cost_ms", "ms", "of training an exchange of a model costs, both peers together",
+         2 * 10 * gossip.value / models},
         {"auto_every_steps", "steps", "between exchanges, with --gossip-every auto", every},
         cost(b, AUTO, "auto_cost_percent", "exchanges cost then"),
     };

@@ -12,6 +12,7 @@ struct paced;
  * stream counts bytes that came. */
 struct paced *paced_new(uint32_t burst_bytes, uint64_t period_us, struct error *err);
 void paced_free(struct paced *p);
+uint64_t paced_work_us(const struct paced *p); /* processor time of its threads */
 struct stream *paced_stream(struct paced *p);
 
 #endif

@@ -80,6 +80,8 @@ static void end_late(struct tcp_link *link, const char *what, uint32_t limit_ms)
 static void tick_open(struct tcp *tcp, struct tcp_link *link)
 {
     const struct tcp_limits *limits = &tcp->limits;
+    if (link->quiet > 0) /* what trickles in breaks the silence too */
+        tcp_read_wait(link, 1);
     link->quiet++;
     link->frame_age += link->frame != NULL;
     link->write_age += link->writing;

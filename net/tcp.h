@@ -47,10 +47,11 @@ struct tcp_ops {
     /* Connected: frames may be sent. */
     void (*opened)(void *ctx, struct tcp_link *link);
     /* Header and map of a frame with a body have come and are well-formed (the checksum is not
-     * known yet). Returns room for message->body_bytes, lent to the link until `received` or
-     * `dropped`; or NULL: the body is then read and thrown away. */
+     * known yet). Returns room for message->body_bytes, aligned for floats, lent to the link until
+     * `received` or `dropped`; or NULL: the body is then read and thrown away. */
     void *(*body)(void *ctx, struct tcp_link *link, const struct wire_message *message);
-    /* A whole frame with the right checksum. body is what `body` returned, or NULL. */
+    /* A whole frame with the right checksum and, of a REQUEST or REPLY, no element of the body that
+     * is no number or beyond WIRE_ELEMENT_MAX. body is what `body` returned, or NULL. */
     void (*received)(void *ctx, struct tcp_link *link, const struct wire_message *message,
                      void *body);
     /* The link failed while `body` was being filled. */
@@ -84,14 +85,14 @@ struct tcp_link *tcp_dial(struct tcp *tcp, const struct host_port *address);
 /* HELLO, STATUS, SCORE or BYE; copied. Ignored on a link that ends. No callback from inside. */
 void tcp_send_control(struct tcp_link *link, const struct wire_message *message);
 
-/* REQUEST, REPLY, DECLINE or SUMMARY. body stays the caller's, untouched, until released(token); a message
- * without body may have token NULL and is then not reported. On a link that ends, released(token,
- * false) follows. No callback from inside.
+/* REQUEST, REPLY, DECLINE or SUMMARY. body, with its wire_body_sum, stays the caller's, untouched,
+ * until released(token); a message without body may have token NULL and is then not reported. On a
+ * link that ends, released(token, false) follows. No callback from inside.
  *
  * A body that starts 1 KiB after a page's begin leaves 1.4 times as fast as one that starts with
  * the page: there the kernel's copy, some bytes of head further on, trips over 4 KiB aliasing. */
 void tcp_send_tensor(struct tcp_link *link, const struct wire_message *message, const void *body,
-                     void *token);
+                     uint64_t body_sum, void *token);
 
 /* Ends the link: `dropped` and `released` for what is under way, then `closed` with reason, all
  * from the loop, not from inside this call. With drain, control frames already queued still go

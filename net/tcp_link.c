@@ -234,7 +234,7 @@ static void write_chunk(struct tcp_link *link)
                                        .body_bytes = item->body_bytes,
                                        .tensor = item->tensor};
         uint8_t head[WIRE_HEAD_MAX];
-        link->head_bytes = (uint32_t)wire_encode(&message, item->body, head);
+        link->head_bytes = (uint32_t)wire_encode(&message, item->body_sum, head);
         CHECK(link->head_bytes <= TCP_TENSOR_HEAD_MAX);
         memcpy(link->head, head, link->head_bytes);
         link->sending = true;
@@ -335,7 +335,7 @@ void tcp_send_control(struct tcp_link *link, const struct wire_message *message)
     if (link->state == LINK_DRAINING || link->state == LINK_CLOSING)
         return;
     uint8_t head[WIRE_HEAD_MAX];
-    uint32_t n = (uint32_t)wire_encode(message, NULL, head), written = 0;
+    uint32_t n = (uint32_t)wire_encode(message, 0, head), written = 0;
     /* Straight into the socket when nothing is before it: a thousand idle links that send STATUS
      * at the same moment need no ring each. */
     if (link->state == LINK_OPEN && !link->writing && link->control == NULL) {
@@ -369,7 +369,7 @@ static void grow_items(struct tcp_link *link)
 }
 
 void tcp_send_tensor(struct tcp_link *link, const struct wire_message *message, const void *body,
-                     void *token)
+                     uint64_t body_sum, void *token)
 {
     CHECK(body == NULL || token != NULL);
     bool ends = link->state == LINK_DRAINING || link->state == LINK_CLOSING;
@@ -388,6 +388,7 @@ void tcp_send_tensor(struct tcp_link *link, const struct wire_message *message, 
                               .body_bytes = message->body_bytes,
                               .id = message->id,
                               .body = body,
+                              .body_sum = body_sum,
                               .token = token};
     if (message->kind == WIRE_REQUEST || message->kind == WIRE_REPLY)
         item->tensor = message->tensor;

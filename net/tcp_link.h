@@ -15,6 +15,7 @@ enum {
     TCP_TENSOR_HEAD_MAX = 128, /* header and map of REQUEST, REPLY and DECLINE */
     TCP_REFUSED_MAX = 32,      /* links being told BUSY; more are closed without a word */
     TCP_SPARES_MAX = 64,
+    TCP_PIECE_BYTES = 8192,     /* of a body, summed and looked at out of the nearest cache */
     TCP_HEAD_READ_BYTES = 4096 /* read where a header is due: what it catches of a body is copied */
 };
 
@@ -26,7 +27,8 @@ struct tcp_frame {
     struct wire_message message;
     uint32_t head_got;
     bool in_body; /* `body` was asked */
-    uint32_t body_got;
+    uint32_t body_got, n_looked_at; /* bytes that came; elements looked at */
+    bool is_beyond;                 /* one of them is no weight */
     uint8_t *body; /* the callee's; NULL: thrown away */
     uint8_t head[WIRE_HEAD_MAX];
 };
@@ -45,6 +47,7 @@ struct tcp_item {
     uint64_t id;
     struct wire_tensor tensor;
     const uint8_t *body;
+    uint64_t body_sum;
     void *token;
 };
 
@@ -83,6 +86,7 @@ struct tcp_link {
     struct addrinfo *addresses, *address; /* all of a dial, and the one at hand */
 
     struct tcp_frame *frame; /* NULL between frames */
+    uint32_t waits_for;      /* bytes: the socket is readable once so many are there; 0 is 1 */
 
     struct tcp_ring *control; /* NULL when none waits */
     uint32_t control_writing; /* bytes of it inside libuv */
@@ -138,6 +142,7 @@ void tcp_link_broken(struct tcp_link *link, const char *why); /* by the peer: BY
 /* tcp_read.c */
 void tcp_read_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
 void tcp_read_done(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
+void tcp_read_wait(struct tcp_link *link, uint32_t bytes); /* sets waits_for, at least 1 */
 void tcp_frame_drop(struct tcp_link *link); /* half a frame of a link that ends */
 void tcp_frame_free(struct tcp_frame *frame);
 

@@ -1,4 +1,5 @@
 #include "base/mem.h"
+#include "base/vec.h"
 #include "net/tcp_link.h"
 
 #include <stdio.h>
@@ -17,8 +18,8 @@ static struct tcp_frame *borrow_frame(struct tcp *tcp)
         frame = MEM_NEW(struct tcp_frame, 1);
         wire_sum_init(&frame->sum);
     }
-    frame->head_got = frame->body_got = 0;
-    frame->in_body = false;
+    frame->head_got = frame->body_got = frame->n_looked_at = 0;
+    frame->in_body = frame->is_beyond = false;
     frame->body = NULL;
     return frame;
 }
@@ -57,11 +58,23 @@ void tcp_frame_drop(struct tcp_link *link)
 static bool has_wrong_sum(struct tcp_link *link)
 {
     const struct tcp_frame *frame = link->frame;
-    if (wire_sum_get(&frame->sum) == frame->header.checksum)
+    uint64_t body_sum = frame->header.body_bytes > 0 ? wire_sum_get(&frame->sum) : 0;
+    if (wire_frame_sum(&frame->header, frame->head, body_sum) == frame->header.checksum)
         return false;
     char why[96];
     snprintf(why, sizeof why, "the checksum of a %s is wrong: damaged on the way",
              wire_kind_name((enum wire_kind)frame->header.kind));
+    tcp_link_broken(link, why);
+    return true;
+}
+
+static bool is_no_weights(struct tcp_link *link)
+{
+    if (!link->frame->is_beyond)
+        return false;
+    char why[64];
+    snprintf(why, sizeof why, "its weights are not all numbers within +-%g",
+             (double)WIRE_ELEMENT_MAX);
     tcp_link_broken(link, why);
     return true;
 }
@@ -96,8 +109,7 @@ static void end_of_map(struct tcp_link *link)
     struct tcp *tcp = link->tcp;
     struct tcp_frame *frame = link->frame;
     const uint8_t *map = frame->head + WIRE_HEADER_BYTES;
-    wire_sum_start(&frame->sum, frame->head);
-    wire_sum_add(&frame->sum, map, frame->header.map_bytes);
+    wire_sum_start(&frame->sum);
     /* Without a body the sum is known now, and "damaged" is truer than what damage looks like. */
     if (frame->header.body_bytes == 0 && has_wrong_sum(link))
         return;
@@ -113,13 +125,30 @@ static void end_of_map(struct tcp_link *link)
         deliver(link);
 }
 
-/* n bytes of the body are in place (or not wanted). */
+/* Those elements of a body that are complete and were not yet. */
+static void look_at_elements(struct tcp_frame *frame)
+{
+    if (frame->body == NULL || frame->message.kind == WIRE_SUMMARY)
+        return;
+    const float *x = (const float *)(const void *)frame->body + frame->n_looked_at;
+    uint32_t n = frame->body_got / (uint32_t)sizeof *x - frame->n_looked_at;
+    frame->is_beyond |= vec_first_beyond(x, WIRE_ELEMENT_MAX, n) < n;
+    frame->n_looked_at += n;
+}
+
+/* n bytes of the body are in place (or not wanted). They have just come, so the cache has them: all
+ * that is to be known of them is found out now, a piece at a time. */
 static void take_body(struct tcp_link *link, const uint8_t *bytes, uint32_t n)
 {
     struct tcp_frame *frame = link->frame;
-    wire_sum_add(&frame->sum, bytes, n);
-    frame->body_got += n;
-    if (frame->body_got == frame->header.body_bytes && !has_wrong_sum(link))
+    for (uint32_t at = 0; at < n; at += TCP_PIECE_BYTES) {
+        uint32_t k = n - at < TCP_PIECE_BYTES ? n - at : TCP_PIECE_BYTES;
+        wire_sum_add(&frame->sum, bytes + at, k);
+        frame->body_got += k;
+        look_at_elements(frame);
+    }
+    bool whole = frame->body_got == frame->header.body_bytes;
+    if (whole && !has_wrong_sum(link) && !is_no_weights(link))
         deliver(link);
 }
 
@@ -174,6 +203,25 @@ void tcp_read_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     buf->len = skips ? sizeof link->tcp->scratch : TCP_HEAD_READ_BYTES;
 }
 
+void tcp_read_wait(struct tcp_link *link, uint32_t bytes)
+{
+    int fd, n = (int)bytes;
+    if (link->waits_for == bytes || uv_fileno((uv_handle_t *)&link->handle, &fd) != 0)
+        return;
+    link->waits_for = bytes;
+    /* Only what it costs hangs on it. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof n);
+}
+
+/* Until the body is there: who wakes up for each segment of it takes the processor from the trainer
+ * as often, and the sender pays for each waking. */
+static void wait_for_rest(struct tcp_link *link)
+{
+    const struct tcp_frame *frame = link->frame;
+    uint32_t left = fills_body(link) ? frame->header.body_bytes - frame->body_got : 1;
+    tcp_read_wait(link, left < TCP_CHUNK_BYTES ? left : TCP_CHUNK_BYTES);
+}
+
 static void end_of_stream(struct tcp_link *link, int status)
 {
     if (status != UV_EOF)
@@ -197,8 +245,9 @@ void tcp_read_done(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     const uint8_t *bytes = (const uint8_t *)buf->base;
     if (n > 0 && fills_body(link)) {
         take_body(link, bytes, (uint32_t)n);
-        return;
+    } else {
+        for (uint32_t at = 0; at < (uint32_t)n && link->state == LINK_OPEN;)
+            at += take_some(link, bytes + at, (uint32_t)n - at);
     }
-    for (uint32_t at = 0; at < (uint32_t)n && link->state == LINK_OPEN;)
-        at += take_some(link, bytes + at, (uint32_t)n - at);
+    wait_for_rest(link);
 }

@@ -244,11 +244,24 @@ static void put(uint8_t *header, enum header_offset at, const void *value, size_
     memcpy(header + at, value, n);
 }
 
-size_t wire_encode(const struct wire_message *message, const void *body, uint8_t *head)
+static uint64_t frame_sum(const uint8_t *head, uint32_t map_bytes, uint32_t body_bytes,
+                          uint64_t body_sum)
+{
+    XXH3_state_t state;
+    XXH3_INITSTATE(&state);
+    XXH3_64bits_reset(&state);
+    XXH3_64bits_update(&state, head, AT_CHECKSUM);
+    XXH3_64bits_update(&state, head + WIRE_HEADER_BYTES, map_bytes);
+    if (body_bytes > 0)
+        XXH3_64bits_update(&state, &body_sum, sizeof body_sum);
+    return XXH3_64bits_digest(&state);
+}
+
+size_t wire_encode(const struct wire_message *message, uint64_t body_sum, uint8_t *head)
 {
     struct layout layout;
     CHECK(find_layout(message->kind, &layout));
-    CHECK((body == NULL) == (message->body_bytes == 0) && message->body_bytes <= WIRE_BODY_MAX);
+    CHECK(message->body_bytes <= WIRE_BODY_MAX);
 
     struct sink sink = {head + WIRE_HEADER_BYTES, head + WIRE_HEAD_MAX};
     msgpack_packer pk;
@@ -266,14 +279,7 @@ size_t wire_encode(const struct wire_message *message, const void *body, uint8_t
     put(head, AT_BODY, &message->body_bytes, sizeof message->body_bytes);
     put(head, AT_ID, &message->id, sizeof message->id);
 
-    XXH3_state_t state;
-    XXH3_INITSTATE(&state);
-    XXH3_64bits_reset(&state);
-    XXH3_64bits_update(&state, head, AT_CHECKSUM);
-    XXH3_64bits_update(&state, head + WIRE_HEADER_BYTES, map_bytes);
-    if (body != NULL)
-        XXH3_64bits_update(&state, body, message->body_bytes);
-    uint64_t checksum = XXH3_64bits_digest(&state);
+    uint64_t checksum = frame_sum(head, map_bytes, message->body_bytes, body_sum);
     put(head, AT_CHECKSUM, &checksum, sizeof checksum);
     return WIRE_HEADER_BYTES + map_bytes;
 }
@@ -638,10 +644,9 @@ void wire_sum_close(struct wire_sum *s)
     s->state = NULL;
 }
 
-void wire_sum_start(struct wire_sum *s, const uint8_t *header_bytes)
+void wire_sum_start(struct wire_sum *s)
 {
     XXH3_64bits_reset(s->state);
-    XXH3_64bits_update(s->state, header_bytes, AT_CHECKSUM);
 }
 
 void wire_sum_add(struct wire_sum *s, const void *bytes, size_t n)
@@ -652,4 +657,14 @@ void wire_sum_add(struct wire_sum *s, const void *bytes, size_t n)
 uint64_t wire_sum_get(const struct wire_sum *s)
 {
     return XXH3_64bits_digest(s->state);
+}
+
+uint64_t wire_body_sum(const void *body, size_t n)
+{
+    return XXH3_64bits(body, n);
+}
+
+uint64_t wire_frame_sum(const struct wire_header *header, const uint8_t *head, uint64_t body_sum)
+{
+    return frame_sum(head, header->map_bytes, header->body_bytes, body_sum);
 }

@@ -1,7 +1,8 @@
 /* The wire: messages <-> bytes. docs/WIRE.md shows every byte.
  *
  * A frame is a fixed header of 32 bytes, a msgpack map of at most 4 KiB, and raw little-endian
- * tensor bytes outside msgpack. An XXH3-64 checksum covers all three. Pure; any thread.
+ * tensor bytes outside msgpack. An XXH3-64 checksum covers all three: of the body
+ * its own sum, so that who makes a body can sum it up before its header is known. Pure; any thread.
  * Bytes from a peer never reach a CHECK and never decide an allocation: limits are below.
  */
 #ifndef HUBBUB_NET_WIRE_H
@@ -123,11 +124,11 @@ struct wire_header {
     uint64_t id, checksum;
 };
 
-/* Writes header and map into head (WIRE_HEAD_MAX bytes) and the checksum over them and the body;
- * returns their length. message->body_bytes long body; NULL when 0. Numbers go out as they are (the
- * other side refuses what is out of range); text is cut to whole characters, and what is not clean
- * UTF-8 in it becomes '?'. */
-size_t wire_encode(const struct wire_message *message, const void *body, uint8_t *head);
+/* Writes header and map into head (WIRE_HEAD_MAX bytes) and the checksum over them and the body's
+ * sum (wire_body_sum; of no meaning where body_bytes is 0); returns their length. Numbers go out as
+ * they are (the other side refuses what is out of range); text is cut to whole characters, and what
+ * is not clean UTF-8 in it becomes '?'. */
+size_t wire_encode(const struct wire_message *message, uint64_t body_sum, uint8_t *head);
 
 /* First WIRE_HEADER_BYTES bytes of a frame. ERR_DATA: magic, kind, an empty map or one above
  * WIRE_MAP_MAX, a body above body_max or where the kind has none, with the values. Another version
@@ -141,15 +142,19 @@ int wire_decode_header(const uint8_t *bytes, uint32_t body_max, struct wire_head
 int wire_decode_map(const struct wire_header *header, const uint8_t *map,
                     struct wire_message *message, struct error *err) MUST_USE;
 
-/* Checksum of a received frame, fed as the bytes arrive. */
+/* XXH3-64 of a body, fed as its bytes arrive or are made. */
 struct wire_sum {
     void *state; /* XXH3 state; owned */
 };
 void wire_sum_init(struct wire_sum *s);
 void wire_sum_close(struct wire_sum *s);
-void wire_sum_start(struct wire_sum *s, const uint8_t *header_bytes); /* WIRE_HEADER_BYTES */
-void wire_sum_add(struct wire_sum *s, const void *bytes, size_t n);   /* map, then body */
-uint64_t wire_sum_get(const struct wire_sum *s);                      /* to match header.checksum */
+void wire_sum_start(struct wire_sum *s);
+void wire_sum_add(struct wire_sum *s, const void *bytes, size_t n);
+uint64_t wire_sum_get(const struct wire_sum *s);
+uint64_t wire_body_sum(const void *body, size_t n); /* the same of a whole body */
+
+/* Of a received frame, to match header->checksum. head: its header and map. */
+uint64_t wire_frame_sum(const struct wire_header *header, const uint8_t *head, uint64_t body_sum);
 
 extern const char *const wire_bye_names[N_WIRE_BYES];
 const char *wire_kind_name(enum wire_kind kind);

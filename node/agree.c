@@ -141,7 +141,7 @@ static struct link *add_link(struct agree *a, struct tcp_link *tcp, int address)
 static void send_member(const struct link *link, struct member *m)
 {
     struct wire_message message = {.kind = WIRE_SUMMARY, .body_bytes = (uint32_t)m->n};
-    tcp_send_tensor(link->tcp, &message, m->text, m);
+    tcp_send_tensor(link->tcp, &message, m->text, wire_body_sum(m->text, m->n), m);
 }
 
 static void send_all(struct agree *a, struct link *link)

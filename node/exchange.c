@@ -66,6 +66,7 @@ void exchange_init(struct node *n)
     pool_init(&n->pool, 4 * open_max + serve_max, floats, serve_max);
     n->sent_to = MEM_NEW(uint32_t, n->pool.n);
     n->taken_at = MEM_NEW(uint64_t, n->pool.n);
+    n->sums = MEM_NEW(uint64_t, n->pool.n);
 }
 
 void exchange_close(struct node *n)
@@ -73,6 +74,7 @@ void exchange_close(struct node *n)
     pool_close(&n->pool);
     free(n->sent_to);
     free(n->taken_at);
+    free(n->sums);
     free(n->gossip);
 }
 
@@ -139,7 +141,7 @@ static void send_message(struct node *n, const struct gossip_message *g)
     }
     CHECK(peer->link != NULL);
     float *body = has_body ? pool_data(&n->pool, g->buffer) : NULL;
-    tcp_send_tensor(peer->link, &m, body, body);
+    tcp_send_tensor(peer->link, &m, body, has_body ? n->sums[g->buffer] : 0, body);
 }
 
 /* A peer that stops reading would strand buffers in its link's queue without end: the last one to
@@ -232,6 +234,8 @@ void exchange_completed(struct node *n, const struct completion *c)
     const struct job *job = &c->job;
     if (job->type == JOB_TAKE)
         n->taken_at[job->buffer] = c->step;
+    if (job->type == JOB_TAKE || job->type == JOB_SWAP)
+        n->sums[job->buffer] = c->sum;
     if (job->type == JOB_MIX) {
         if (job->base != GOSSIP_NONE) {
             staleness_add(&n->staleness, c->step - n->taken_at[job->base]);
@@ -241,12 +245,6 @@ void exchange_completed(struct node *n, const struct completion *c)
     }
     const struct peer *peer = &n->peers.slots[job->peer];
     bool still_there = peer->link != NULL && peer->serial == job->peer_serial;
-    if (c->refused && still_there) {
-        char why[64];
-        snprintf(why, sizeof why, "its weights are not all numbers within +-%g",
-                 (double)WIRE_ELEMENT_MAX);
-        peering_punish(n, job->peer, why);
-    }
     if (job->measure && job->type != JOB_TAKE && still_there)
         peers_note_move(&n->peers, job->peer, c->moved);
     struct gossip_event event = {.type = GOSSIP_DONE,

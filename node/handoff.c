@@ -85,7 +85,6 @@ static void push_completion(struct handoff *h, const struct completion *c)
     unsigned tail = atomic_load_explicit(&h->completion_tail, memory_order_relaxed);
     h->completions[tail & (h->n_completions_max - 1)] = *c;
     atomic_store_explicit(&h->completion_tail, tail + 1, memory_order_release);
-    h->notify(h->notify_ctx);
 }
 
 void handoff_complete(struct handoff *h, const struct completion *c)
@@ -94,12 +93,18 @@ void handoff_complete(struct handoff *h, const struct completion *c)
     push_completion(h, c);
 }
 
+void handoff_notify(struct handoff *h)
+{
+    h->notify(h->notify_ctx);
+}
+
 bool handoff_report(struct handoff *h, const struct trainer_report *report)
 {
     if (n_waiting(h) + h->n_jobs_max >= h->n_completions_max)
         return false;
     struct completion c = {.type = COMPLETED_REPORT, .report = *report};
     push_completion(h, &c);
+    handoff_notify(h);
     return true;
 }
 

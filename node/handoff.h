@@ -57,7 +57,7 @@ struct completion {
     struct job job;
     uint64_t step; /* of the trainer when the job ran */
     float moved;   /* relative: |c| ||theirs - base|| / ||theta slice|| */
-    bool refused;  /* what came held a NaN or a number beyond WIRE_ELEMENT_MAX: nothing was mixed */
+    uint64_t sum;  /* of a TAKE or SWAP: wire_body_sum of what is in the buffer */
     struct trainer_report report; /* of COMPLETED_REPORT and COMPLETED_STOP */
 };
 
@@ -94,7 +94,10 @@ void handoff_set_factor(struct handoff *h, float factor);
 
 /* Trainer thread. */
 bool handoff_take_job(struct handoff *h, struct job *job);
+/* The loop looks for it after the next handoff_notify, or sooner. Waking it up for each would let
+ * every slice leave alone, and wake up the peer's side for each too. */
 void handoff_complete(struct handoff *h, const struct completion *c);
+void handoff_notify(struct handoff *h);
 /* Dropped, false, when the loop is behind: reports are cumulative. */
 bool handoff_report(struct handoff *h, const struct trainer_report *report);
 uint32_t handoff_stride(const struct handoff *h);

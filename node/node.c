@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 enum {
     TICK_MS = 20,
@@ -262,10 +264,15 @@ static void on_tick(uv_timer_t *timer)
     progress_tick(n, now);
 }
 
-static void on_completions(uv_async_t *async)
+static void on_completions(uv_poll_t *poll, int status, int events)
 {
-    struct node *n = async->data;
+    (void)status;
+    (void)events;
+    struct node *n = poll->data;
     struct completion c;
+    uint64_t n_notified;
+    if (read(n->notified_fd, &n_notified, sizeof n_notified) < 0)
+        return; /* nothing new */
     while (handoff_take_completion(&n->handoff, &c)) {
         switch (c.type) {
         case COMPLETED_JOB:
@@ -322,9 +329,12 @@ static void on_hup(uv_signal_t *handle, int signum)
 
 /* ---- the start ------------------------------------------------------------------------------ */
 
-static void notify(void *async)
+/* Not uv_async_send: on a processor that both share, the loop's thread wakes up in the middle of
+ * it, and then libuv spins until the trainer, which that keeps from running, is out of it. */
+static void notify(void *ctx)
 {
-    uv_async_send(async);
+    uint64_t one = 1;
+    CHECK(write(((struct node *)ctx)->notified_fd, &one, sizeof one) == sizeof one);
 }
 
 /* The first weights, and how peers call them. */
@@ -413,7 +423,9 @@ static int open_network(struct node *n, struct error *err)
 static void open_loop(struct node *n)
 {
     CHECK(uv_loop_init(&n->loop) == 0);
-    uv_async_init(&n->loop, &n->completions, on_completions);
+    n->notified_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    CHECK(n->notified_fd >= 0);
+    CHECK(uv_poll_init(&n->loop, &n->completions, n->notified_fd) == 0);
     uv_timer_init(&n->loop, &n->wake);
     uv_timer_init(&n->loop, &n->tick);
     uv_signal_init(&n->loop, &n->sigint);
@@ -422,6 +434,7 @@ static void open_loop(struct node *n)
     uv_signal_init(&n->loop, &n->sighup);
     n->completions.data = n->wake.data = n->tick.data = n->sigint.data = n->sigterm.data = n;
     n->sigusr1.data = n->sighup.data = n;
+    CHECK(uv_poll_start(&n->completions, UV_READABLE, on_completions) == 0);
 }
 
 static void start_trainer(struct node *n)
@@ -445,7 +458,7 @@ static void start_trainer(struct node *n)
                                .snapshots = c->snapshots,
                                .shard = c->shard};
     uint32_t n_jobs = (uint32_t)n->gossip_config.open_max + n->gossip_config.serve_max;
-    handoff_init(&n->handoff, n_jobs + ORDERS_MAX, notify, &n->completions);
+    handoff_init(&n->handoff, n_jobs + ORDERS_MAX, notify, n);
     trainer_init(&n->trainer, &t, &n->handoff);
     free(n->first);
     n->first = NULL;
@@ -565,6 +578,7 @@ void node_close(struct node *n)
         exchange_close(n);
         save_close(n);
         uv_loop_close(&n->loop);
+        close(n->notified_fd);
     }
     metrics_close(&n->metrics);
     free(n->first);

@@ -114,6 +114,7 @@ struct node {
     struct pool pool;
     uint32_t *sent_to;  /* of a buffer whose REQUEST is being written: the peer */
     uint64_t *taken_at; /* of a buffer that a TAKE filled: the trainer's step */
+    uint64_t *sums;     /* of a buffer that a TAKE or SWAP filled: its wire_body_sum */
     struct staleness staleness;
     struct peers peers;
     struct scores scores;
@@ -127,7 +128,8 @@ struct node {
                                      " layer" where they were normalised */
 
     uv_loop_t loop;
-    uv_async_t completions;
+    int notified_fd; /* an eventfd that the trainer writes to: completions are there */
+    uv_poll_t completions;
     uv_timer_t wake, tick;
     uv_signal_t sigint, sigterm, sigusr1, sighup;
     struct metrics metrics;

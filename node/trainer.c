@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
-#include "net/wire.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -31,6 +30,7 @@ void trainer_init(struct trainer *t, const struct trainer_config *config, struct
     learner_init(&t->learner, &t->config.learner, config->part, config->shard, t->storage);
     workspace_init(&t->workspace, &t->config.learner);
     evaluator_init(&t->evaluator, config->learner.model, config->test);
+    wire_sum_init(&t->sum);
 }
 
 void trainer_close(struct trainer *t)
@@ -38,6 +38,7 @@ void trainer_close(struct trainer *t)
     workspace_close(&t->workspace);
     free(t->storage);
     evaluator_close(&t->evaluator);
+    wire_sum_close(&t->sum);
 }
 
 /* ---- jobs ---------------------------------------------------------------------------------- */
@@ -61,26 +62,40 @@ static void start_training(struct trainer *t, uint64_t step)
     t->next_eval = every > 0 ? floor(learner_epochs(&t->learner) / every + 1) * every : 0;
 }
 
+/* The buffer of a TAKE or SWAP, and its sum: in pieces, so that it is read out of the nearest
+ * cache. */
+static uint64_t fill_buffer(struct trainer *t, const struct job *job)
+{
+    enum { PIECE = 2048 };
+    wire_sum_start(&t->sum);
+    for (uint64_t i = 0; i < job->count; i += PIECE) {
+        uint64_t n = job->count - i < PIECE ? job->count - i : PIECE;
+        if (job->type == JOB_TAKE)
+            learner_take(&t->learner, job->offset + i, n, job->data + i);
+        else
+            learner_swap_mix(&t->learner, job->offset + i, n, job->c, job->data + i);
+        wire_sum_add(&t->sum, job->data + i, n * sizeof(float));
+    }
+    return wire_sum_get(&t->sum);
+}
+
 static void run_job(struct trainer *t, const struct job *job)
 {
     struct learner *l = &t->learner;
     struct completion c = {.type = COMPLETED_JOB, .job = *job, .step = l->step};
     bool mixes = job->type == JOB_SWAP || job->type == JOB_MIX;
-    c.refused = mixes && vec_first_beyond(job->data, WIRE_ELEMENT_MAX, job->count) < job->count;
-    if (job->measure && mixes && !c.refused)
+    if (job->measure && mixes)
         c.moved = relative_move(l, job);
     switch (job->type) {
     case JOB_TAKE:
+    case JOB_SWAP:
+        c.sum = fill_buffer(t, job);
+        break;
     case JOB_COPY:
         learner_take(l, job->offset, job->count, job->data);
         break;
-    case JOB_SWAP:
-        if (!c.refused)
-            learner_swap_mix(l, job->offset, job->count, job->c, job->data);
-        break;
     case JOB_MIX:
-        if (!c.refused)
-            learner_mix(l, job->offset, job->count, job->c, job->data, job->base_data);
+        learner_mix(l, job->offset, job->count, job->c, job->data, job->base_data);
         break;
     case JOB_TRAIN:
         start_training(t, job->step);
@@ -101,11 +116,12 @@ static void run_jobs(struct trainer *t)
     struct job job;
     if (t->stop_us > 0 || !handoff_take_job(t->handoff, &job))
         return;
-    uint64_t start = clock_us();
+    uint64_t start = clock_thread_us();
     do
         run_job(t, &job);
     while (t->stop_us == 0 && handoff_take_job(t->handoff, &job));
-    t->report.job_us += clock_us() - start;
+    t->report.job_us += clock_thread_us() - start;
+    handoff_notify(t->handoff);
 }
 
 /* Runs jobs as they come until the deadline. */
@@ -235,6 +251,7 @@ static void *run(void *arg)
         evaluate_piece(t);
     struct completion c = {.type = COMPLETED_STOP, .report = t->report};
     handoff_complete(t->handoff, &c);
+    handoff_notify(t->handoff);
     return NULL;
 }
 

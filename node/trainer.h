@@ -4,6 +4,7 @@
 #define HUBBUB_NODE_TRAINER_H
 
 #include "model/learner.h"
+#include "net/wire.h"
 #include "node/handoff.h"
 #include "node/snapshot.h"
 
@@ -34,6 +35,7 @@ struct trainer {
     struct workspace workspace;
     float *storage; /* the learner's */
     struct evaluator evaluator;
+    struct wire_sum sum; /* of a buffer being filled */
     struct trainer_report report;
     pthread_t thread;
     bool evaluating, stepping;

@@ -287,7 +287,6 @@ void engine_init(struct sim *s)
         workspace_init(&w->workspace, &s->learner_config);
         w->workspace.is_shared = true;
         w->workspace.is_timed = s->config.profile;
-        wire_sum_init(&w->sum);
         w->learner = (struct learner){.config = &s->learner_config};
         for (uint32_t id = w->first; id < w->end; id++)
             engine_set_timer(w, id, sim_node(s, id)->timer_window);
@@ -308,7 +307,6 @@ void engine_close(struct sim *s)
         calendar_close(&w->letters);
         flights_close(&w->flights);
         workspace_close(&w->workspace);
-        wire_sum_close(&w->sum);
         free(w->timers_due.items);
         free(w->letters_due.items);
         free(w->visits);

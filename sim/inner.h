@@ -78,7 +78,6 @@ struct worker {
     struct parcel_shelf shelf;
     struct flights flights;
     struct workspace workspace;
-    struct wire_sum sum;
     uint8_t head[WIRE_HEAD_MAX];
     struct sim_totals totals;
     struct record *record; /* borrowed; NULL: nothing is noted */

@@ -222,6 +222,11 @@ static void queue_job(struct worker *w, const struct gossip_action *action)
 
 /* ---- messages ------------------------------------------------------------------------------ */
 
+static uint64_t body_sum(const struct parcel *parcel, uint32_t body_bytes)
+{
+    return body_bytes > 0 ? wire_body_sum(parcel->slice, body_bytes) : 0;
+}
+
 /* Puts the message into its parcel; returns the bytes of its frame. */
 static uint64_t pack(struct worker *w, struct parcel *parcel, const struct gossip_message *g)
 {
@@ -247,7 +252,7 @@ static uint64_t pack(struct worker *w, struct parcel *parcel, const struct gossi
                                     .mode = (enum wire_mode)g->mode,
                                     .weight = g->weight,
                                     .mass = g->mass};
-    parcel->head_bytes = (uint32_t)wire_encode(&m, has_body ? parcel->slice : NULL, w->head);
+    parcel->head_bytes = (uint32_t)wire_encode(&m, body_sum(parcel, body_bytes), w->head);
     CHECK(parcel->head_bytes <= PARCEL_HEAD_MAX);
     memcpy(parcel->head, w->head, parcel->head_bytes);
     return parcel->head_bytes + body_bytes;
@@ -265,10 +270,8 @@ static struct gossip_message unpack(struct worker *w, uint32_t handle)
     struct error err;
     CHECK(wire_decode_header(parcel->head, WIRE_BODY_MAX, &header, &err) == 0);
     CHECK(WIRE_HEADER_BYTES + header.map_bytes == parcel->head_bytes);
-    wire_sum_start(&w->sum, parcel->head);
-    wire_sum_add(&w->sum, parcel->head + WIRE_HEADER_BYTES, header.map_bytes);
-    wire_sum_add(&w->sum, parcel->slice, header.body_bytes);
-    CHECK(wire_sum_get(&w->sum) == header.checksum);
+    uint64_t sum = body_sum(parcel, header.body_bytes);
+    CHECK(wire_frame_sum(&header, parcel->head, sum) == header.checksum);
     CHECK(wire_decode_map(&header, parcel->head + WIRE_HEADER_BYTES, &m, &err) == 0);
     struct gossip_message g = {.kind = GOSSIP_DECLINE, .id = m.id, .buffer = GOSSIP_NONE};
     if (m.kind == WIRE_DECLINE)
@@ -570,7 +573,8 @@ static void lay_down(struct worker *w)
 }
 
 /* At the same time word of broken links comes first, so that what is sent then goes over the new
- * link; then a node's life; its own deadlines, the end of a step before the core's; what arrives. */
+ * link; then a node's life; its own deadlines, the end of a step before the core's; what arrives.
+ */
 void peer_run(struct worker *w, uint32_t id, const struct letter *letters,
               const struct visit *visits, size_t n, uint64_t end_us)
 {

@@ -129,10 +129,10 @@ static void set_gossip(struct sim *s)
                                         .mode = WIRE_PULL,
                                         .weight = 1,
                                         .mass = 1};
-        s->head_bytes[i] = (uint32_t)wire_encode(&m, NULL, head);
+        s->head_bytes[i] = (uint32_t)wire_encode(&m, 0, head);
     }
     m.kind = WIRE_DECLINE;
-    s->head_bytes[n_slices] = (uint32_t)wire_encode(&m, NULL, head);
+    s->head_bytes[n_slices] = (uint32_t)wire_encode(&m, 0, head);
     free(head);
 }
 

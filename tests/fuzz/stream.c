@@ -112,7 +112,7 @@ static void write_frame(struct wire_message *m)
     uint8_t head[WIRE_HEAD_MAX];
     if (w.n_sent == FRAMES_MAX || OUT_MAX - w.n_out < sizeof head + m->body_bytes)
         return;
-    size_t n = wire_encode(m, m->body_bytes > 0 ? body : NULL, head);
+    size_t n = wire_encode(m, wire_body_sum(body, m->body_bytes), head);
     w.last = w.n_out;
     append(head, n);
     append(body, m->body_bytes);

@@ -86,7 +86,7 @@ static size_t draw_frame(struct rng *r, uint8_t *bytes)
         m.body_bytes = sizeof body;
         break;
     }
-    return wire_encode(&m, m.body_bytes > 0 ? body : NULL, bytes);
+    return wire_encode(&m, wire_body_sum(body, m.body_bytes), bytes);
 }
 
 /* One damage to bytes[from, n); returns the new length. */

@@ -59,7 +59,8 @@ def frame(kind, fields, body=b"", id=0, version=1, magic=b"HUBB", map_bytes=None
     head = struct.pack("<4sHHIIQ", magic, version, kind,
                        len(packed) if map_bytes is None else map_bytes,
                        len(body) if body_bytes is None else body_bytes, id)
-    return head + struct.pack("<Q", xxhash.xxh3_64_intdigest(head + packed + body) ^ damage) \
+    body_sum = struct.pack("<Q", xxhash.xxh3_64_intdigest(body)) if body else b""
+    return head + struct.pack("<Q", xxhash.xxh3_64_intdigest(head + packed + body_sum) ^ damage) \
         + packed + body
 
 

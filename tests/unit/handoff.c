@@ -46,13 +46,14 @@ Test(handoff, order)
             cr_assert_eq(c.job.exchange, run++);
             handoff_complete(&h, &c);
         }
+        handoff_notify(&h);
         while (handoff_take_completion(&h, &c)) {
             cr_assert_eq(c.type, COMPLETED_JOB);
             cr_assert_eq(c.job.exchange, back++);
         }
         cr_assert(run == given && back == given);
     }
-    cr_assert_eq(n_notified, given, "once for each");
+    cr_assert_eq(n_notified, 1000, "once a round");
     handoff_close(&h);
 }
 
@@ -103,7 +104,7 @@ Test(handoff, reports_dropped_when_behind)
                   c.job.exchange == i);
     cr_assert(handoff_take_completion(&h, &c) && c.report.step == 7);
     cr_assert_not(handoff_take_completion(&h, &c));
-    cr_assert_eq(n_notified, n_reports + JOBS + 1, "not for the dropped ones");
+    cr_assert_eq(n_notified, n_reports + 1, "not for the dropped ones");
     handoff_close(&h);
 }
 

@@ -1,10 +1,12 @@
 /* What goes over a link, and how long it may take. */
 #include "net/tcp.h"
 
+#include "base/mem.h"
 #include "net/tcp_link.h"
 #include "tests/support/tcp_sides.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,8 +30,8 @@ TCP_TEST(frames_both_ways_in_order)
         send_reply(a.link, i, bytes, 4 * i);
         send_reply(b.link, i, bytes, 4 * i);
         struct wire_message decline = {.kind = WIRE_DECLINE, .id = ROUNDS + i};
-        tcp_send_tensor(a.link, &decline, NULL, NULL);
-        tcp_send_tensor(b.link, &decline, NULL, (void *)(uintptr_t)(ROUNDS + i));
+        tcp_send_tensor(a.link, &decline, NULL, 0, NULL);
+        tcp_send_tensor(b.link, &decline, NULL, 0, (void *)(uintptr_t)(ROUNDS + i));
         WAIT(a.n_sent + TCP_TENSORS_MAX / 4 > i && b.n_sent + TCP_TENSORS_MAX / 4 > 2 * i);
     }
     WAIT(a.n_received == 2 * ROUNDS && b.n_received == 2 * ROUNDS + 1);
@@ -154,7 +156,7 @@ TCP_TEST(frames_arrive_byte_by_byte)
     setsockopt(fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof one);
     for (int i = 0; i < 3; i++) {
         size_t n_body = messages[i].body_bytes;
-        size_t n = wire_encode(&messages[i], n_body > 0 ? bytes : NULL, head);
+        size_t n = wire_encode(&messages[i], wire_body_sum(bytes, n_body), head);
         memcpy(head + n, bytes, n_body);
         for (size_t j = 0; j < n + n_body; j++) {
             raw_send(fd, head + j, 1);
@@ -191,13 +193,13 @@ TCP_TEST(wrong_checksum_ends_the_link)
 {
     uint8_t head[WIRE_HEAD_MAX] = {0};
     struct wire_message m = status(3);
-    size_t n = wire_encode(&m, NULL, head);
+    size_t n = wire_encode(&m, 0, head);
     head[n - 1] ^= 1;
     expect_broken(head, n, "the checksum of a STATUS is wrong");
 
     m = reply(1, 400);
     uint8_t bytes[400] = {0};
-    n = wire_encode(&m, bytes, head);
+    n = wire_encode(&m, wire_body_sum(bytes, m.body_bytes), head);
     head[n + 399] = 1;
     expect_broken(head, n + 400, "the checksum of a REPLY is wrong");
     cr_assert_eq(a.n_dropped, 1);
@@ -207,6 +209,67 @@ TCP_TEST(wrong_checksum_ends_the_link)
     cr_assert_eq(a.n_dropped, 1);
 }
 
+/* Wherever the one element lies that is no weight, also where it comes in two pieces. */
+TCP_TEST(what_is_no_weight_ends_the_link)
+{
+    enum { FLOATS = 40000 };
+    static const float bad[] = {NAN, -INFINITY, 1e30f, -1.01f * WIRE_ELEMENT_MAX};
+    static const uint32_t at[] = {0, TCP_PIECE_BYTES / 4, 32767, FLOATS - 1};
+    struct wire_message m = reply(1, FLOATS * sizeof(float));
+    uint8_t *bytes = mem_alloc(WIRE_HEAD_MAX + m.body_bytes, 1);
+    for (int i = 0; i < 5; i++) {
+        float *body = MEM_NEW(float, FLOATS);
+        for (uint32_t j = 0; j < FLOATS; j++)
+            body[j] = j % 2 == 0 ? WIRE_ELEMENT_MAX : -WIRE_ELEMENT_MAX;
+        if (i < 4)
+            body[at[i]] = bad[i];
+        size_t n = wire_encode(&m, wire_body_sum(body, m.body_bytes), bytes);
+        memcpy(bytes + n, body, m.body_bytes);
+        free(body);
+        if (i < 4) {
+            expect_broken(bytes, n + m.body_bytes, "weights are not all numbers within +-1e+06");
+            cr_assert_eq((int)a.n_dropped, i + 1);
+            continue;
+        }
+        bytes[n + m.body_bytes - 1] = 0x7f; /* damage is the truer reason */
+        expect_broken(bytes, n + m.body_bytes, "the checksum of a REPLY is wrong");
+        bytes[n + m.body_bytes - 1] = 0xc9;
+        int fd = raw_dial();
+        raw_send(fd, bytes, n + m.body_bytes);
+        WAIT(a.n_received == 1);
+        close(fd);
+    }
+    free(bytes);
+}
+
+/* In the middle of a body the socket wakes nobody up until the rest is there. */
+TCP_TEST(waits_for_the_rest_of_a_body)
+{
+    enum { BYTES = TCP_CHUNK_BYTES + 1000 };
+    uint8_t head[WIRE_HEAD_MAX], *bytes = random_body(BYTES);
+    struct wire_message m = reply(1, BYTES);
+    size_t n = wire_encode(&m, wire_body_sum(bytes, BYTES), head);
+    int fd = raw_dial(), low = 0, own;
+    socklen_t size = sizeof low;
+    raw_send(fd, head, n);
+    raw_send(fd, bytes, 10);
+    WAIT(a.n_bodies == 1 && a.link->frame->body_got == 10);
+    cr_assert_eq(uv_fileno((uv_handle_t *)&a.link->handle, &own), 0);
+    cr_assert_eq(getsockopt(own, SOL_SOCKET, SO_RCVLOWAT, &low, &size), 0);
+    cr_assert_eq(low, TCP_CHUNK_BYTES);
+    raw_send(fd, bytes + 10, 90);
+    for (int i = 0; i < 20; i++) /* shorter than a tick */
+        uv_run(&loop, UV_RUN_NOWAIT);
+    cr_assert_eq(a.link->frame->body_got, 10);
+    raw_send(fd, bytes + 100, BYTES - 100);
+    WAIT(a.n_received == 1);
+    cr_assert_eq(a.body_sum, sum_of(bytes, BYTES));
+    cr_assert_eq(getsockopt(own, SOL_SOCKET, SO_RCVLOWAT, &low, &size), 0);
+    cr_assert_eq(low, 1);
+    free(bytes);
+    close(fd);
+}
+
 TCP_TEST(garbage_ends_the_link)
 {
     static const uint8_t http[] = "GET / HTTP/1.1\r\nHost: somewhere.example\r\n\r\n";
@@ -214,13 +277,13 @@ TCP_TEST(garbage_ends_the_link)
 
     uint8_t head[WIRE_HEAD_MAX];
     struct wire_message m = status(3);
-    size_t n = wire_encode(&m, NULL, head);
+    size_t n = wire_encode(&m, 0, head);
     head[4] = 9;
     expect_broken(head, n, "speaks protocol 9, we speak 1");
 
     m = reply(1, 0);
     m.tensor.count = 1;
-    n = wire_encode(&m, NULL, head); /* a right checksum over a wrong map */
+    n = wire_encode(&m, 0, head); /* a right checksum over a wrong map */
     expect_broken(head, n, "REPLY: body of 0 bytes, must be 4");
     uint32_t huge = BODY_MAX + 1;
     memcpy(head + 12, &huge, sizeof huge);
@@ -231,7 +294,7 @@ TCP_TEST(cut_in_the_middle_of_a_body)
 {
     uint8_t head[WIRE_HEAD_MAX], bytes[100] = {0};
     struct wire_message m = reply(1, sizeof bytes);
-    size_t n = wire_encode(&m, bytes, head);
+    size_t n = wire_encode(&m, wire_body_sum(bytes, m.body_bytes), head);
     int fd = raw_dial();
     raw_send(fd, head, n + 50);
     WAIT(a.n_bodies == 1);
@@ -253,7 +316,7 @@ TCP_TEST(silence_before_and_after_the_first_frame)
 
     uint8_t head[WIRE_HEAD_MAX];
     struct wire_message m = status(1);
-    size_t n = wire_encode(&m, NULL, head);
+    size_t n = wire_encode(&m, 0, head);
     fd = raw_dial();
     for (int i = 0; i < 10; i++) { /* longer than any limit, but never silent */
         raw_send(fd, head, n);
@@ -271,8 +334,8 @@ TCP_TEST(a_dripping_frame_is_cut)
     tcp_set_limits(a.tcp, &quick);
     struct wire_message hello = status(1), m = reply(1, sizeof bytes);
     int fd = raw_dial();
-    raw_send(fd, head, wire_encode(&hello, NULL, head));
-    raw_send(fd, head, wire_encode(&m, bytes, head));
+    raw_send(fd, head, wire_encode(&hello, 0, head));
+    raw_send(fd, head, wire_encode(&m, wire_body_sum(bytes, m.body_bytes), head));
     for (int i = 0; i < 100 && a.n_closed == 0; i++) {
         raw_send(fd, bytes, 1);
         run_for(30 * MS_US);
@@ -302,7 +365,7 @@ TCP_TEST(who_reads_nothing_is_cut)
     send_reply(a.link, 2, bytes, BYTES);
     struct wire_message decline = {.kind = WIRE_DECLINE, .id = 1};
     for (uintptr_t i = 3; i < TCP_TENSORS_MAX + 10; i++)
-        tcp_send_tensor(a.link, &decline, NULL, (void *)i);
+        tcp_send_tensor(a.link, &decline, NULL, 0, (void *)i);
     WAIT(a.n_closed == 2);
     REASON(a, "reads nothing: too many tensor frames wait");
     assert_released_once(&a, 1, TCP_TENSORS_MAX + 9);
@@ -311,7 +374,7 @@ TCP_TEST(who_reads_nothing_is_cut)
     tcp_set_limits(a.tcp, &quick);
     uint8_t head[WIRE_HEAD_MAX];
     struct wire_message m = status(1);
-    size_t n = wire_encode(&m, NULL, head);
+    size_t n = wire_encode(&m, 0, head);
     fd = raw_dial();
     WAIT(a.link != NULL);
     send_reply(a.link, 300, bytes, BYTES);

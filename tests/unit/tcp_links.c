@@ -34,7 +34,7 @@ LINKS_TEST(nobody_listens)
     cr_assert_str_eq(tcp_remote(link), expect);
     uint8_t word[4] = {0};
     struct wire_message m = reply(1, 4); /* sent too early, and never */
-    tcp_send_tensor(link, &m, word, (void *)(uintptr_t)1);
+    tcp_send_tensor(link, &m, word, wire_body_sum(word, m.body_bytes), (void *)(uintptr_t)1);
     cr_assert_eq(b.n_closed, 0);
     WAIT(b.n_closed == 1);
     cr_assert_str_eq(b.reason, "connection refused: nobody listens there yet");
@@ -167,7 +167,7 @@ static int raw_peer(void)
     uint8_t head[WIRE_HEAD_MAX];
     struct wire_message m = status(1);
     int fd = raw_dial();
-    raw_send(fd, head, wire_encode(&m, NULL, head));
+    raw_send(fd, head, wire_encode(&m, 0, head));
     WAIT(a.n_received == before + 1);
     return fd;
 }
@@ -221,7 +221,7 @@ LINKS_TEST(a_flood_of_connections_starves_no_link)
     struct wire_message m = status(2);
     for (int i = 0; i < FLOOD; i++)
         flood[i] = raw_dial();
-    raw_send(peer, head, wire_encode(&m, NULL, head));
+    raw_send(peer, head, wire_encode(&m, 0, head));
     uv_run(&loop, UV_RUN_ONCE);
     for (int i = 0; i < 3 && a.n_received < 2; i++)
         uv_run(&loop, UV_RUN_ONCE);
@@ -452,7 +452,7 @@ LINKS_TEST(freeing_with_links_in_every_state)
     int half = raw_dial(), slow = raw_dial(), draining = raw_dial(); /* accepted in this order */
     WAIT(a.n_opened == 4);
     struct wire_message m = reply(1, 4000);
-    raw_send(half, head, wire_encode(&m, bytes, head));
+    raw_send(half, head, wire_encode(&m, wire_body_sum(bytes, m.body_bytes), head));
     WAIT(a.n_bodies == 1);
     struct tcp_link *last = a.link, *before = a.link->next;
     send_reply(before, 1, bytes, BYTES);

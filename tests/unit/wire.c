@@ -105,9 +105,9 @@ static struct wire_message sample(int i)
     }
 }
 
-static const void *body_of(const struct wire_message *m)
+static uint64_t sum_of(const struct wire_message *m)
 {
-    return m->body_bytes > 0 ? floats : NULL;
+    return wire_body_sum(floats, m->body_bytes);
 }
 
 static int decode(const uint8_t *head, struct wire_message *m, struct error *err)
@@ -123,12 +123,12 @@ Test(wire, what_is_encoded_decodes_to_itself)
         uint8_t head[WIRE_HEAD_MAX], again[WIRE_HEAD_MAX];
         struct wire_message m = sample(i), back;
         struct error err = {0};
-        size_t n = wire_encode(&m, body_of(&m), head);
+        size_t n = wire_encode(&m, sum_of(&m), head);
         cr_assert_eq(decode(head, &back, &err), 0, "%d: %s", i, err.text);
         cr_assert_eq(back.kind, m.kind);
         cr_assert_eq(back.id, m.id);
         cr_assert_eq(back.body_bytes, m.body_bytes);
-        cr_assert_eq(wire_encode(&back, body_of(&m), again), n);
+        cr_assert_eq(wire_encode(&back, sum_of(&m), again), n);
         cr_assert_arr_eq(again, head, n);
     }
 }
@@ -138,7 +138,7 @@ Test(wire, every_field_survives)
     uint8_t head[WIRE_HEAD_MAX];
     struct error err = {0};
     struct wire_message m = hello(), back;
-    cr_assert_lt(wire_encode(&m, NULL, head), 300);
+    cr_assert_lt(wire_encode(&m, 0, head), 300);
     cr_assert_eq(decode(head, &back, &err), 0, "%s", err.text);
     const struct wire_hello *a = &m.hello, *b = &back.hello;
     cr_assert_arr_eq(a->id, b->id, WIRE_PEER_ID_BYTES);
@@ -153,14 +153,14 @@ Test(wire, every_field_survives)
               a->stage_last == b->stage_last && a->state == b->state && a->step == b->step);
 
     m = tensor(WIRE_REQUEST, WIRE_PULL, 1);
-    wire_encode(&m, NULL, head);
+    wire_encode(&m, 0, head);
     cr_assert_eq(decode(head, &back, &err), 0, "%s", err.text);
     cr_assert(back.tensor.offset == 131072 && back.tensor.count == 3 &&
               back.tensor.codec == WIRE_F32 && back.tensor.mode == WIRE_PULL &&
               back.tensor.weight == 1.0f && back.tensor.mass == 2.0f);
 
     m = bye("all links are taken");
-    wire_encode(&m, NULL, head);
+    wire_encode(&m, 0, head);
     cr_assert_eq(decode(head, &back, &err), 0, "%s", err.text);
     cr_assert_eq(back.bye.reason, WIRE_BYE_BUSY);
     cr_assert_str_eq(back.bye.text, "all links are taken");
@@ -176,7 +176,7 @@ Test(wire, longest_hello_fits)
         memset(texts[i], 'x', WIRE_TEXT_MAX - 1);
         texts[i][WIRE_TEXT_MAX - 1] = '\0';
     }
-    wire_encode(&m, NULL, head);
+    wire_encode(&m, 0, head);
     cr_assert_eq(decode(head, &back, &err), 0, "%s", err.text);
     cr_assert_str_eq(back.hello.data, m.hello.data);
 }
@@ -194,12 +194,12 @@ Test(wire, golden_bytes)
                                          "\x3f\x00\x00\x00";
     uint8_t head[WIRE_HEAD_MAX];
     struct wire_message m = status();
-    size_t n = wire_encode(&m, NULL, head);
+    size_t n = wire_encode(&m, 0, head);
     cr_assert_eq(n, sizeof status_bytes);
     cr_assert_arr_eq(head, status_bytes, n);
 
     m = tensor(WIRE_REQUEST, WIRE_PAIRWISE, 0.5f);
-    n = wire_encode(&m, floats, head);
+    n = wire_encode(&m, sum_of(&m), head);
     cr_assert_eq(n, WIRE_HEADER_BYTES + sizeof request_map - 1);
     cr_assert_arr_eq(head + WIRE_HEADER_BYTES, request_map, sizeof request_map - 1);
     static const uint8_t id[] = {0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11};
@@ -219,22 +219,24 @@ Test(wire, sum_does_not_depend_on_how_bytes_arrive)
     struct wire_message m = tensor(WIRE_REPLY, WIRE_PULL, 0.5f);
     m.tensor.count = sizeof body / sizeof(float);
     m.body_bytes = sizeof body;
-    size_t n = wire_encode(&m, body, head);
+    wire_encode(&m, wire_body_sum(body, sizeof body), head);
     cr_assert_eq(wire_decode_header(head, WIRE_BODY_MAX, &header, &err), 0);
     struct wire_sum sum;
     wire_sum_init(&sum);
     for (size_t step = 1; step <= sizeof body; step = step * 3 + 1) {
-        wire_sum_start(&sum, head);
-        wire_sum_add(&sum, head + WIRE_HEADER_BYTES, n - WIRE_HEADER_BYTES);
+        wire_sum_start(&sum);
         for (size_t i = 0; i < sizeof body; i += step)
             wire_sum_add(&sum, body + i, i + step < sizeof body ? step : sizeof body - i);
-        cr_assert_eq(wire_sum_get(&sum), header.checksum, "step %zu", step);
+        cr_assert_eq(wire_frame_sum(&header, head, wire_sum_get(&sum)), header.checksum, "step %zu",
+                     step);
     }
+    uint64_t right = wire_sum_get(&sum);
+    head[WIRE_HEADER_BYTES + 3] ^= 1; /* in the map */
+    cr_assert_neq(wire_frame_sum(&header, head, right), header.checksum);
+    head[WIRE_HEADER_BYTES + 3] ^= 1;
     body[1999] ^= 1;
-    wire_sum_start(&sum, head);
-    wire_sum_add(&sum, head + WIRE_HEADER_BYTES, n - WIRE_HEADER_BYTES);
-    wire_sum_add(&sum, body, sizeof body);
-    cr_assert_neq(wire_sum_get(&sum), header.checksum);
+    uint64_t wrong = wire_body_sum(body, sizeof body);
+    cr_assert_neq(wire_frame_sum(&header, head, wrong), header.checksum);
     wire_sum_close(&sum);
 }
 
@@ -243,14 +245,14 @@ Test(wire, our_own_text_is_made_clean)
     uint8_t head[WIRE_HEAD_MAX];
     struct error err = {0};
     struct wire_message m = bye("a\x1b[31m \xff \xc2\x9b ok \xe2\x82\xac"), back;
-    wire_encode(&m, NULL, head);
+    wire_encode(&m, 0, head);
     cr_assert_eq(decode(head, &back, &err), 0, "%s", err.text);
     cr_assert_str_eq(back.bye.text, "a?[31m ? ? ok \xe2\x82\xac");
 
     memset(m.bye.text, 'x', WIRE_TEXT_MAX); /* not even a NUL, and a character cut in half */
     m.bye.text[WIRE_TEXT_MAX - 2] = '\xc3';
     m.bye.text[WIRE_TEXT_MAX - 1] = '\xbc';
-    wire_encode(&m, NULL, head);
+    wire_encode(&m, 0, head);
     cr_assert_eq(decode(head, &back, &err), 0, "%s", err.text);
     cr_assert_eq(strlen(back.bye.text), WIRE_TEXT_MAX - 1);
     cr_assert_eq(back.bye.text[WIRE_TEXT_MAX - 2], '?');
@@ -293,7 +295,7 @@ Test(wire, malformed_headers_are_refused_in_words)
         for (int j = 0; j < N_SAMPLES; j++) {
             struct wire_message m = sample(j);
             if (m.kind == bad->kind)
-                wire_encode(&m, body_of(&m), head);
+                wire_encode(&m, sum_of(&m), head);
         }
         cr_assert_eq(wire_decode_header(head, 1024, &header, &err), 0, "%zu: %s", i, err.text);
         memcpy(head + bad->at, &bad->value, sizeof bad->value);
@@ -309,7 +311,7 @@ Test(wire, another_version_passes_with_nothing_else)
     struct wire_header header;
     struct error err;
     struct wire_message m = status();
-    wire_encode(&m, NULL, head);
+    wire_encode(&m, 0, head);
     head[4] = 9;
     memset(head + 6, 0xff, 26);
     cr_assert_eq(wire_decode_header(head, 1024, &header, &err), 0);
@@ -488,7 +490,7 @@ Test(wire, hello_out_of_range_is_refused_in_words)
         struct wire_message m = hello(), back;
         struct error err = {0};
         spoil_hello((int)i, &m.hello);
-        wire_encode(&m, NULL, head);
+        wire_encode(&m, 0, head);
         cr_assert_eq(decode(head, &back, &err), ERR_DATA, "%zu", i);
         cr_assert(strstr(err.text, expect[i]), "%zu: \"%s\" lacks \"%s\"", i, err.text, expect[i]);
     }
@@ -496,7 +498,7 @@ Test(wire, hello_out_of_range_is_refused_in_words)
     struct error err = {0};
     struct wire_message m = hello();
     memset(m.hello.id, 'x', sizeof m.hello.id);
-    wire_encode(&m, NULL, head);
+    wire_encode(&m, 0, head);
     uint8_t *id = memchr(head + WIRE_HEADER_BYTES, 0xc4, 16);
     cr_assert(id != NULL && id[1] == WIRE_PEER_ID_BYTES);
     id[0] = 0xd9; /* a string of that length */
@@ -607,7 +609,7 @@ Test(wire, mutations_never_crash)
         struct wire_message m = sample(i % N_SAMPLES), back;
         struct error err;
         struct wire_header header;
-        size_t n = wire_encode(&m, body_of(&m), head);
+        size_t n = wire_encode(&m, sum_of(&m), head);
         n = mutate(&r, head, n);
         if (wire_decode_header(head, WIRE_BODY_MAX, &header, &err) != 0 ||
             header.map_bytes > n - WIRE_HEADER_BYTES) {
@@ -632,7 +634,7 @@ static void *decode_one(void *result)
     uint8_t head[WIRE_HEAD_MAX];
     struct wire_message m = hello();
     struct error err;
-    wire_encode(&m, NULL, head);
+    wire_encode(&m, 0, head);
     *(int *)result = decode(head, &m, &err);
     return NULL;
 }
