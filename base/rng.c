@@ -22,11 +22,6 @@ void rng_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4
     out[3] = c3;
 }
 
-struct rng rng_stream(uint64_t seed, uint32_t node, enum rng_purpose purpose)
-{
-    return (struct rng){.seed = seed, .node = node, .purpose = (uint32_t)purpose};
-}
-
 uint64_t rng_u64(struct rng *r)
 {
     uint32_t counter[4] = {(uint32_t)r->index, (uint32_t)(r->index >> 32), r->node, r->purpose};

@@ -38,7 +38,10 @@ struct rng {
     uint32_t purpose;
 };
 
-struct rng rng_stream(uint64_t seed, uint32_t node, enum rng_purpose purpose);
+static inline struct rng rng_stream(uint64_t seed, uint32_t node, enum rng_purpose purpose)
+{
+    return (struct rng){.seed = seed, .node = node, .purpose = (uint32_t)purpose};
+}
 
 /* 64 random bits; one block a draw. */
 uint64_t rng_u64(struct rng *r);

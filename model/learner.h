@@ -65,6 +65,7 @@ struct workspace {
     union target *y;
     struct drawn drawn[2]; /* of this step, and what was fetched for a later one */
     uint32_t last_drawn;   /* 0 or 1 */
+    bool is_direct;        /* one thread, and the model goes the direct way (model/direct.h) */
     bool is_timed;         /* the owner's to set: parts' kernels_us counts */
     bool is_shared; /* the owner's to set: learners take turns, so one's next batch is not fetched
                        while it updates */

@@ -543,7 +543,8 @@ static void pick_up(struct worker *w, uint32_t id)
     l->step = l->age = node->n_steps;
     if (s->lives != NULL)
         l->age -= s->lives[id].resumed;
-    l->last_lr = l->age > 0 ? lr_at(&s->config.optim, node->n_steps - 1) : 0.0f;
+    if (s->config.optim.kind == OPTIM_QGM) /* nobody else asks */
+        l->last_lr = l->age > 0 ? lr_at(&s->config.optim, node->n_steps - 1) : 0.0f;
     l->mixed = (double)node->mixed;
     l->mix_rate = (double)node->mix_rate;
 }
@@ -568,7 +569,8 @@ static void lay_down(struct worker *w)
 }
 
 /* At the same time word of broken links comes first, so that what is sent then goes over the new
- * link; then a node's life; its own deadlines, the end of a step before the core's; what arrives. */
+ * link; then a node's life; its own deadlines, the end of a step before the core's; what arrives.
+ */
 void peer_run(struct worker *w, uint32_t id, const struct letter *letters,
               const struct visit *visits, size_t n, uint64_t end_us)
 {
