@@ -90,19 +90,35 @@ static uint32_t scramble(uint32_t x)
     return x ^ x >> 16;
 }
 
-uint32_t rng_permute(const struct rng_permutation *p, uint32_t index)
+static inline uint32_t walk(const struct rng_permutation *p, uint32_t index)
 {
     uint32_t mask = (UINT32_C(1) << p->half_bits) - 1;
-    do {
-        uint32_t left = index >> p->half_bits, right = index & mask;
-        for (int i = 0; i < FEISTEL_ROUNDS; i++) {
-            uint32_t t = left ^ (scramble(right + p->keys[i]) & mask);
-            left = right;
-            right = t;
-        }
-        index = left << p->half_bits | right;
-    } while (index >= p->n);
+    uint32_t left = index >> p->half_bits, right = index & mask;
+    for (int i = 0; i < FEISTEL_ROUNDS; i++) {
+        uint32_t t = left ^ (scramble(right + p->keys[i]) & mask);
+        left = right;
+        right = t;
+    }
+    return left << p->half_bits | right;
+}
+
+uint32_t rng_permute(const struct rng_permutation *p, uint32_t index)
+{
+    do
+        index = walk(p, index);
+    while (index >= p->n);
     return index;
+}
+
+/* First a step of all of them, which goes through wide registers; few have to walk on. */
+void rng_permute_all(const struct rng_permutation *p, uint32_t *x, uint32_t n)
+{
+    const struct rng_permutation own = *p; /* which x does not overlap */
+    for (uint32_t i = 0; i < n; i++)
+        x[i] = walk(&own, x[i]);
+    for (uint32_t i = 0; i < n; i++)
+        while (x[i] >= own.n)
+            x[i] = walk(&own, x[i]);
 }
 
 uint32_t rng_permute_back(const struct rng_permutation *p, uint32_t index)

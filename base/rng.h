@@ -67,6 +67,9 @@ struct rng_permutation {
 struct rng_permutation rng_permutation(const struct rng *r, uint32_t n);
 uint32_t rng_permute(const struct rng_permutation *p, uint32_t index);
 
+/* The same of each of x[0..n). */
+void rng_permute_all(const struct rng_permutation *p, uint32_t *x, uint32_t n);
+
 /* Where it came from: rng_permute(p, rng_permute_back(p, index)) == index. */
 uint32_t rng_permute_back(const struct rng_permutation *p, uint32_t index);
 

@@ -352,6 +352,16 @@ static size_t block_at(uint64_t i, uint64_t n)
     return (size_t)(n - i < MIX_BLOCK ? n - i : MIX_BLOCK);
 }
 
+/* One block of theta, and of what follows it: theta += c * (theirs - base). */
+static void mix_block(struct learner *l, uint64_t at, size_t k, float c, float factor,
+                      const float *theirs, const float *base)
+{
+    if (factor != 0.0f)
+        vec_mix_two(l->theta + at, c, l->momentum + at, factor * c, theirs, base, k);
+    else
+        vec_mix(l->theta + at, c, theirs, base, k);
+}
+
 void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const float *theirs,
                  const float *base)
 {
@@ -365,13 +375,25 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
     float factor = note_mixing(l, n);
     for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
         size_t k = block_at(i, n);
-        const float *from = base != NULL ? base + i : theta + i;
+        if (base != NULL) {
+            mix_block(l, offset + i, k, c, factor, theirs + i, base + i);
+            continue;
+        }
         if (factor != 0.0f)
-            vec_mix(l->momentum + offset + i, factor * c, theirs + i, from, k);
-        if (base != NULL)
-            vec_mix(theta + i, c, theirs + i, from, k);
-        else
-            vec_mix_current(theta + i, c, theirs + i, k);
+            vec_mix(l->momentum + offset + i, factor * c, theirs + i, theta + i, k);
+        vec_mix_current(theta + i, c, theirs + i, k);
+    }
+}
+
+void learner_take_and_mix(struct learner *l, uint64_t offset, uint64_t n, float c,
+                          const float *theirs, float *mine)
+{
+    check_range(l, offset, n);
+    float factor = note_mixing(l, n);
+    for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
+        size_t k = block_at(i, n);
+        memcpy(mine + i, l->theta + offset + i, k * sizeof *mine);
+        mix_block(l, offset + i, k, c, factor, theirs + i, mine + i);
     }
 }
 

@@ -120,6 +120,10 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
 /* Take and mix as one indivisible job: (theta, buffer) = (theta + c (buffer - theta), theta). */
 void learner_swap_mix(struct learner *l, uint64_t offset, uint64_t n, float c, float *buffer);
 
+/* The same with theirs left as it is: mine = theta, theta += c (theirs - mine). */
+void learner_take_and_mix(struct learner *l, uint64_t offset, uint64_t n, float c,
+                          const float *theirs, float *mine);
+
 /* An evaluation in pieces, on a snapshot, so that training and exchanges go on in between. */
 struct evaluator {
     const struct model *model;
