@@ -138,7 +138,7 @@ static size_t compare(const struct options *o, struct figure *figures)
 
 static int measure_all(const struct options *o, struct error *err)
 {
-    struct figure figures[N_VARIANTS + N_COMPARED + FIGURES_RUN + FIGURES_PROFILE];
+    struct figure figures[N_VARIANTS + N_COMPARED + FIGURES_RUN + FIGURES_MEMORY + FIGURES_PROFILE];
     int rc = 0;
     for (uint64_t round = 0; rc == 0 && round < o->rounds; round++)
         for (int i = 0; rc == 0 && i < N_VARIANTS; i++)
@@ -146,7 +146,9 @@ static int measure_all(const struct options *o, struct error *err)
     if (rc != 0)
         return rc;
     size_t n = compare(o, figures);
-    if (o->run > 0) {
+    rc = memory_of_push(o->data, o->model, (uint32_t)o->small, figures + n, err);
+    n += FIGURES_MEMORY;
+    if (rc == 0 && o->run > 0) {
         rc = run_to_the_end(o->data, o->model, o->lr, (uint32_t)o->large, o->run, figures + n, err);
         n += FIGURES_RUN;
     }
