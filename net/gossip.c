@@ -143,6 +143,7 @@ static void open_exchange(struct gossip *g, struct gossip_update *out, uint32_t 
                         .weight = weight,
                         .state = mode == GOSSIP_PULL ? OPEN : TAKING,
                         .mode = (uint8_t)mode,
+                        .blocked = 0,
                         .adopts = adopts};
     g->n_mine++;
     if (mode != GOSSIP_PULL) {
