@@ -56,6 +56,10 @@ LANES_INLINE lanes lanes_load_first(const float *p, uint32_t n, float others)
     lanes v = lanes_all(others);
 #if defined(__AVX512F__)
     return (lanes)_mm512_mask_loadu_ps((__m512)v, (__mmask16)((1u << n) - 1), p);
+#elif defined(__AVX2__) && defined(__FMA__)
+    static const int ones[2 * LANES] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    __m256i first = _mm256_loadu_si256((const __m256i *)(const void *)(ones + LANES - n));
+    return (lanes)_mm256_blendv_ps((__m256)v, _mm256_maskload_ps(p, first), (__m256)first);
 #else
     for (uint32_t i = 0; i < n; i++)
         v[i] = p[i];
@@ -67,6 +71,20 @@ LANES_INLINE void lanes_store_first(float *p, lanes v, uint32_t n)
 {
 #if defined(__AVX512F__)
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+#elif defined(__AVX2__) && defined(__FMA__)
+    __m128 left = _mm256_castps256_ps128((__m256)v); /* in fours, twos and ones */
+    if (n & 4) {
+        _mm_storeu_ps(p, left);
+        left = _mm256_extractf128_ps((__m256)v, 1);
+        p += 4;
+    }
+    if (n & 2) {
+        _mm_storel_pi((__m64 *)(void *)p, left);
+        left = _mm_movehl_ps(left, left);
+        p += 2;
+    }
+    if (n & 1)
+        _mm_store_ss(p, left);
 #else
     for (uint32_t i = 0; i < n; i++)
         p[i] = v[i];

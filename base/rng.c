@@ -22,11 +22,6 @@ void rng_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4
     out[3] = c3;
 }
 
-struct rng rng_stream(uint64_t seed, uint32_t node, enum rng_purpose purpose)
-{
-    return (struct rng){.seed = seed, .node = node, .purpose = (uint32_t)purpose};
-}
-
 uint64_t rng_u64(struct rng *r)
 {
     uint32_t counter[4] = {(uint32_t)r->index, (uint32_t)(r->index >> 32), r->node, r->purpose};
@@ -95,19 +90,35 @@ static uint32_t scramble(uint32_t x)
     return x ^ x >> 16;
 }
 
-uint32_t rng_permute(const struct rng_permutation *p, uint32_t index)
+static inline uint32_t walk(const struct rng_permutation *p, uint32_t index)
 {
     uint32_t mask = (UINT32_C(1) << p->half_bits) - 1;
-    do {
-        uint32_t left = index >> p->half_bits, right = index & mask;
-        for (int i = 0; i < FEISTEL_ROUNDS; i++) {
-            uint32_t t = left ^ (scramble(right + p->keys[i]) & mask);
-            left = right;
-            right = t;
-        }
-        index = left << p->half_bits | right;
-    } while (index >= p->n);
+    uint32_t left = index >> p->half_bits, right = index & mask;
+    for (int i = 0; i < FEISTEL_ROUNDS; i++) {
+        uint32_t t = left ^ (scramble(right + p->keys[i]) & mask);
+        left = right;
+        right = t;
+    }
+    return left << p->half_bits | right;
+}
+
+uint32_t rng_permute(const struct rng_permutation *p, uint32_t index)
+{
+    do
+        index = walk(p, index);
+    while (index >= p->n);
     return index;
+}
+
+/* First a step of all of them, which goes through wide registers; few have to walk on. */
+void rng_permute_all(const struct rng_permutation *p, uint32_t *x, uint32_t n)
+{
+    const struct rng_permutation own = *p; /* which x does not overlap */
+    for (uint32_t i = 0; i < n; i++)
+        x[i] = walk(&own, x[i]);
+    for (uint32_t i = 0; i < n; i++)
+        while (x[i] >= own.n)
+            x[i] = walk(&own, x[i]);
 }
 
 uint32_t rng_permute_back(const struct rng_permutation *p, uint32_t index)

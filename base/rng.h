@@ -38,7 +38,10 @@ struct rng {
     uint32_t purpose;
 };
 
-struct rng rng_stream(uint64_t seed, uint32_t node, enum rng_purpose purpose);
+static inline struct rng rng_stream(uint64_t seed, uint32_t node, enum rng_purpose purpose)
+{
+    return (struct rng){.seed = seed, .node = node, .purpose = (uint32_t)purpose};
+}
 
 /* 64 random bits; one block a draw. */
 uint64_t rng_u64(struct rng *r);
@@ -63,6 +66,9 @@ struct rng_permutation {
 };
 struct rng_permutation rng_permutation(const struct rng *r, uint32_t n);
 uint32_t rng_permute(const struct rng_permutation *p, uint32_t index);
+
+/* The same of each of x[0..n). */
+void rng_permute_all(const struct rng_permutation *p, uint32_t *x, uint32_t n);
 
 /* Where it came from: rng_permute(p, rng_permute_back(p, index)) == index. */
 uint32_t rng_permute_back(const struct rng_permutation *p, uint32_t index);

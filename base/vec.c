@@ -13,6 +13,16 @@ void vec_mix(float *restrict x, float c, const float *restrict theirs, const flo
         x[i] = fmaf(c, theirs[i] - base[i], x[i]);
 }
 
+void vec_mix_two(float *restrict x, float c, float *restrict y, float d,
+                 const float *restrict theirs, const float *restrict base, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float difference = theirs[i] - base[i];
+        x[i] = fmaf(c, difference, x[i]);
+        y[i] = fmaf(d, difference, y[i]);
+    }
+}
+
 void vec_mix_current(float *restrict x, float c, const float *restrict theirs, size_t n)
 {
     if (c == 1.0f) {

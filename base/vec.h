@@ -12,7 +12,11 @@
 void vec_mix(float *restrict x, float c, const float *restrict theirs, const float *restrict base,
              size_t n);
 
-/* The same with base = x as it is now: x += c * (theirs - x); for c = 1 exactly x = theirs. */
+/* The same of two vectors: x += c * (theirs - base), y += d * (theirs - base). */
+void vec_mix_two(float *restrict x, float c, float *restrict y, float d,
+                 const float *restrict theirs, const float *restrict base, size_t n);
+
+/* vec_mix with base = x as it is now: x += c * (theirs - x); for c = 1 exactly x = theirs. */
 void vec_mix_current(float *restrict x, float c, const float *restrict theirs, size_t n);
 
 /* The responder's half of an exchange, in one pass: theirs leaves in `buffer` and mine is left

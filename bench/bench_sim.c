@@ -1,12 +1,14 @@
 /* The simulator: node-updates a second of gossip learning, a model of 58 floats and one sample a
- * peer (the shape of logistic regression on Spambase), at two sizes, by one thread and by two; a
- * whole run of the larger one; and where the time goes with a larger model. */
+ * peer (the shape of logistic regression on Spambase), at two sizes, by one thread and by two, and
+ * beside the bare loop; a whole run of the larger one; and where the time goes with a larger model.
+ */
 #include "bench/bench.h"
 #include "bench/cmd_bench.h"
 
 #include "base/clock.h"
 #include "base/opts.h"
 #include "bench/figures.h"
+#include "bench/sim_bare.h"
 #include "bench/sim_worlds.h"
 #include "sim/sim.h"
 
@@ -59,7 +61,7 @@ enum { ROUNDS_MAX = 99 };
 static struct variant {
     const char *name, *what;
     bool large, frames;
-    uint32_t n_threads;
+    uint32_t n_threads; /* 0: the bare loop */
     double rates[ROUNDS_MAX];
 } variants[] = {
     {"small_1", "small, one thread", false, false, 1, {0}},
@@ -72,8 +74,10 @@ static struct variant {
      {0}},
     {"large_1", "large, one thread", true, false, 1, {0}},
     {"large_2", "large, two threads", true, false, 2, {0}},
+    {"small_bare", "small, the bare loop in plain C, one thread", false, false, 0, {0}},
+    {"large_bare", "large, the bare loop", true, false, 0, {0}},
 };
-enum { SMALL_1, SMALL_2, SMALL_FRAMES, LARGE_1, LARGE_2, N_VARIANTS };
+enum { SMALL_1, SMALL_2, SMALL_FRAMES, LARGE_1, LARGE_2, SMALL_BARE, LARGE_BARE, N_VARIANTS };
 
 /* Million node-updates a second. */
 static int measure(const struct options *o, const struct variant *v, double *rate,
@@ -81,8 +85,12 @@ static int measure(const struct options *o, const struct variant *v, double *rat
 {
     struct sim_config c;
     struct sim *sim;
-    int rc = gossip_learning(&c, o->data, o->model, (uint32_t)(v->large ? o->large : o->small),
-                             v->n_threads, err);
+    uint32_t n_nodes = (uint32_t)(v->large ? o->large : o->small);
+    if (v->n_threads == 0) {
+        *rate = sim_bare_rate(n_nodes, o->cycles);
+        return 0;
+    }
+    int rc = gossip_learning(&c, o->data, o->model, n_nodes, v->n_threads, err);
     c.frames = v->frames;
     if (rc == 0)
         rc = sim_open(&sim, &c, err);
@@ -96,30 +104,41 @@ static int measure(const struct options *o, const struct variant *v, double *rat
     return 0;
 }
 
+/* One variant against another, of each round. */
+static struct figure ratio(const struct options *o, const char *name, const char *what, int of,
+                           int to)
+{
+    double ratios[ROUNDS_MAX];
+    for (uint64_t i = 0; i < o->rounds; i++)
+        ratios[i] = variants[of].rates[i] / variants[to].rates[i];
+    return figures_of(ratios, o->rounds, name, "x", what);
+}
+
+enum { N_COMPARED = 6 };
+
 /* Returns how many there are. */
 static size_t compare(const struct options *o, struct figure *figures)
 {
-    double rate[N_VARIANTS];
     struct rusage usage = {0};
     size_t n = 0;
     getrusage(RUSAGE_SELF, &usage);
-    for (; n < N_VARIANTS; n++) {
-        rate[n] = figures_median(variants[n].rates, o->rounds);
-        figures[n] = (struct figure){variants[n].name, "M/s", variants[n].what, rate[n]};
-    }
-    figures[n++] = (struct figure){"small_threads", "x", "two threads against one, small",
-                                   rate[SMALL_2] / rate[SMALL_1]};
-    figures[n++] = (struct figure){"large_threads", "x", "two threads against one, large",
-                                   rate[LARGE_2] / rate[LARGE_1]};
-    figures[n++] = (struct figure){"frames", "x", "with frames against without",
-                                   rate[SMALL_FRAMES] / rate[SMALL_1]};
+    for (; n < N_VARIANTS; n++)
+        figures[n] = (struct figure){variants[n].name, "M/s", variants[n].what,
+                                     figures_median(variants[n].rates, o->rounds)};
+    figures[n++] = ratio(o, "small_threads", "two threads against one, small", SMALL_2, SMALL_1);
+    figures[n++] = ratio(o, "large_threads", "two threads against one, large", LARGE_2, LARGE_1);
+    figures[n++] = ratio(o, "frames", "with frames against without", SMALL_FRAMES, SMALL_1);
+    figures[n++] =
+        ratio(o, "small_of_bare", "one thread against the bare loop, small", SMALL_1, SMALL_BARE);
+    figures[n++] =
+        ratio(o, "large_of_bare", "one thread against the bare loop, large", LARGE_1, LARGE_BARE);
     figures[n++] = (struct figure){"rss_mb", "MB", "at most", (double)usage.ru_maxrss / 1024};
     return n;
 }
 
 static int measure_all(const struct options *o, struct error *err)
 {
-    struct figure figures[N_VARIANTS + 4 + FIGURES_RUN + FIGURES_PROFILE];
+    struct figure figures[N_VARIANTS + N_COMPARED + FIGURES_RUN + FIGURES_MEMORY + FIGURES_PROFILE];
     int rc = 0;
     for (uint64_t round = 0; rc == 0 && round < o->rounds; round++)
         for (int i = 0; rc == 0 && i < N_VARIANTS; i++)
@@ -127,7 +146,9 @@ static int measure_all(const struct options *o, struct error *err)
     if (rc != 0)
         return rc;
     size_t n = compare(o, figures);
-    if (o->run > 0) {
+    rc = memory_of_push(o->data, o->model, (uint32_t)o->small, figures + n, err);
+    n += FIGURES_MEMORY;
+    if (rc == 0 && o->run > 0) {
         rc = run_to_the_end(o->data, o->model, o->lr, (uint32_t)o->large, o->run, figures + n, err);
         n += FIGURES_RUN;
     }

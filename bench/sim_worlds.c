@@ -2,11 +2,12 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "bench/sim_memory.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 int gossip_learning(struct sim_config *c, const char *data, const char *model, uint32_t n_nodes,
                     uint32_t n_threads, struct error *err)
@@ -98,19 +99,12 @@ int run_to_the_end(const char *data, const char *model, double lr, uint32_t n_no
 
 /* ---- where the time goes --------------------------------------------------------------------- */
 
-static double resident_bytes(void)
-{
-    unsigned long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (f == NULL || fscanf(f, "%*u %lu", &pages) != 1)
-        pages = 0;
-    if (f != NULL)
-        fclose(f);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE);
-}
+#define MLP "mlp:784-32-10"
+
+enum { WARM_UP = 3 }; /* cycles: all have started, and as many messages as ever are under way */
 
 struct profile {
-    double wall_us, bytes; /* bytes: grown by this much */
+    double wall_us;
     struct sim_totals totals;
     double model_bytes, parcels_bytes;
 };
@@ -122,7 +116,7 @@ static int profile(uint32_t n_nodes, uint32_t every, uint64_t cycles, struct pro
                            .n_threads = 1,
                            .topology = "random",
                            .data = {.spec = "fashion-mnist"},
-                           .model_spec = "mlp:784-32-10",
+                           .model_spec = MLP,
                            .partition = partition_iid,
                            .optim = optim_defaults(OPTIM_QGM),
                            .batch = 64,
@@ -135,16 +129,14 @@ static int profile(uint32_t n_nodes, uint32_t every, uint64_t cycles, struct pro
                            .frames = true,
                            .profile = true};
     struct sim *sim;
-    double before = resident_bytes();
     int rc = sim_open(&sim, &c, err);
     if (rc != 0)
         return rc;
-    sim_run_until(sim, sim_cycle_us(sim));
+    sim_run_until(sim, WARM_UP * sim_cycle_us(sim));
     struct sim_totals start = sim_totals(sim);
     uint64_t began = clock_us();
-    sim_run_until(sim, (1 + cycles) * sim_cycle_us(sim));
+    sim_run_until(sim, (WARM_UP + cycles) * sim_cycle_us(sim));
     p->wall_us = (double)(clock_us() - began);
-    p->bytes = resident_bytes() - before;
     p->totals = sim_totals(sim);
     p->totals.node_updates -= start.node_updates;
     p->totals.kernels_us -= start.kernels_us;
@@ -160,29 +152,80 @@ static int profile(uint32_t n_nodes, uint32_t every, uint64_t cycles, struct pro
 int profile_mlp(uint32_t n_nodes, uint32_t every, uint64_t cycles,
                 struct figure figures[FIGURES_PROFILE], struct error *err)
 {
-    struct profile few, many;
-    uint32_t n_few = n_nodes / 10 > 2 ? n_nodes / 10 : 2; /* what is there once cancels out */
-    int rc = profile(n_few, every, 1, &few, err);
+    struct profile p;
+    char steps[16], length[16];
+    const char *const flags[] = {
+        "--data",         "fashion-mnist", "--model",      MLP, "--cycles", length,
+        "--gossip-every", steps,           "--eval-nodes", "1", NULL};
+    double bytes;
+    snprintf(steps, sizeof steps, "%" PRIu32, every);
+    snprintf(length, sizeof length, "%" PRIu64, cycles);
+    int rc = profile(n_nodes, every, cycles, &p, err);
     if (rc == 0)
-        rc = profile(n_nodes, every, cycles, &many, err);
+        rc = sim_memory_a_peer(flags, (n_nodes + 3) / 4, n_nodes, &bytes, err);
     if (rc != 0)
         return rc;
-    double n = n_nodes - n_few, per_peer = (many.bytes - few.bytes) / n;
-    double slices = (many.parcels_bytes - few.parcels_bytes) / n;
-    const struct sim_totals *t = &many.totals;
-    figures[0] = (struct figure){"mlp_step_us", "us", "a step of a peer, all in all",
-                                 many.wall_us / (double)t->node_updates};
-    figures[1] = (struct figure){"mlp_kernels", "", "of it in the kernels of model and optimiser",
-                                 (double)t->kernels_us / many.wall_us};
-    figures[2] = (struct figure){"mlp_mixing", "", "of it in copying and mixing slices",
-                                 (double)t->mixing_us / many.wall_us};
-    figures[3] = (struct figure){"mlp_frames", "", "of it in encoding, checking, decoding frames",
-                                 (double)t->frames_us / many.wall_us};
-    figures[4] = (struct figure){"mlp_peer_bytes", "bytes",
+    const struct sim_totals *t = &p.totals;
+    double slices = p.parcels_bytes / n_nodes;
+    figures[0] = (struct figure){"mlp_every", "", "steps between a peer's exchanges", every};
+    figures[1] = (struct figure){"mlp_step_us", "us", "a step of a peer, all in all",
+                                 p.wall_us / (double)t->node_updates};
+    figures[2] = (struct figure){"mlp_kernels", "", "of it in the kernels of model and optimiser",
+                                 (double)t->kernels_us / p.wall_us};
+    figures[3] = (struct figure){"mlp_mixing", "", "of it in copying and mixing slices",
+                                 (double)t->mixing_us / p.wall_us};
+    figures[4] = (struct figure){"mlp_frames", "", "of it in encoding, checking, decoding frames",
+                                 (double)t->frames_us / p.wall_us};
+    figures[5] = (struct figure){"mlp_peer_bytes", "bytes",
                                  "resident a peer, beyond weights and optimiser and messages",
-                                 per_peer - many.model_bytes - slices};
-    figures[5] =
+                                 bytes - p.model_bytes - slices};
+    figures[6] =
         (struct figure){"mlp_message_bytes", "bytes",
                         "of messages a peer, most at once: slices and their heads", slices};
+    return 0;
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+int memory_of_push(const char *data, const char *model, uint32_t n_nodes,
+                   struct figure figures[FIGURES_MEMORY], struct error *err)
+{
+    static const char *const names[FIGURES_MEMORY] = {"peer_bytes", "peer_frames_bytes"};
+    static const char *const what[FIGURES_MEMORY] = {"resident a peer, all in all, small",
+                                                     "the same with frames"};
+    for (int i = 0; i < FIGURES_MEMORY; i++) {
+        const char *const flags[] = {"--data",
+                                     data,
+                                     "--model",
+                                     model,
+                                     "--partition",
+                                     "sample:0.0001",
+                                     "--batch",
+                                     "1",
+                                     "--optimizer",
+                                     "sgd",
+                                     "--momentum",
+                                     "0",
+                                     "--gossip",
+                                     "push",
+                                     "--gossip-every",
+                                     "1s",
+                                     "--train",
+                                     "on-receive",
+                                     "--latency",
+                                     "uniform:1ms,100ms",
+                                     "--cycles",
+                                     "5",
+                                     "--eval-nodes",
+                                     "1",
+                                     "--frames",
+                                     i == 0 ? "off" : "on",
+                                     NULL};
+        double bytes;
+        int rc = sim_memory_a_peer(flags, (n_nodes + 3) / 4, n_nodes, &bytes, err);
+        if (rc != 0)
+            return rc;
+        figures[i] = (struct figure){names[i], "bytes", what[i], bytes};
+    }
     return 0;
 }

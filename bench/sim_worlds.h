@@ -7,7 +7,7 @@
 #include "bench/figures.h"
 #include "sim/sim.h"
 
-enum { FIGURES_RUN = 5, FIGURES_PROFILE = 6 };
+enum { FIGURES_RUN = 5, FIGURES_PROFILE = 7, FIGURES_MEMORY = 2 };
 
 /* Gossip learning: a sample a peer, drawn with replacement; push to random peers each second;
  * messages that take from a thousandth to a tenth of that. */
@@ -22,5 +22,9 @@ int run_to_the_end(const char *data, const char *model, double lr, uint32_t n_no
 /* n_nodes peers of mlp:784-32-10 on Fashion-MNIST, pairwise, after each `every` steps. */
 int profile_mlp(uint32_t n_nodes, uint32_t every, uint64_t cycles,
                 struct figure figures[FIGURES_PROFILE], struct error *err) MUST_USE;
+
+/* What a peer of gossip_learning takes of memory, without frames and with them. */
+int memory_of_push(const char *data, const char *model, uint32_t n_nodes,
+                   struct figure figures[FIGURES_MEMORY], struct error *err) MUST_USE;
 
 #endif

@@ -20,7 +20,9 @@ void batches_rows(const struct shard *shard, uint64_t seed, uint32_t node, uint6
         rng.index = epoch << 32; /* each epoch its own part of the stream */
         struct rng_permutation order = rng_permutation(&rng, shard->n);
         for (uint32_t i = 0; i < take; i++)
-            rows[i] = shard_row(shard, rng_permute(&order, at + i));
+            rows[i] = at + i;
+        rng_permute_all(&order, rows, take);
+        shard_rows(shard, rows, take);
         rows += take;
         n -= take;
         position += take;

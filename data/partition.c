@@ -243,14 +243,30 @@ static uint32_t drawn_row(const struct shard *s, uint32_t i)
     return rng_below(&rng, s->first);
 }
 
+static bool is_permuted(const struct shard *s)
+{
+    return s->kind == PARTITION_IID || s->kind == PARTITION_SIZES;
+}
+
 uint32_t shard_row(const struct shard *s, uint32_t i)
 {
     if (s->rows != NULL)
         return s->rows[i];
     if (s->kind == PARTITION_SAMPLE)
         return drawn_row(s, i);
-    bool permuted = s->kind == PARTITION_IID || s->kind == PARTITION_SIZES;
-    return permuted ? rng_permute(&s->order, s->first + i) : s->first + i;
+    return is_permuted(s) ? rng_permute(&s->order, s->first + i) : s->first + i;
+}
+
+void shard_rows(const struct shard *s, uint32_t *at, uint32_t n)
+{
+    if (s->rows == NULL && is_permuted(s)) {
+        for (uint32_t i = 0; i < n; i++)
+            at[i] += s->first;
+        rng_permute_all(&s->order, at, n);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        at[i] = shard_row(s, at[i]);
 }
 
 int shard_make(struct shard *shard, const struct dataset *set, const struct partition *how,

@@ -65,6 +65,9 @@ struct shard {
 /* Row i of the shard, i < n. */
 uint32_t shard_row(const struct shard *s, uint32_t i);
 
+/* The same of each of at[0..n), in its place. */
+void shard_rows(const struct shard *s, uint32_t *at, uint32_t n);
+
 struct split {
     const struct partition *how; /* borrowed */
     uint32_t n_samples, n_shards;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "model/direct.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,7 @@ void workspace_init(struct workspace *w, const struct learner_config *config)
     if (n_threads > config->batch)
         n_threads = config->batch;
     *w = (struct workspace){.team = team_new(n_threads), .y = MEM_NEW(union target, config->batch)};
+    w->is_direct = n_threads == 1 && direct_suits(m, config->batch);
     for (uint32_t i = 0; i < 2; i++)
         w->drawn[i] = (struct drawn){.rows = MEM_NEW(uint32_t, config->batch), .step = UINT64_MAX};
     for (uint32_t i = 0; i < n_threads; i++) {
@@ -225,9 +227,40 @@ static void note_step(struct learner *l, const struct optim_rates *rates)
     l->last_lr = rates->lr;
 }
 
+static bool fetches_next(const struct learner *l, const struct workspace *w)
+{
+    return l->shard.n > l->config->batch && !w->is_shared;
+}
+
+/* The same in one piece, of a model that goes the direct way, whose kernels take less time than
+ * handing out their parts. */
+static double step_directly(struct learner *l, struct workspace *w)
+{
+    const struct learner_config *c = l->config;
+    struct workspace_part *part = &w->parts[0];
+    struct optim_rates rates = next_rates(l);
+    float *grad = part->grad;
+    dataset_gather(c->train, next_rows(l, w), c->batch, part->x, w->y);
+    uint64_t start = time_of(w);
+    double loss = direct_loss_grad(c->model, l->theta, part->x, w->y, c->batch,
+                                   grad != NULL ? 0.0f : c->optim.momentum,
+                                   grad != NULL ? grad : l->momentum);
+    if (grad != NULL)
+        rates.scale = optim_clip(&c->optim, grad, c->model->dim);
+    l->step++;
+    if (fetches_next(l, w))
+        learner_fetch(l, w);
+    optim_step(&c->optim, &rates, l->theta, l->momentum, l->second, grad, c->model->dim);
+    part->kernels_us += time_of(w) - start;
+    note_step(l, &rates);
+    return loss;
+}
+
 double learner_step(struct learner *l, struct workspace *w)
 {
     const struct learner_config *c = l->config;
+    if (w->is_direct)
+        return step_directly(l, w);
     struct step s = {.learner = l,
                      .workspace = w,
                      .rows = next_rows(l, w),
@@ -242,7 +275,7 @@ double learner_step(struct learner *l, struct workspace *w)
     if (optim_wants_gradient(&c->optim))
         s.rates.scale = optim_clip(&c->optim, w->parts[0].grad, c->model->dim);
     l->step++;
-    if (l->shard.n > c->batch && !w->is_shared)
+    if (fetches_next(l, w))
         s.next = next_rows(l, w);
     team_run(w->team, part_update, &s);
     note_step(l, &s.rates);
@@ -319,6 +352,16 @@ static size_t block_at(uint64_t i, uint64_t n)
     return (size_t)(n - i < MIX_BLOCK ? n - i : MIX_BLOCK);
 }
 
+/* One block of theta, and of what follows it: theta += c * (theirs - base). */
+static void mix_block(struct learner *l, uint64_t at, size_t k, float c, float factor,
+                      const float *theirs, const float *base)
+{
+    if (factor != 0.0f)
+        vec_mix_two(l->theta + at, c, l->momentum + at, factor * c, theirs, base, k);
+    else
+        vec_mix(l->theta + at, c, theirs, base, k);
+}
+
 void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const float *theirs,
                  const float *base)
 {
@@ -332,13 +375,25 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
     float factor = note_mixing(l, n);
     for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
         size_t k = block_at(i, n);
-        const float *from = base != NULL ? base + i : theta + i;
+        if (base != NULL) {
+            mix_block(l, offset + i, k, c, factor, theirs + i, base + i);
+            continue;
+        }
         if (factor != 0.0f)
-            vec_mix(l->momentum + offset + i, factor * c, theirs + i, from, k);
-        if (base != NULL)
-            vec_mix(theta + i, c, theirs + i, from, k);
-        else
-            vec_mix_current(theta + i, c, theirs + i, k);
+            vec_mix(l->momentum + offset + i, factor * c, theirs + i, theta + i, k);
+        vec_mix_current(theta + i, c, theirs + i, k);
+    }
+}
+
+void learner_take_and_mix(struct learner *l, uint64_t offset, uint64_t n, float c,
+                          const float *theirs, float *mine)
+{
+    check_range(l, offset, n);
+    float factor = note_mixing(l, n);
+    for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
+        size_t k = block_at(i, n);
+        memcpy(mine + i, l->theta + offset + i, k * sizeof *mine);
+        mix_block(l, offset + i, k, c, factor, theirs + i, mine + i);
     }
 }
 

@@ -65,6 +65,7 @@ struct workspace {
     union target *y;
     struct drawn drawn[2]; /* of this step, and what was fetched for a later one */
     uint32_t last_drawn;   /* 0 or 1 */
+    bool is_direct;        /* one thread, and the model goes the direct way (model/direct.h) */
     bool is_timed;         /* the owner's to set: parts' kernels_us counts */
     bool is_shared; /* the owner's to set: learners take turns, so one's next batch is not fetched
                        while it updates */
@@ -118,6 +119,10 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
 
 /* Take and mix as one indivisible job: (theta, buffer) = (theta + c (buffer - theta), theta). */
 void learner_swap_mix(struct learner *l, uint64_t offset, uint64_t n, float c, float *buffer);
+
+/* The same with theirs left as it is: mine = theta, theta += c (theirs - mine). */
+void learner_take_and_mix(struct learner *l, uint64_t offset, uint64_t n, float c,
+                          const float *theirs, float *mine);
 
 /* An evaluation in pieces, on a snapshot, so that training and exchanges go on in between. */
 struct evaluator {

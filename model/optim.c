@@ -44,19 +44,9 @@ struct optim_config optim_defaults(enum optimizer kind)
                                  .gamma = 0.1f};
 }
 
-bool optim_wants_gradient(const struct optim_config *c)
-{
-    return c->kind != OPTIM_SGD || c->clip > 0.0f || optim_n_states(c) == 0;
-}
-
 bool optim_descends(const struct optim_config *c)
 {
     return !optim_wants_gradient(c) && c->weight_decay == 0.0f;
-}
-
-uint32_t optim_n_states(const struct optim_config *c)
-{
-    return c->kind == OPTIM_ADAMW ? 2 : c->kind == OPTIM_SGD && c->momentum == 0.0f ? 0 : 1;
 }
 
 float optim_clip(const struct optim_config *c, const float *grad, uint64_t n)

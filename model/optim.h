@@ -43,15 +43,21 @@ struct optim_config {
  * momentum 0.9, beta2 0.999, epsilon 1e-8, weight decay 0 (AdamW 0.01), gamma 0.1. */
 struct optim_config optim_defaults(enum optimizer kind);
 
+/* Vectors of the state beside theta: 1; 2 for OPTIM_ADAMW; 0 for OPTIM_SGD without momentum. */
+static inline uint32_t optim_n_states(const struct optim_config *c)
+{
+    return c->kind == OPTIM_ADAMW ? 2 : c->kind == OPTIM_SGD && c->momentum == 0.0f ? 0 : 1;
+}
+
 /* Whether the gradient must stand by itself; if not (OPTIM_SGD with momentum, without clipping), it
  * is added to the momentum as it is computed, model_loss_grad's beta being the momentum. */
-bool optim_wants_gradient(const struct optim_config *c);
+static inline bool optim_wants_gradient(const struct optim_config *c)
+{
+    return c->kind != OPTIM_SGD || c->clip > 0.0f || optim_n_states(c) == 0;
+}
 
 /* Whether a step is theta -= lr v alone, v being that momentum: the backward pass may take it. */
 bool optim_descends(const struct optim_config *c);
-
-/* Vectors of the state beside theta: 1; 2 for OPTIM_ADAMW; 0 for OPTIM_SGD without momentum. */
-uint32_t optim_n_states(const struct optim_config *c);
 
 /* What the gradient is multiplied with so that its norm is at most `clip` (as torch's
  * clip_grad_norm_: clip / (norm + 1e-6)); 1 without a limit. */

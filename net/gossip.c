@@ -57,8 +57,8 @@ uint32_t gossip_n_open(const struct gossip *g)
 bool gossip_remains(const struct gossip *g, uint32_t i, struct gossip_remains *r)
 {
     const struct entry *e = &g->entries[i];
-    bool keeps = e->state == OPEN || e->state == PARKED || e->state == SENDING ||
-                 e->state == FORGOTTEN;
+    bool keeps =
+        e->state == OPEN || e->state == PARKED || e->state == SENDING || e->state == FORGOTTEN;
     *r = (struct gossip_remains){.peer = e->peer, .buffer = keeps ? e->buffer : GOSSIP_NONE};
     return e->state != FREE;
 }
@@ -101,6 +101,8 @@ static uint32_t count_slice(struct gossip *g, uint32_t slice, uint32_t *n_placed
     uint32_t n = 0;
     *n_placed = 0;
     *oldest = NULL;
+    if (g->n_mine == 0)
+        return 0;
     for (uint32_t i = 0; i < n_entries(g); i++) {
         struct entry *e = &g->entries[i];
         if (e->slice != slice || !is_live(e) || e->adopts)
@@ -119,6 +121,8 @@ static uint32_t count_slice(struct gossip *g, uint32_t slice, uint32_t *n_placed
  * serving: two that ask each other in step would swap their models for ever. */
 static bool is_engaged(const struct gossip *g, uint32_t peer, uint32_t slice)
 {
+    if (gossip_n_open(g) == 0)
+        return false;
     for (uint32_t i = 0; i < n_entries(g); i++) {
         const struct entry *e = &g->entries[i];
         if (e->peer == peer && e->slice == slice && (is_live(e) || is_served(e)))
@@ -139,6 +143,7 @@ static void open_exchange(struct gossip *g, struct gossip_update *out, uint32_t 
                         .weight = weight,
                         .state = mode == GOSSIP_PULL ? OPEN : TAKING,
                         .mode = (uint8_t)mode,
+                        .blocked = 0,
                         .adopts = adopts};
     g->n_mine++;
     if (mode != GOSSIP_PULL) {
@@ -187,7 +192,7 @@ static bool offer_slice(struct gossip *g, struct gossip_update *out, uint32_t sl
     uint32_t peer = next_peer(g);
     float weight = weight_among(n);
     bool sum = g->config->mode == GOSSIP_PUSH_SUM;
-    uint32_t n_left = (g->due - 1) % fanout(g) + 1; /* initiations of this slice that are due */
+    uint32_t n_left = sum ? (g->due - 1) % fanout(g) + 1 : 0; /* initiations of it that are due */
     if (is_engaged(g, peer, slice) || (sum && !mass_take(book_of(g), slice, n_left + 1, &weight)))
         g->counts.busy++;
     else
@@ -197,11 +202,13 @@ static bool offer_slice(struct gossip *g, struct gossip_update *out, uint32_t sl
 
 static void offer_slices(struct gossip *g, struct gossip_update *out)
 {
+    if (g->phase != GOSSIP_ACTIVE || g->n_peers == 0)
+        g->due = 0;
     while (g->due > 0 && out->n_actions < GOSSIP_ACTIONS_MAX) {
         if (!offer_slice(g, out, g->cursor))
             return;
         if (--g->due % fanout(g) == 0)
-            g->cursor = (g->cursor + 1) % g->config->n_slices;
+            g->cursor = g->cursor + 1 < g->config->n_slices ? g->cursor + 1 : 0;
     }
 }
 
@@ -345,7 +352,7 @@ static void on_request(struct gossip *g, struct gossip_update *out, const struct
         forget_buffer(out, m->buffer);
         return;
     }
-    for (uint32_t i = 0; i < n_entries(g); i++) {
+    for (uint32_t i = 0; g->n_theirs > 0 && i < n_entries(g); i++) {
         if (repeats(m, &g->entries[i])) {
             punish(out, m, "a second request while the first is being served");
             return;
@@ -537,7 +544,7 @@ static void on_received(struct gossip *g, const struct gossip_event *event,
  * when there was no room for them all. */
 static bool flush_entries(struct gossip *g, struct gossip_update *out)
 {
-    for (uint32_t i = 0; i < n_entries(g); i++) {
+    for (uint32_t i = 0; g->n_mine > 0 && i < n_entries(g); i++) {
         struct entry *e = &g->entries[i];
         if (e->state != FORGOTTEN && e->state != RESENDING && e->state != RETURNING)
             continue;
@@ -606,9 +613,8 @@ void gossip_step(struct gossip *g, const struct gossip_event *event, struct goss
     bool all_flushed = flush_entries(g, out);
     if (g->adopt_peer != GOSSIP_NONE)
         adopt_slices(g, out);
-    if (g->phase != GOSSIP_ACTIVE || g->n_peers == 0)
-        g->due = 0;
-    offer_slices(g, out);
+    if (g->due > 0)
+        offer_slices(g, out);
     bool full = out->n_actions == GOSSIP_ACTIONS_MAX;
     out->wake_us = !all_flushed || full ? event->now_us : g->due_us;
 }

@@ -197,7 +197,9 @@ static inline struct entry *serve(struct gossip *g, const struct gossip_message 
                         .buffer = m->buffer,
                         .weight = m->weight,
                         .state = (uint8_t)state,
-                        .mode = (uint8_t)m->mode};
+                        .mode = (uint8_t)m->mode,
+                        .blocked = 0,
+                        .adopts = false};
     g->n_theirs++;
     return e;
 }

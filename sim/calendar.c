@@ -10,7 +10,6 @@ enum { PAGE_BYTES = 1024, DAY_BYTES = sizeof(uint64_t) };
 
 struct calendar_page {
     struct calendar_page *next;
-    uint32_t n;
     char items[];
 };
 
@@ -60,17 +59,18 @@ static void add_to_ring(struct calendar *c, uint64_t day, const void *item)
 {
     uint32_t at = day % CALENDAR_DAYS;
     struct calendar_page *page = c->days[at];
-    if (page == NULL || page->n == c->items_a_page) {
+    if (page == NULL || c->n_last[at] == c->items_a_page) {
         struct calendar_page *fresh = c->spare;
         if (fresh != NULL)
             c->spare = fresh->next;
         else
             fresh = must(malloc(PAGE_BYTES));
-        *fresh = (struct calendar_page){.next = page};
+        fresh->next = page;
         page = c->days[at] = fresh;
+        c->n_last[at] = 0;
         c->used[at / 64] |= UINT64_C(1) << at % 64;
     }
-    copy_item(page->items + (size_t)page->n++ * c->item_bytes, item, c->item_bytes);
+    copy_item(page->items + (size_t)c->n_last[at]++ * c->item_bytes, item, c->item_bytes);
 }
 
 static void add_later(struct calendar *c, uint64_t day, const void *item)
@@ -146,14 +146,13 @@ void calendar_take(struct calendar *c, uint64_t day, struct calendar_items *to)
     struct calendar_page *page = c->days[at];
     c->days[at] = NULL;
     c->used[at / 64] &= ~(UINT64_C(1) << at % 64);
-    while (page != NULL) {
-        if (to->n + page->n > to->max) {
-            to->max = 2 * to->max + page->n;
+    for (uint32_t n = c->n_last[at]; page != NULL; n = c->items_a_page) {
+        if (to->n + n > to->max) {
+            to->max = 2 * to->max + n;
             to->items = must(realloc(to->items, to->max * c->item_bytes));
         }
-        memcpy((char *)to->items + to->n * c->item_bytes, page->items,
-               (size_t)page->n * c->item_bytes);
-        to->n += page->n;
+        memcpy((char *)to->items + to->n * c->item_bytes, page->items, (size_t)n * c->item_bytes);
+        to->n += n;
         struct calendar_page *next = page->next;
         page->next = c->spare;
         c->spare = page;

@@ -21,6 +21,9 @@ struct calendar {
     uint32_t item_bytes, items_a_page;
     uint64_t today; /* nothing is before it */
     struct calendar_page *days[CALENDAR_DAYS];
+    /* Items in the last page of each; the others are full. Here, since a page is far away by the
+     * time that something is added to it. */
+    uint32_t n_last[CALENDAR_DAYS];
     uint64_t used[CALENDAR_DAYS / 64]; /* a bit a day: it has items */
     struct calendar_page *spare;
     /* Beyond the ring: each item behind its day. */

@@ -112,7 +112,11 @@ INLINE void prefetch(const void *from, size_t bytes)
 {
     enum { LINE = 64, MOST = 1024, ONCE = 0 }; /* once: not to stay in the cache */
     const char *at = from, *end = at + (bytes < MOST ? bytes : MOST);
-    for (; at < end; at += LINE)
+    for (; end - at >= 2 * LINE; at += 2 * LINE) {
+        __builtin_prefetch(at, 0, ONCE);
+        __builtin_prefetch(at + LINE, 0, ONCE);
+    }
+    if (at < end)
         __builtin_prefetch(at, 0, ONCE);
 }
 

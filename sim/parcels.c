@@ -7,11 +7,12 @@
 
 enum { BLOCK_BYTES = 1 << 20, BATCH_BYTES = BLOCK_BYTES / 8 };
 
-void parcels_init(struct parcels *p, uint64_t slice_floats)
+void parcels_init(struct parcels *p, uint64_t slice_floats, uint32_t n_threads)
 {
     size_t bytes = sizeof(struct parcel) + slice_floats * sizeof(float);
     *p = (struct parcels){.stride = (bytes + MEM_ALIGN - 1) / MEM_ALIGN * MEM_ALIGN,
-                          .store = PARCEL_NONE};
+                          .store = PARCEL_NONE,
+                          .is_shared = n_threads > 1};
     while (p->stride << (p->shift + 1) <= BLOCK_BYTES)
         p->shift++;
     p->batch = p->stride < BATCH_BYTES ? (uint32_t)(BATCH_BYTES / p->stride) : 1;
@@ -87,14 +88,24 @@ uint32_t parcel_new(struct parcel_shelf *shelf)
     return handle;
 }
 
+/* Gives a reference up; false when it was the last one, who has seen what the others did. */
+static bool is_kept(struct parcel *parcel, bool is_shared)
+{
+    uint32_t refs = atomic_load_explicit(&parcel->refs, memory_order_acquire);
+    if (refs == 1)
+        return false;
+    if (is_shared)
+        return atomic_fetch_sub_explicit(&parcel->refs, 1, memory_order_acq_rel) > 1;
+    atomic_store_explicit(&parcel->refs, refs - 1, memory_order_relaxed);
+    return true;
+}
+
 void parcel_unref(struct parcel_shelf *shelf, uint32_t handle)
 {
     if (handle == PARCEL_NONE)
         return;
     struct parcel *parcel = parcel_at(shelf->parcels, handle);
-    /* The last one has seen what the others did to it. */
-    if (atomic_load_explicit(&parcel->refs, memory_order_acquire) > 1 &&
-        atomic_fetch_sub_explicit(&parcel->refs, 1, memory_order_acq_rel) > 1)
+    if (is_kept(parcel, shelf->parcels->is_shared))
         return;
     parcel->next = shelf->first;
     shelf->first = handle;

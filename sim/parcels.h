@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +49,7 @@ struct parcels {
     size_t stride;
     uint32_t shift; /* log2 of the parcels in a block */
     uint32_t batch; /* parcels that go to the store, and come from it, at a time */
+    bool is_shared; /* by several threads */
     pthread_mutex_t lock;
     uint32_t n_blocks;
     char *blocks[PARCEL_BLOCKS_MAX];
@@ -61,7 +63,7 @@ struct parcel_shelf {
 };
 
 /* slice_floats: of the largest slice. */
-void parcels_init(struct parcels *p, uint64_t slice_floats);
+void parcels_init(struct parcels *p, uint64_t slice_floats, uint32_t n_threads);
 void parcels_close(struct parcels *p);
 
 static inline struct parcel *parcel_at(const struct parcels *p, uint32_t handle)
@@ -73,9 +75,14 @@ static inline struct parcel *parcel_at(const struct parcels *p, uint32_t handle)
 /* With one reference. */
 uint32_t parcel_new(struct parcel_shelf *shelf);
 
+/* Of a parcel that the caller has a reference to; if it is the only one, nobody else can be
+ * counting. */
 static inline void parcel_ref(struct parcel *p)
 {
-    atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+    if (atomic_load_explicit(&p->refs, memory_order_relaxed) == 1)
+        atomic_store_explicit(&p->refs, 2, memory_order_relaxed);
+    else
+        atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
 }
 
 /* NONE does nothing. */

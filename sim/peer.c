@@ -131,9 +131,8 @@ static void run_job(struct worker *w, uint32_t handle)
             record_mixed(w->record, w->id, handle, w->now_us);
         /* What came is sealed, and the initiator's base: mine goes into a parcel of its own. */
         done.done.buffer = parcel_new(&w->shelf);
-        float *mine = parcel_at(&s->parcels, done.done.buffer)->slice;
-        learner_take(&w->learner, offset, n, mine);
-        learner_mix(&w->learner, offset, n, parcel->job.c, parcel->slice, mine);
+        learner_take_and_mix(&w->learner, offset, n, parcel->job.c, parcel->slice,
+                             parcel_at(&s->parcels, done.done.buffer)->slice);
         if (s->check != NULL)
             check_swapped(w, handle);
         parcel_unref(&w->shelf, handle);
@@ -548,7 +547,8 @@ static void pick_up(struct worker *w, uint32_t id)
     l->step = l->age = node->n_steps;
     if (s->lives != NULL)
         l->age -= s->lives[id].resumed;
-    l->last_lr = l->age > 0 ? lr_at(&s->config.optim, node->n_steps - 1) : 0.0f;
+    if (s->config.optim.kind == OPTIM_QGM) /* nobody else asks */
+        l->last_lr = l->age > 0 ? lr_at(&s->config.optim, node->n_steps - 1) : 0.0f;
     l->mixed = (double)node->mixed;
     l->mix_rate = (double)node->mix_rate;
 }

@@ -208,7 +208,7 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
         s->way_in_us = MEM_NEW(uint64_t, s->config.n_nodes);
     }
     uint64_t floats = s->model.dim < GOSSIP_SLICE_FLOATS ? s->model.dim : GOSSIP_SLICE_FLOATS;
-    parcels_init(&s->parcels, floats);
+    parcels_init(&s->parcels, floats, s->config.n_threads);
     s->team = team_new(s->config.n_threads);
     s->evaluators = MEM_NEW(struct evaluator, s->config.n_threads);
     for (uint32_t i = 0; i < s->config.n_threads; i++)

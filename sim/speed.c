@@ -51,11 +51,13 @@ static bool is_straggler(const struct speed *s, uint64_t seed, uint32_t node)
 
 uint64_t speed_step_us(const struct speed *s, uint64_t seed, uint32_t node)
 {
+    if (s->kind == SPEED_CONST)
+        return s->step_us;
     double us = (double)s->step_us;
     struct rng rng = rng_stream(seed, node, RNG_SPEED);
     switch (s->kind) {
     case SPEED_CONST:
-        return s->step_us;
+        break;
     case SPEED_LOGNORMAL:
         us *= exp(s->sigma * rng_normal(&rng));
         break;

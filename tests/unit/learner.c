@@ -20,6 +20,8 @@ struct world {
     struct learner_config config;
     struct workspace workspace; /* all learners of a world take turns */
     float decay, clip;
+    const char *spec; /* NULL: an MLP */
+    uint32_t batch;   /* 0: BATCH */
     float *storage[3];
     int n_learners;
 };
@@ -29,7 +31,9 @@ static void make_world(struct world *w)
     struct error err;
     cr_assert_eq(data_open(&w->data, "blobs:train=1000,test=601,spread=0.5", NULL, &err), 0, "%s",
                  err.text);
-    cr_assert_eq(model_parse(&w->m, "mlp:20-16-10", data_flat(20, 10), &err), 0, "%s", err.text);
+    cr_assert_eq(
+        model_parse(&w->m, w->spec != NULL ? w->spec : "mlp:20-16-10", data_flat(20, 10), &err), 0,
+        "%s", err.text);
     cr_assert_eq(model_blas_setup(1, 0, &err), 0);
     cr_assert_eq(shard_make(&w->shard, &w->data.train, &partition_iid, 1, 3, 1, &err), 0);
 }
@@ -50,7 +54,7 @@ static void make_learner(struct learner *l, struct world *w, enum optimizer kind
         w->config = (struct learner_config){.model = &w->m,
                                             .train = &w->data.train,
                                             .optim = optim_defaults(kind),
-                                            .batch = BATCH,
+                                            .batch = w->batch > 0 ? w->batch : BATCH,
                                             .seed = 5};
         w->config.optim.lr = lr;
         w->config.optim.weight_decay = w->decay;
@@ -89,6 +93,33 @@ Test(learner, threads)
         workspace_close(&many[1]);
         close_world(&w);
     }
+}
+
+/* A model that goes the direct way makes the step that its halves make, up to rounding. */
+Test(learner, direct_steps)
+{
+    for (int kind = 0; kind < N_OPTIMIZERS; kind++)
+        for (int clipped = 0; clipped < 2; clipped++) {
+            struct world w = {.spec = "softmax", .batch = 4, .decay = 0.01f};
+            struct learner whole, halves;
+            float grad[210];
+            w.clip = clipped ? 0.5f : 0.0f;
+            make_world(&w);
+            make_learner(&whole, &w, (enum optimizer)kind, 0.1f);
+            make_learner(&halves, &w, (enum optimizer)kind, 0.1f);
+            cr_assert(w.m.dim == 210 && w.workspace.is_direct);
+            whole.factor = halves.factor = 1.5f;
+            for (int i = 0; i < 40; i++) {
+                double loss = learner_step(&whole, &w.workspace);
+                cr_assert_float_eq(loss, learner_gradient(&halves, &w.workspace, grad), 1e-5);
+                learner_update(&halves, grad);
+            }
+            for (uint64_t i = 0; i < w.m.dim; i++)
+                cr_assert_float_eq((double)whole.theta[i], (double)halves.theta[i], 1e-5, "%s",
+                                   optimizer_names[kind]);
+            cr_assert_eq(whole.mix_rate, halves.mix_rate);
+            close_world(&w);
+        }
 }
 
 /* Whatever a workspace was used for before, a peer's first batch is its own: also that of peer 0,
@@ -330,7 +361,7 @@ Test(learner, adopted_weights_forget_the_moments)
     close_world(&w);
 }
 
-/* Three ways in which an exchange moves theta between two steps. */
+/* Four ways in which an exchange moves theta between two steps. */
 static void mix_somehow(struct learner *l, int how, const float *theirs, const float *base,
                         float *buffer, uint64_t dim)
 {
@@ -342,6 +373,8 @@ static void mix_somehow(struct learner *l, int how, const float *theirs, const f
         memcpy(buffer, theirs, dim * sizeof *buffer);
         learner_swap_mix(l, 0, dim, 0.5f, buffer);
     }
+    if (how == 3)
+        learner_take_and_mix(l, 0, dim, 0.5f, theirs, buffer);
 }
 
 /* Algorithm 1 of arXiv 2102.04761 with x_t - x_{t+1} taken literally, x_{t+1} after mixing. */
@@ -366,7 +399,7 @@ Test(learner, qgm_as_written)
             theirs[i] = l.theta[i] + 0.02f * (float)rng_normal(&r);
             base[i] = l.theta[i] + 0.01f * (float)rng_normal(&r);
         }
-        for (int how = 0; how < 3 && step % 3 == 1; how++) {
+        for (int how = 0; how < 4 && step % 3 == 1; how++) {
             for (uint64_t i = 0; i < w.m.dim; i++)
                 n.x[i] += how == 0 ? 0.5 * ((double)theirs[i] - (double)base[i])
                                    : (how == 1 ? 0.25 : 0.5) * ((double)theirs[i] - n.x[i]);
@@ -438,6 +471,9 @@ Test(learner, exchanges_move_their_range_alone)
             cr_assert_eq(memcmp(&l.theta[i], &before[i], 4) != 0, inside);
             cr_assert_eq(memcmp(&l.momentum[i], &momentum[i], 4) != 0, inside && kind == OPTIM_QGM);
         }
+        learner_take(&l, AT, N, before);
+        learner_take_and_mix(&l, AT, N, 0.5f, theirs, out);
+        cr_assert_arr_eq(out, before, sizeof out);
         learner_take(&l, AT, N, before);
         learner_swap_mix(&l, AT, N, 0.5f, theirs);
         cr_assert_arr_eq(theirs, before, sizeof theirs);

@@ -56,6 +56,11 @@ Test(partition, one_is_a_part_of_all)
         for (uint32_t i = 0; i < 5; i++) {
             struct shard a = split_shard(&split, i), b = made(hows[h], i, 5, 3);
             cr_assert_eq(a.n, b.n);
+            uint32_t at[3] = {0, a.n - 1, a.n / 2};
+            shard_rows(&b, at, 3);
+            cr_assert_eq(at[0], shard_row(&a, 0), "%s", hows[h]);
+            cr_assert_eq(at[1], shard_row(&a, a.n - 1), "%s", hows[h]);
+            cr_assert_eq(at[2], shard_row(&a, a.n / 2), "%s", hows[h]);
             for (uint32_t r = 0; r < a.n; r++)
                 cr_assert_eq(shard_row(&a, r), shard_row(&b, r), "%s", hows[h]);
             shard_close(&b);

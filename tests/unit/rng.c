@@ -88,6 +88,7 @@ Test(rng, permutations)
 {
     static const uint32_t sizes[] = {1, 2, 3, 5, 16, 17, 1000, 65536, 65537, 100003};
     static uint8_t seen[100003];
+    static uint32_t all[100003];
     for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
         struct rng r = rng_stream(s, 1, RNG_TEST);
         struct rng_permutation p = rng_permutation(&r, sizes[s]);
@@ -96,7 +97,11 @@ Test(rng, permutations)
             uint32_t to = rng_permute(&p, i);
             cr_assert(to < sizes[s] && !seen[to], "%u of %u", i, sizes[s]);
             seen[to] = 1;
+            all[i] = i;
         }
+        rng_permute_all(&p, all, sizes[s]);
+        for (uint32_t i = 0; i < sizes[s]; i++)
+            cr_assert_eq(all[i], rng_permute(&p, i), "%u of %u", i, sizes[s]);
     }
     enum { N = 10, DRAWS = 20000 };
     uint32_t counts[N][N] = {0}, pairs[N][N] = {0};

@@ -36,7 +36,7 @@ static void check(const float *got, const double *expected, const float *old, si
 Test(vec, mixing)
 {
     static double expected[N_MAX], mine[N_MAX];
-    static float old[N_MAX];
+    static float old[N_MAX], both[2][N_MAX];
     for (size_t s = 0; s < N_SIZES; s++) {
         size_t n = sizes[s];
         fill(s);
@@ -44,6 +44,12 @@ Test(vec, mixing)
             expected[i] = (double)x[i] + 0.25 * ((double)y[i] - (double)z[i]);
         vec_mix(x, 0.25f, y, z, n);
         check(x, expected, before, n);
+        memcpy(both[0], before, sizeof before);
+        memcpy(both[1], before, sizeof before);
+        vec_mix_two(both[0], 0.5f, both[1], 0.25f, y, z, n);
+        cr_assert_arr_eq(both[1], x, sizeof x);
+        vec_mix(before, 0.5f, y, z, n);
+        cr_assert_arr_eq(both[0], before, sizeof before);
         fill(s);
         for (size_t i = 0; i < N_MAX; i++) {
             expected[i] = (double)x[i] + 0.25 * ((double)y[i] - (double)x[i]);
