@@ -117,8 +117,7 @@ static const struct opt table[] = {
     {"pace", OPT_DURATION, F(pace), "TIME", "0",
      "least time a step takes; what is left of it is waited out, jobs running as they come"},
     {"calibrate", OPT_SWITCH, F(calibrate), 0, 0,
-     "as long as a step, with its pace, takes on this machine, measured now; the result then "
-     "depends on it"},
+     "as long as a step takes on this machine, measured now; the result then depends on it"},
 
     {"eval-every", OPT_U64, F(eval_every), "CYCLES", "0",
      "between evaluations on the test data; 0: only at the end (with --report 40 on the way)",

@@ -9,7 +9,6 @@
 #include "sim/rounds.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -58,17 +57,10 @@ static void measure_step(struct sim *s)
     struct shard shard = split_shard(&s->split, 0);
     struct calibration found = calibrate(&config, &shard, c->speed.pace_us);
     c->speed.step_us = found.median_us < 1 ? 1 : (uint64_t)(found.median_us + 0.5);
-    c->speed.pace_us = (uint64_t)(found.pace_us + 0.5);
-    char paced[80] = "", pace[48] = "";
-    if (c->speed.pace_us > 0) {
-        snprintf(paced, sizeof paced, ", and ended after %.5g us", found.pace_us);
-        snprintf(pace, sizeof pace, " --pace %" PRIu64 "us", c->speed.pace_us);
-    }
     log_info("--calibrate: a step took %.4g us here (median of %" PRIu32
-             "; quartiles %.4g and %.4g)%s; the result depends on this machine and moment: "
-             "--step-time %" PRIu64 "us%s repeats it",
-             found.median_us, found.n_steps, found.q1_us, found.q3_us, paced, c->speed.step_us,
-             pace);
+             "; quartiles %.4g and %.4g); the result depends on this machine and moment: "
+             "--step-time %" PRIu64 "us repeats it",
+             found.median_us, found.n_steps, found.q1_us, found.q3_us, c->speed.step_us);
 }
 
 /* Times follow from one another: a step from the model, a cycle from the step, the network's floor

@@ -59,7 +59,7 @@ struct sim_config {
     uint64_t settle_us; /* from then on steps change nothing; 0: never */
     bool state_is_kept; /* through a crash; else a node comes back empty, and adopts */
     bool check;         /* the invariants of sim/check.h at every event; n_threads is 1 */
-    bool calibrate;     /* step_us and pace_us: as measured here and now */
+    bool calibrate;     /* step_us: as measured here and now */
     bool frames;        /* encode and decode every message */
     bool profile;       /* count where real time goes */
 };
