@@ -208,7 +208,6 @@ static void step(struct trainer *t)
         t->next_eval += c->eval_epochs;
         start_evaluation(t);
     }
-    snapshot_write(&t->config.snapshots, c->shard + 1, t->learner.theta, c->learner.model->dim);
     run_jobs(t);
     if (t->evaluating)
         evaluate_piece(t);
@@ -218,6 +217,8 @@ static void step(struct trainer *t)
         evaluate_piece(t);
     }
     serve_until(t, deadline);
+    /* As the peer is most of the time: with what came since the step mixed in. */
+    snapshot_write(&t->config.snapshots, c->shard + 1, t->learner.theta, c->learner.model->dim);
     uint64_t total = clock_us() - start;
     if (total > r->step_max_us)
         r->step_max_us = total;
