@@ -10,7 +10,8 @@ struct calibration {
 };
 
 /* Steps of a real learner on that shard, for about a second; what it learns is thrown away. With a
- * pace each waits for its end, as a node's do: what comes after a rest computes on colder caches. */
+ * pace each waits for its end, as a node's do: what comes after a rest computes on colder caches.
+ */
 struct calibration calibrate(const struct learner_config *config, const struct shard *shard,
                              uint64_t pace_us);
 

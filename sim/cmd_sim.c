@@ -77,8 +77,8 @@ static const struct opt table[] = {
      GOSSIP_OPEN_PER_SLICE_MAX},
     {"parked", OPT_U64, F(parked), "N", "0",
      "beside them, exchanges of a slice that wait for a slow peer; hubbub node has 3", 0, 0, 64},
-    {"serve", OPT_U64, F(serve), "N", "1", "requests for a slice answered at once; hubbub node has 4",
-     0, 1, 64},
+    {"serve", OPT_U64, F(serve), "N", "1",
+     "requests for a slice answered at once; hubbub node has 4", 0, 1, 64},
 
     {"latency", OPT_CUSTOM, F(latency), "DIST", "0",
      "of a message: const:5ms, uniform:1ms,20ms, lognormal:20ms,0.5 (median, sigma)", "network",

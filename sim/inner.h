@@ -34,7 +34,7 @@ struct node {
     uint32_t last_job;     /* a parcel, and the one behind it the first; PARCEL_NONE: none waits */
     uint32_t n_steps;      /* from here on: the learner's */
     float mixed, mix_rate;
-    uint16_t n_merged; /* slices since the last step, on-receive */
+    uint16_t n_merged;   /* slices since the last step, on-receive */
     bool started, rests; /* rests: the step is computed, and its pace is waited out */
 };
 _Static_assert(sizeof(struct node) == 64, "with a core of 192 bytes, 256 in all");

@@ -587,7 +587,8 @@ static void lay_down(struct worker *w)
 }
 
 /* At the same time word of broken links comes first, so that what is sent then goes over the new
- * link; then a node's life; its own deadlines, the end of a step before the core's; what arrives. */
+ * link; then a node's life; its own deadlines, the end of a step before the core's; what arrives.
+ */
 void peer_run(struct worker *w, uint32_t id, const struct letter *letters,
               const struct visit *visits, size_t n, uint64_t end_us)
 {

@@ -52,7 +52,7 @@ struct sim_config {
     uint64_t every_us;
     uint32_t open_per_slice, parked_per_slice, serve_per_slice, fanout;
     enum sim_train train;
-    struct network network; /* floor_us 0: a thousandth of a cycle */
+    struct network network;   /* floor_us 0: a thousandth of a cycle */
     struct speed speed;       /* step_us 0: from the model */
     struct sessions sessions; /* of nodes that come and go */
     struct late late;

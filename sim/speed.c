@@ -11,8 +11,8 @@
 
 int speed_parse(const char *text, void *field, struct error *err)
 {
-    struct speed *s = field, read = {
-        .step_us = s->step_us, .pace_us = s->pace_us, .n_nodes = s->n_nodes};
+    struct speed *s = field,
+                 read = {.step_us = s->step_us, .pace_us = s->pace_us, .n_nodes = s->n_nodes};
     char copy[64];
     snprintf(copy, sizeof copy, "%s", text);
     char *rest = copy, *name = strsep(&rest, ":");

@@ -10,11 +10,12 @@ enum speed_kind { SPEED_CONST, SPEED_LOGNORMAL, SPEED_STRAGGLERS };
 
 struct speed {
     enum speed_kind kind;
-    double sigma;            /* LOGNORMAL: of the logarithm of a node's factor, median 1 */
-    double fraction, factor; /* STRAGGLERS: so many of all nodes, rounded, are so many times slower */
-    uint64_t step_us;        /* computing, of a node whose factor is 1 */
-    uint64_t pace_us;        /* the least time a step of such a node takes; 0: none */
-    uint32_t n_nodes;        /* of the run */
+    double sigma; /* LOGNORMAL: of the logarithm of a node's factor, median 1 */
+    double fraction,
+        factor;       /* STRAGGLERS: so many of all nodes, rounded, are so many times slower */
+    uint64_t step_us; /* computing, of a node whose factor is 1 */
+    uint64_t pace_us; /* the least time a step of such a node takes; 0: none */
+    uint32_t n_nodes; /* of the run */
 };
 
 /* "const", "lognormal:0.5" or "stragglers:0.1,4x". For OPT_CUSTOM: field is a struct speed *, whose
