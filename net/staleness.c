@@ -8,6 +8,13 @@ void staleness_add(struct staleness *s, uint64_t steps)
     s->lately += ((double)steps - s->lately) / (double)(s->n < LATELY ? s->n : LATELY);
 }
 
+void staleness_merge(struct staleness *s, const struct staleness *other)
+{
+    for (uint32_t steps = 0; steps <= STALENESS_MAX; steps++)
+        s->counts[steps] += other->counts[steps];
+    s->n += other->n;
+}
+
 uint32_t staleness_quantile(const struct staleness *s, double q)
 {
     uint64_t below = 0;

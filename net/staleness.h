@@ -16,6 +16,9 @@ struct staleness {
 
 void staleness_add(struct staleness *s, uint64_t steps);
 
+/* Adds the exchanges of another; `lately` stays. */
+void staleness_merge(struct staleness *s, const struct staleness *other);
+
 /* The least number of steps that a part `q` (0 to 1) of the exchanges do not exceed; 0 for none. */
 uint32_t staleness_quantile(const struct staleness *s, double q);
 

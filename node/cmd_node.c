@@ -173,7 +173,8 @@ static const struct opt table[] = {
     {"verbose", OPT_SWITCH, F(verbose), 0, 0, "log more"},
     {"quiet", OPT_SWITCH, F(quiet), 0, 0, "log warnings and errors only"},
 
-    {"pace", OPT_DURATION, F(pace), "TIME", "0", "least time a step takes", "for tests"},
+    {"pace", OPT_DURATION, F(pace), "TIME", "0",
+     "least time a step takes; a late one is made up for", "for tests"},
     {"slow", OPT_F64, F(slow), "X", "1", "each step takes X times as long", 0, 1, 1e6},
     {"snapshot-dir", OPT_STRING, F(snapshot_dir), "DIR", "",
      "theta at ticks of the wall clock, as DIR/TICK-SHARD.f32"},

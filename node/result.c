@@ -1,4 +1,5 @@
 /* What a node says at its end: a block for people or one JSON object, and the model's metadata. */
+#include "base/json.h"
 #include "base/mem.h"
 #include "node/node.h"
 
@@ -56,6 +57,7 @@ static void set_staleness(json_t *o, const struct staleness *s)
     json_object_set_new(o, "staleness_median", json_integer(staleness_quantile(s, 0.5)));
     json_object_set_new(o, "staleness_q3", json_integer(staleness_quantile(s, 0.75)));
     json_object_set_new(o, "staleness_max", json_integer(staleness_quantile(s, 1)));
+    json_object_set_new(o, "staleness_counts", json_counts(s->counts, STALENESS_MAX + 1));
 }
 
 /* What a push-sum peer has of the swarm's mass, mean over the slices, and what became of transfers.

@@ -182,13 +182,24 @@ static void start_evaluation(struct trainer *t)
     t->evaluating = true;
 }
 
+/* When a step that starts now ends, if computing does not take longer. A wait ends late by what the
+ * system takes to wake a thread, so steps are as long as they should be from one end to the next: a
+ * late one is made up for, unless it was late by a whole step. */
+static uint64_t step_end(struct trainer *t, uint64_t start_us)
+{
+    uint64_t length = (uint64_t)(t->config.slow * (double)t->config.pace_us);
+    bool keeps_up = start_us < t->step_end_us + length;
+    t->step_end_us = (keeps_up ? t->step_end_us : start_us) + length;
+    return t->step_end_us;
+}
+
 /* One step takes max(compute, pace) * slow. The pace is waited out idly, jobs run as they come and
  * the evaluation goes on; the slow-down is time in which nothing else happens, like computing. */
 static void step(struct trainer *t)
 {
     const struct trainer_config *c = &t->config;
     struct trainer_report *r = &t->report;
-    uint64_t start = clock_us();
+    uint64_t start = clock_us(), deadline = step_end(t, start);
     /* At rest: the jobs that waited for the last step have run. */
     snapshot_write(&t->config.snapshots, c->shard + 1, t->learner.theta, c->learner.model->dim);
     /* A slow peer whose learning rate is still high while that of the others has decayed would
@@ -216,7 +227,6 @@ static void step(struct trainer *t)
         start_evaluation(t);
     }
     run_jobs(t);
-    uint64_t deadline = start + (uint64_t)(c->slow * (double)c->pace_us);
     if (t->evaluating)
         evaluate_piece(t);
     /* In the idle time of the pace, while a piece (some milliseconds at most) still fits. */

@@ -19,11 +19,11 @@ struct trainer_config {
     const struct shard *part; /* borrowed */
     const struct dataset *test;
     struct until until;
-    bool alone;               /* no peer to train on for once --until is met: no step more */
-    bool swarm_accuracy;      /* --until acc= is the swarm's, not that on `test` */
-    double eval_epochs;       /* epochs between evaluations; 0: only at the end */
-    uint64_t pace_us;         /* least time a step takes, waiting idly */
-    double slow;              /* >= 1: each step takes so many times as long, as if computing */
+    bool alone;          /* no peer to train on for once --until is met: no step more */
+    bool swarm_accuracy; /* --until acc= is the swarm's, not that on `test` */
+    double eval_epochs;  /* epochs between evaluations; 0: only at the end */
+    uint64_t pace_us;    /* least time a step takes, waiting idly; on average where it was late */
+    double slow;         /* >= 1: each step takes so many times as long, as if computing */
     struct snapshots snapshots;
     uint32_t shard; /* names the sample order and the snapshots */
 };
@@ -40,6 +40,8 @@ struct trainer {
     pthread_t thread;
     bool evaluating, stepping;
     uint64_t started_us, stop_us, next_report_us, steps_reported;
+    uint64_t
+        step_end_us; /* when the step under way ends, or the last one should have, by the pace */
     double next_eval;
 };
 

@@ -26,7 +26,7 @@ struct flags {
     const char *topology, *metrics, *save, *report;
     double drop;
     uint64_t nodes, threads, cycles, open, serve, tick, bandwidth, link_bandwidth, heal, settle,
-        faults, step_time, fanout, eval_every, eval_nodes;
+        faults, step_time, pace, parked, fanout, eval_every, eval_nodes;
     int algorithm, mixing, order, gossip, train, frames, churn_state;
     uint64_t repeat;
     struct opt_list sweep;
@@ -75,7 +75,10 @@ static const struct opt table[] = {
     {"fanout", OPT_U64, F(fanout), "N", "1", "peers that a push goes to", 0, 1, FANOUT_MAX},
     {"open", OPT_U64, F(open), "N", "1", "exchanges of a slice under way at once, 1 to 4", 0, 1,
      GOSSIP_OPEN_PER_SLICE_MAX},
-    {"serve", OPT_U64, F(serve), "N", "1", "requests for a slice answered at once", 0, 1, 64},
+    {"parked", OPT_U64, F(parked), "N", "0",
+     "beside them, exchanges of a slice that wait for a slow peer; hubbub node has 3", 0, 0, 64},
+    {"serve", OPT_U64, F(serve), "N", "1",
+     "requests for a slice answered at once; hubbub node has 4", 0, 1, 64},
 
     {"latency", OPT_CUSTOM, F(latency), "DIST", "0",
      "of a message: const:5ms, uniform:1ms,20ms, lognormal:20ms,0.5 (median, sigma)", "network",
@@ -111,6 +114,8 @@ static const struct opt table[] = {
      "of peers: const, lognormal:SIGMA, stragglers:0.1,4x", "compute", .parse = speed_parse},
     {"step-time", OPT_DURATION, F(step_time), "TIME", "0",
      "virtual time of a step; 0: from the model, at 10 GFLOP/s"},
+    {"pace", OPT_DURATION, F(pace), "TIME", "0",
+     "least time a step takes; what is left of it is waited out, jobs running as they come"},
     {"calibrate", OPT_SWITCH, F(calibrate), 0, 0,
      "as long as a step takes on this machine, measured now; the result then depends on it"},
 
@@ -182,6 +187,10 @@ static int check_together(const struct flags *f, const struct sim_config *c, str
                          "--train on-receive with --gossip-every %" PRIu32
                          ": nobody steps before something comes (right: a time, such as 1s)",
                          c->every_steps);
+    if (c->train == SIM_ON_RECEIVE && c->speed.pace_us > 0)
+        return error_set(err, ERR_USAGE,
+                         "--train on-receive with --pace: a step follows what was merged (right: "
+                         "--gossip-every)");
     if (c->train == SIM_ON_RECEIVE && c->alone)
         return error_set(err, ERR_USAGE, "--train on-receive with --gossip off: nothing comes");
     return 0;
@@ -213,6 +222,7 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
                              .every_us = f->every.period_us,
                              .open_per_slice = (uint32_t)f->open,
                              .fanout = (uint32_t)f->fanout,
+                             .parked_per_slice = (uint32_t)f->parked,
                              .serve_per_slice = (uint32_t)f->serve,
                              .train = (enum sim_train)f->train,
                              .network = {.latency = f->latency,
@@ -230,6 +240,7 @@ static int make_config(const struct flags *f, struct sim_config *c, struct error
                              .speed = f->speed,
                              .frames = f->frames == FRAMES_ON};
     c->speed.step_us = f->step_time;
+    c->speed.pace_us = f->pace;
     c->calibrate = f->calibrate;
     if (f->calibrate && f->step_time > 0)
         return error_set(err, ERR_USAGE,

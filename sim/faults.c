@@ -27,6 +27,7 @@ struct draw {
     bool hub;             /* one that all others talk to */
     bool sparse;          /* a star or a path */
     bool one_sided;       /* pushes or pulls, which do not keep the mean */
+    bool on_receive;      /* a step for each model that comes */
     uint64_t exchange_us; /* what one takes, about */
     uint64_t half_us;     /* when the world heals */
 };
@@ -94,7 +95,7 @@ static void draw_training(struct draw *d)
 static uint64_t draw_gossip(struct draw *d)
 {
     uint32_t every = between(d, 1, 4), mode = rng_below(&d->rng, 8);
-    bool by_time = one_in(d, 3), on_receive = false;
+    bool by_time = one_in(d, 3);
     /* Where few links carry everything, places taken first by the same ones, step after step, and
      * pushes refused would leave the others out. */
     uint32_t open = between(d, 1, 4), serve = between(d, 1, 6);
@@ -105,9 +106,9 @@ static uint64_t draw_gossip(struct draw *d)
     d->one_sided = mode < 2;
     say(d, " --gossip %s", mode == 0 ? "push" : mode == 1 ? "pull" : "pairwise");
     if (by_time)
-        on_receive = one_in(d, 3);
+        d->on_receive = one_in(d, 3);
     say(d, " --gossip-every %" PRIu32 "%s%s", every, by_time ? "ms" : "",
-        on_receive ? " --train on-receive" : "");
+        d->on_receive ? " --train on-receive" : "");
     say(d, " --open %" PRIu32 " --serve %" PRIu32, open, serve);
     d->exchange_us = every * STEP_US;
     return every * STEP_US;
@@ -178,6 +179,18 @@ static void draw_faults(struct draw *d)
         say(d, " --join %" PRIu64 "ms:%" PRIu32, part_ms(d, 5, 90), between(d, 1, d->n / 2));
 }
 
+/* Drawn last, so that the rest of a world is as it is without them. A step takes no longer.
+ * One-sided worlds are left as they are: what they learn is chance enough. */
+static void draw_rests(struct draw *d)
+{
+    if (d->one_sided)
+        return;
+    if (one_in(d, 3))
+        say(d, " --parked %" PRIu32, between(d, 1, 3));
+    if (!d->on_receive && one_in(d, 3))
+        say(d, " --step-time %" PRIu32 "us --pace 1ms", between(d, 100, 900));
+}
+
 void faults_draw(uint64_t seed, char text[FAULTS_TEXT])
 {
     struct draw d = {.rng = rng_stream(seed, 0, RNG_FAULTS), .text = text};
@@ -192,6 +205,7 @@ void faults_draw(uint64_t seed, char text[FAULTS_TEXT])
     say(&d, " --settle %" PRIu64 "us --cycles %" PRIu64,
         d.half_us + LEARNING_PERCENT * d.half_us / 100, 2 * d.half_us / cycle_us + 1);
     say(&d, " --frames %s", one_in(&d, 2) ? "on" : "off");
+    draw_rests(&d);
 }
 
 /* ---- judging one ------------------------------------------------------------------------------

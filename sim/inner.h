@@ -28,14 +28,14 @@
 struct node {
     uint64_t trace;   /* hash chain over all that happened to it */
     uint64_t wake_us; /* when its core wants to be woken, or it starts */
-    uint64_t busy_us; /* when the step under way ends; SIM_NEVER: none is */
+    uint64_t busy_us; /* when the step under way, or the rest after it, ends; SIM_NEVER: none is */
     struct outbox outbox;
     uint32_t timer_window; /* of its valid entry among the timers */
     uint32_t last_job;     /* a parcel, and the one behind it the first; PARCEL_NONE: none waits */
     uint32_t n_steps;      /* from here on: the learner's */
     float mixed, mix_rate;
-    uint16_t n_merged; /* slices since the last step, on-receive */
-    bool started;
+    uint16_t n_merged;   /* slices since the last step, on-receive */
+    bool started, rests; /* rests: the step is computed, and its pace is waited out */
 };
 _Static_assert(sizeof(struct node) == 64, "with a core of 192 bytes, 256 in all");
 
@@ -80,6 +80,8 @@ struct worker {
     struct workspace workspace;
     uint8_t head[WIRE_HEAD_MAX];
     struct sim_totals totals;
+    struct sim_counts counts; /* of cores that have ended */
+    struct staleness staleness;
     struct record *record; /* borrowed; NULL: nothing is noted */
 
     /* The node that is being run. */
@@ -149,6 +151,11 @@ static inline uint32_t slice_count(const struct sim *s, uint32_t slice)
     uint64_t left = s->model.dim - slice_offset(slice);
     return (uint32_t)(left < GOSSIP_SLICE_FLOATS ? left : GOSSIP_SLICE_FLOATS);
 }
+
+/* ---- measure.c ----------------------------------------------------------------------------- */
+
+void sim_add_counts(struct sim_counts *sum, const struct sim_counts *c);
+struct sim_counts sim_counts_of(const struct gossip *core);
 
 /* ---- peer.c -------------------------------------------------------------------------------- */
 

@@ -89,7 +89,7 @@ static void crash(struct worker *w)
         if (!told)
             life_tell(w, r.peer, w->now_us);
     }
-    node->started = false;
+    node->started = node->rests = false;
     node->wake_us = node->busy_us = SIM_NEVER;
     node->n_merged = 0;
     w->totals.crashes++;
@@ -170,6 +170,8 @@ static void come(struct worker *w)
         lose_state(w);
     if (s->check != NULL)
         check_changed(w);
+    struct sim_counts before = sim_counts_of(node_core(s, w->node));
+    sim_add_counts(&w->counts, &before);
     gossip_init(node_core(s, w->node), &s->gossip_config, w->id);
     peer_trace(w, PEER_STARTED, life->joining);
     peer_start(w, life->joining ? GOSSIP_JOINING : GOSSIP_ACTIVE);

@@ -33,6 +33,53 @@ struct sim_totals sim_totals(const struct sim *s)
     return sum;
 }
 
+void sim_add_counts(struct sim_counts *sum, const struct sim_counts *c)
+{
+    sum->initiated += c->initiated;
+    sum->mixed += c->mixed;
+    sum->served += c->served;
+    sum->crossed += c->crossed;
+    sum->declined += c->declined;
+    sum->busy += c->busy;
+    sum->parked += c->parked;
+    sum->lost += c->lost;
+}
+
+struct sim_counts sim_counts_of(const struct gossip *core)
+{
+    const struct gossip_counts *c = gossip_counts(core);
+    return (struct sim_counts){.initiated = c->initiated,
+                               .mixed = c->mixed,
+                               .served = c->served,
+                               .crossed = c->crossed,
+                               .declined = c->declined,
+                               .busy = c->busy,
+                               .parked = c->parked,
+                               .lost = c->lost};
+}
+
+struct sim_counts sim_counts(const struct sim *s)
+{
+    struct sim_counts sum = {0};
+    if (s->rounds != NULL)
+        return sum;
+    for (uint32_t i = 0; i < s->config.n_threads; i++)
+        sim_add_counts(&sum, &s->workers[i].counts);
+    for (uint32_t id = 0; id < s->config.n_nodes; id++) {
+        struct sim_counts c = sim_counts_of(node_core(s, sim_node(s, id)));
+        sim_add_counts(&sum, &c);
+    }
+    return sum;
+}
+
+struct staleness sim_staleness(const struct sim *s)
+{
+    struct staleness sum = {0};
+    for (uint32_t i = 0; s->rounds == NULL && i < s->config.n_threads; i++)
+        staleness_merge(&sum, &s->workers[i].staleness);
+    return sum;
+}
+
 /* It is there, and has weights of its own. */
 static bool is_up(const struct sim *s, uint32_t id)
 {

@@ -19,7 +19,7 @@
 
 #define PARCEL_NONE GOSSIP_NONE
 
-enum { PARCEL_HEAD_MAX = 96, PARCEL_BLOCKS_MAX = 1 << 16 };
+enum { PARCEL_HEAD_MAX = 96, PARCEL_BLOCKS_MAX = 1 << 16, JOB_EXCHANGE_MAX = (1 << 24) - 1 };
 
 struct parcel {
     _Atomic uint32_t refs;
@@ -27,7 +27,8 @@ struct parcel {
     union {
         /* A job that waits on this parcel as its buffer. */
         struct {
-            uint32_t type, exchange, slice, base;
+            uint32_t type : 8, exchange : 24;
+            uint32_t slice, base;
             float c;
         } job;
         /* While it is under way: bytes of the frame, steps of the sender (as a STATUS says). */
@@ -35,6 +36,7 @@ struct parcel {
             uint32_t bytes, n_steps;
         } flight;
     };
+    uint32_t taken_at;   /* local step of whose weights these are, when they were taken */
     uint32_t head_bytes; /* of the frame's head */
     union {
         struct gossip_message message; /* without frames; buffer NONE: it has no slice */

@@ -1,7 +1,7 @@
 /* A node: its core, its jobs, its steps.
  *
  * As in a real peer, jobs wait while a step is being computed and run in order at its end, before
- * the next begins; they take no virtual time. */
+ * the next begins, and at once while the pace is waited out; they take no virtual time. */
 #include "sim/check.h"
 #include "sim/inner.h"
 
@@ -68,8 +68,9 @@ static void learn(struct worker *w)
     w->learner.factor = factor(w);
     /* A peer's schedule stands where the median peer is, if that is further; and the median peer's
      * steps take the nominal time. */
-    if (s->mean_speed > 0 && s->config.speed.step_us > 0)
-        w->learner.swarm_step = w->now_us / s->config.speed.step_us;
+    uint64_t nominal_us = speed_nominal_us(&s->config.speed);
+    if (s->mean_speed > 0 && nominal_us > 0)
+        w->learner.swarm_step = w->now_us / nominal_us;
     if (s->check != NULL)
         check_before(w);
     if (!isfinite(learner_step(&w->learner, &w->workspace)))
@@ -96,10 +97,25 @@ void peer_begin_step(struct worker *w)
 {
     const struct sim_config *c = &w->sim->config;
     uint64_t length = speed_step_us(&c->speed, c->seed, w->id);
+    uint64_t computing = length - speed_rest_us(&c->speed, c->seed, w->id);
+    w->node->rests = false;
     if (length == 0 && c->train == SIM_ON_RECEIVE)
         end_step(w);
     else
-        w->node->busy_us = w->now_us + (length > 0 ? length : 1);
+        w->node->busy_us = w->now_us + (computing > 0 ? computing : 1);
+}
+
+/* What is left of a step that is over, or the next one. */
+static void go_on(struct worker *w)
+{
+    const struct sim_config *c = &w->sim->config;
+    uint64_t rest = speed_rest_us(&c->speed, c->seed, w->id);
+    if (rest == 0) {
+        peer_begin_step(w);
+        return;
+    }
+    w->node->rests = true;
+    w->node->busy_us = w->now_us + rest;
 }
 
 /* ---- jobs ---------------------------------------------------------------------------------- */
@@ -125,6 +141,7 @@ static void run_job(struct worker *w, uint32_t handle)
     switch ((enum gossip_action_type)parcel->job.type) {
     case GOSSIP_TAKE:
         learner_take(&w->learner, offset, n, parcel->slice);
+        parcel->taken_at = (uint32_t)w->learner.step;
         break;
     case GOSSIP_SWAP: {
         if (w->record != NULL)
@@ -146,6 +163,8 @@ static void run_job(struct worker *w, uint32_t handle)
                     base != PARCEL_NONE ? parcel_at(&s->parcels, base)->slice : NULL);
         if (s->check != NULL)
             check_mixed(w, handle, base);
+        if (base != PARCEL_NONE)
+            staleness_add(&w->staleness, w->learner.step - parcel_at(&s->parcels, base)->taken_at);
         parcel_unref(&w->shelf, handle);
         parcel_unref(&w->shelf, base);
         note_merge(w);
@@ -167,7 +186,7 @@ static void run_jobs(struct worker *w)
     if (w->in_jobs)
         return;
     w->in_jobs = true;
-    while (node->last_job != PARCEL_NONE && node->busy_us == SIM_NEVER) {
+    while (node->last_job != PARCEL_NONE && (node->busy_us == SIM_NEVER || node->rests)) {
         struct parcel *last = parcel_at(&w->sim->parcels, node->last_job);
         uint32_t job = last->next;
         if (job == node->last_job)
@@ -205,8 +224,8 @@ static void queue_job(struct worker *w, const struct gossip_action *action)
     struct parcel *parcel = parcel_at(&w->sim->parcels, handle);
     if (w->sim->check != NULL && action->type == GOSSIP_SWAP)
         check_weight(w, action->job.peer, action->job.slice, action->job.c);
-    parcel->job.type = action->type;
-    parcel->job.exchange = action->job.exchange;
+    parcel->job.type = action->type & UINT8_MAX;
+    parcel->job.exchange = action->job.exchange & JOB_EXCHANGE_MAX;
     parcel->job.slice = action->job.slice;
     parcel->job.base = action->job.base;
     parcel->job.c = action->job.c;
@@ -593,10 +612,12 @@ void peer_run(struct worker *w, uint32_t id, const struct letter *letters,
             receive(w, &letters[visits[i++].letter]);
         } else if (own_us == life_us) {
             life_happen(w);
+        } else if (own_us == node->busy_us && node->rests) {
+            peer_begin_step(w);
         } else if (own_us == node->busy_us) {
             end_step(w);
             if (w->sim->config.train == SIM_CONTINUOUS)
-                peer_begin_step(w);
+                go_on(w);
         } else {
             wake(w);
         }

@@ -109,9 +109,9 @@ static const char *training_text(const struct sim_config *c)
 static void write_step_time(FILE *out, const struct page *p)
 {
     const struct study *s = p->study;
-    uint64_t step_us = s->settings[0].runs[0].result.step_us;
+    uint64_t step_us = speed_nominal_us(&s->settings[0].runs[0].result.speed);
     for (uint32_t i = 1; i < s->n_settings; i++)
-        if (s->settings[i].runs[0].result.step_us != step_us) {
+        if (speed_nominal_us(&s->settings[i].runs[0].result.speed) != step_us) {
             fputs("varies", out);
             return;
         }

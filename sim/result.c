@@ -46,10 +46,12 @@ struct sim_result sim_result_of(const struct sim *sim, const struct sim_config *
                            .cycles = config->cycles,
                            .seed = config->seed,
                            .virtual_us = sim_now_us(sim),
-                           .step_us = sim_step_us(sim),
+                           .speed = sim_speed(sim),
                            .run_us = run_us > 0 ? run_us : 1,
                            .rss_bytes = sim_peak_bytes(),
                            .totals = sim_totals(sim),
+                           .counts = sim_counts(sim),
+                           .staleness = sim_staleness(sim),
                            .measure = *m,
                            .memory = sim_memory(sim)};
     sim_trace_sha256(sim, r.trace_sha256);
@@ -57,11 +59,29 @@ struct sim_result sim_result_of(const struct sim *sim, const struct sim_config *
     return r;
 }
 
+static void set_exchanges(json_t *o, const struct sim_result *r)
+{
+    const struct sim_counts *c = &r->counts;
+    const struct staleness *s = &r->staleness;
+    json_t *figures = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:o}", "exchanges",
+        (json_int_t)(c->mixed + c->served), "initiated", (json_int_t)c->initiated, "mixed",
+        (json_int_t)c->mixed, "served", (json_int_t)c->served, "crossed", (json_int_t)c->crossed,
+        "declined", (json_int_t)c->declined, "busy", (json_int_t)c->busy, "parked",
+        (json_int_t)c->parked, "lost", (json_int_t)c->lost, "staleness_q1",
+        (int)staleness_quantile(s, 0.25), "staleness_median", (int)staleness_quantile(s, 0.5),
+        "staleness_q3", (int)staleness_quantile(s, 0.75), "staleness_max",
+        (int)staleness_quantile(s, 1), "staleness_counts",
+        json_counts(s->counts, STALENESS_MAX + 1));
+    json_object_update(o, figures);
+    json_decref(figures);
+}
+
 json_t *sim_result_json(const struct sim_result *r)
 {
     const struct sim_measure *m = &r->measure;
     double seconds = (double)r->run_us / 1e6;
-    return json_pack(
+    json_t *o = json_pack(
         "{s:I, s:I, s:I, s:f, s:f, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:I, s:I, s:s, "
         "s:s}",
         "nodes", (json_int_t)r->nodes, "cycles", (json_int_t)r->cycles, "node_updates",
@@ -71,9 +91,11 @@ json_t *sim_result_json(const struct sim_result *r)
         json_real_or_null(m->acc_mean), "acc_min", json_real_or_null(m->acc_min), "acc_max",
         json_real_or_null(m->acc_max), "acc_of_mean", json_real_or_null(m->acc_of_mean), "loss",
         json_real_or_null(m->loss), "consensus", json_real_or_null(m->consensus), "virtual_s",
-        (double)r->virtual_us / 1e6, "step_us", (json_int_t)r->step_us, "bytes",
+        (double)r->virtual_us / 1e6, "step_us", (json_int_t)speed_nominal_us(&r->speed), "bytes",
         (json_int_t)r->totals.bytes, "trace_sha256", r->trace_sha256, "weights_sha256",
         r->weights_sha256);
+    set_exchanges(o, r);
+    return o;
 }
 
 void sim_result_print(const struct sim_result *r)

@@ -8,10 +8,12 @@
 
 struct sim_result {
     uint64_t nodes, cycles, seed, virtual_us;
-    uint64_t step_us;   /* of virtual time: a nominal step */
+    struct speed speed; /* of the peers, as measured where it was */
     uint64_t run_us;    /* of real time, without evaluations */
     uint64_t rss_bytes; /* at most */
     struct sim_totals totals;
+    struct sim_counts counts;
+    struct staleness staleness;
     struct sim_measure measure;
     struct sim_memory memory;
     char trace_sha256[SIM_HASH_TEXT], weights_sha256[SIM_HASH_TEXT];

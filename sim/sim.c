@@ -56,7 +56,7 @@ static void measure_step(struct sim *s)
     config.optim = c->optim;
     config.optim.schedule = LR_CONSTANT;
     struct shard shard = split_shard(&s->split, 0);
-    struct calibration found = calibrate(&config, &shard);
+    struct calibration found = calibrate(&config, &shard, c->speed.pace_us);
     c->speed.step_us = found.median_us < 1 ? 1 : (uint64_t)(found.median_us + 0.5);
     log_info("--calibrate: a step took %.4g us here (median of %" PRIu32
              "; quartiles %.4g and %.4g); the result depends on this machine and moment: "
@@ -72,7 +72,7 @@ static void set_times(struct sim *s)
     c->speed.n_nodes = c->n_nodes;
     if (c->speed.step_us == 0)
         c->speed.step_us = FLOPS_A_WEIGHT * s->model.dim * c->batch / FLOPS_A_US;
-    uint64_t step_us = c->speed.step_us > 0 ? c->speed.step_us : 1;
+    uint64_t nominal_us = speed_nominal_us(&c->speed), step_us = nominal_us > 0 ? nominal_us : 1;
     s->cycle_us = c->every_steps > 0 ? c->every_steps * step_us : c->every_us;
     c->optim.steps = c->train == SIM_ON_RECEIVE ? c->cycles : c->cycles * s->cycle_us / step_us;
     struct network *net = &c->network;
@@ -106,7 +106,8 @@ static void set_gossip(struct sim *s)
     const struct sim_config *c = &s->config;
     uint64_t n_slices = (s->model.dim + GOSSIP_SLICE_FLOATS - 1) / GOSSIP_SLICE_FLOATS;
     uint32_t fanout = c->fanout > 0 ? c->fanout : 1;
-    uint64_t open = n_slices * c->open_per_slice * fanout, serve = n_slices * c->serve_per_slice;
+    uint64_t open = n_slices * (c->open_per_slice * fanout + c->parked_per_slice);
+    uint64_t serve = n_slices * c->serve_per_slice;
     bool fragile = c->network.drop > 0 || c->network.split.n_groups > 0;
     s->gossip_config =
         (struct gossip_config){.mode = c->gossip,
@@ -256,9 +257,9 @@ uint64_t sim_cycle_us(const struct sim *s)
     return s->cycle_us;
 }
 
-uint64_t sim_step_us(const struct sim *s)
+struct speed sim_speed(const struct sim *s)
 {
-    return s->config.speed.step_us;
+    return s->config.speed;
 }
 
 uint64_t sim_end_us(const struct sim *s)

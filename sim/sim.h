@@ -12,6 +12,7 @@
 #include "model/options.h"
 #include "model/learner.h"
 #include "net/gossip.h"
+#include "net/staleness.h"
 #include "sim/churn.h"
 #include "sim/mixing.h"
 #include "sim/network.h"
@@ -49,9 +50,9 @@ struct sim_config {
     bool alone;           /* no gossip at all */
     uint32_t every_steps; /* local steps between initiations; 0: by time */
     uint64_t every_us;
-    uint32_t open_per_slice, serve_per_slice, fanout;
+    uint32_t open_per_slice, parked_per_slice, serve_per_slice, fanout;
     enum sim_train train;
-    struct network network; /* floor_us 0: a thousandth of a cycle */
+    struct network network;   /* floor_us 0: a thousandth of a cycle */
     struct speed speed;       /* step_us 0: from the model */
     struct sessions sessions; /* of nodes that come and go */
     struct late late;
@@ -72,6 +73,11 @@ struct sim_totals {
     /* With profile, microseconds of all threads: in models' and optimisers' kernels; in copying and
      * mixing slices; in encoding, checking and decoding messages. */
     uint64_t kernels_us, mixing_us, frames_us;
+};
+
+/* Sums of struct gossip_counts over all peers. */
+struct sim_counts {
+    uint64_t initiated, mixed, served, crossed, declined, busy, parked, lost;
 };
 
 struct sim_measure {
@@ -97,8 +103,8 @@ void sim_close(struct sim *sim);
 /* A gossip period: every_us, or every_steps nominal steps. A round lasts no fixed time. */
 uint64_t sim_cycle_us(const struct sim *sim);
 
-/* Virtual time of a step of a peer of speed 1; 0: none. */
-uint64_t sim_step_us(const struct sim *sim);
+/* How long steps take: as configured, from the model, or as measured. */
+struct speed sim_speed(const struct sim *sim);
 
 /* The latest time that sim_run_until may be given: SIM_WINDOWS_MAX windows. */
 uint64_t sim_end_us(const struct sim *sim);
@@ -117,6 +123,10 @@ uint64_t sim_now_us(const struct sim *sim);
 const char *sim_violation(const struct sim *sim);
 
 struct sim_totals sim_totals(const struct sim *sim);
+
+/* Of all peers so far; nothing of synchronous algorithms. */
+struct sim_counts sim_counts(const struct sim *sim);
+struct staleness sim_staleness(const struct sim *sim);
 
 /* Accuracy on the test data of n_max nodes or all. Changes nothing, as does the next. */
 struct sim_measure sim_measure(struct sim *sim, uint32_t n_max);

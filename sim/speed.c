@@ -11,7 +11,8 @@
 
 int speed_parse(const char *text, void *field, struct error *err)
 {
-    struct speed *s = field, read = {.step_us = s->step_us, .n_nodes = s->n_nodes};
+    struct speed *s = field,
+                 read = {.step_us = s->step_us, .pace_us = s->pace_us, .n_nodes = s->n_nodes};
     char copy[64];
     snprintf(copy, sizeof copy, "%s", text);
     char *rest = copy, *name = strsep(&rest, ":");
@@ -49,23 +50,38 @@ static bool is_straggler(const struct speed *s, uint64_t seed, uint32_t node)
     return rng_permute(&order, node) < llround(s->fraction * s->n_nodes);
 }
 
-uint64_t speed_step_us(const struct speed *s, uint64_t seed, uint32_t node)
+static double factor_of(const struct speed *s, uint64_t seed, uint32_t node)
 {
-    if (s->kind == SPEED_CONST)
-        return s->step_us;
-    double us = (double)s->step_us;
     struct rng rng = rng_stream(seed, node, RNG_SPEED);
     switch (s->kind) {
     case SPEED_CONST:
         break;
     case SPEED_LOGNORMAL:
-        us *= exp(s->sigma * rng_normal(&rng));
-        break;
+        return exp(s->sigma * rng_normal(&rng));
     case SPEED_STRAGGLERS:
-        us *= is_straggler(s, seed, node) ? s->factor : 1;
-        break;
+        return is_straggler(s, seed, node) ? s->factor : 1;
     }
-    return (uint64_t)llround(us);
+    return 1;
+}
+
+uint64_t speed_nominal_us(const struct speed *s)
+{
+    return s->pace_us > s->step_us ? s->pace_us : s->step_us;
+}
+
+uint64_t speed_step_us(const struct speed *s, uint64_t seed, uint32_t node)
+{
+    if (s->kind == SPEED_CONST)
+        return speed_nominal_us(s);
+    return (uint64_t)llround((double)speed_nominal_us(s) * factor_of(s, seed, node));
+}
+
+uint64_t speed_rest_us(const struct speed *s, uint64_t seed, uint32_t node)
+{
+    uint64_t step_us = s->step_us > 0 ? s->step_us : 1;
+    if (s->pace_us <= step_us)
+        return 0;
+    return (uint64_t)llround((double)(s->pace_us - step_us) * fmin(factor_of(s, seed, node), 1));
 }
 
 double speed_steps_a_us(const struct speed *s, uint64_t seed, uint32_t node)

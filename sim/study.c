@@ -127,7 +127,7 @@ static int run_one(struct study *s, uint32_t setting, uint32_t k, struct run_opt
         options.eval_every = 1 + (run->config.cycles - 1) / STUDY_EVALUATIONS;
     if (run->config.calibrate && k > 0) { /* all seeds of a setting in the same time */
         run->config.calibrate = false;
-        run->config.speed.step_us = at->runs[0].result.step_us;
+        run->config.speed = at->runs[0].result.speed;
     }
     int rc = sim_run(&run->config, &options, &run->result, err);
     if (rc != 0 && name[0] != '\0')
@@ -186,7 +186,7 @@ static json_t *setting_json(const struct study *s, uint32_t setting)
     json_t *value;
     json_object_foreach(json_array_get(runs, 0), name, value)
     {
-        if (json_is_string(value) || strcmp(name, "seed") == 0)
+        if (json_is_string(value) || json_is_array(value) || strcmp(name, "seed") == 0)
             continue;
         struct quartiles q = study_figure(s, setting, name);
         json_object_set_new(summary, name,

@@ -25,6 +25,18 @@ Test(staleness, quantiles)
     }
 }
 
+Test(staleness, merge)
+{
+    struct staleness a = {0}, b = {0};
+    staleness_add(&a, 1);
+    staleness_add(&b, 1);
+    staleness_add(&b, 300);
+    staleness_merge(&a, &b);
+    cr_assert_eq(a.n, 3);
+    cr_assert_eq(a.counts[1], 2);
+    cr_assert_eq(a.counts[STALENESS_MAX], 1);
+}
+
 Test(staleness, mean_of_late)
 {
     struct staleness s = {0};
