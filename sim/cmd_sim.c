@@ -73,9 +73,12 @@ static const struct opt table[] = {
     {"gossip-every", OPT_CUSTOM, F(every), "N|TIME", "1",
      "local steps or virtual time between exchanges", .parse = gossip_every_parse},
     {"fanout", OPT_U64, F(fanout), "N", "1", "peers that a push goes to", 0, 1, FANOUT_MAX},
-    {"open", OPT_U64, F(open), "N", "1", "exchanges of a slice under way at once, 1 to 4", 0, 1,
-     GOSSIP_OPEN_PER_SLICE_MAX},
-    {"serve", OPT_U64, F(serve), "N", "1", "requests for a slice answered at once", 0, 1, 64},
+    {"open", OPT_U64, F(open), "N", "0",
+     "exchanges of a slice under way at once, up to 4, more than one while the way out is clear; "
+     "0: 4, with push and push-sum 1",
+     0, 0, GOSSIP_OPEN_PER_SLICE_MAX},
+    {"serve", OPT_U64, F(serve), "N", "0",
+     "requests for a slice answered at once; 0: 4, with --train on-receive 1", 0, 0, 64},
 
     {"latency", OPT_CUSTOM, F(latency), "DIST", "0",
      "of a message: const:5ms, uniform:1ms,20ms, lognormal:20ms,0.5 (median, sigma)", "network",

@@ -49,7 +49,8 @@ struct sim_config {
     bool alone;           /* no gossip at all */
     uint32_t every_steps; /* local steps between initiations; 0: by time */
     uint64_t every_us;
-    uint32_t open_per_slice, serve_per_slice, fanout;
+    uint32_t open_per_slice, serve_per_slice; /* 0: as a real peer has by default */
+    uint32_t fanout;
     enum sim_train train;
     struct network network; /* floor_us 0: a thousandth of a cycle */
     struct speed speed;       /* step_us 0: from the model */
