@@ -44,6 +44,11 @@ void gossip_set_mass(struct gossip *g, float mass)
     g->mass = mass;
 }
 
+uint16_t gossip_open_default(enum gossip_mode mode)
+{
+    return mode == GOSSIP_PAIRWISE || mode == GOSSIP_PULL ? GOSSIP_OPEN_PER_SLICE_MAX : 1;
+}
+
 const struct gossip_counts *gossip_counts(const struct gossip *g)
 {
     return &g->counts;
@@ -168,14 +173,35 @@ static uint32_t next_peer(struct gossip *g)
     return c->neighbour(c->ctx, g->self, k);
 }
 
+static bool is_clogged(const struct gossip *g)
+{
+    return g->clogged >= CLOGGED_LIMIT;
+}
+
+/* Exchanges of a slice that may be open at once. More than one hide the network's latency; where
+ * its bandwidth is short they would only wait for one another. */
+static uint32_t places(const struct gossip *g)
+{
+    return (is_clogged(g) ? 1 : g->config->open_per_slice) * fanout(g);
+}
+
+/* Looks at the way out when slices fall due: a mean over the last eight times or so. */
+static void look_out(struct gossip *g, uint64_t now_us)
+{
+    const struct gossip_config *c = g->config;
+    bool clear = c->is_clear == NULL || c->is_clear(c->ctx, g->self, now_us);
+    g->clogged = (uint8_t)((7 * g->clogged + (clear ? 0 : UINT8_MAX + 7)) / 8);
+}
+
 /* Offers one slice; false when the table is full and the offer has to wait. */
 static bool offer_slice(struct gossip *g, struct gossip_update *out, uint32_t slice)
 {
     uint32_t n_placed;
     struct entry *oldest;
     uint32_t n = count_slice(g, slice, &n_placed, &oldest);
-    if (n_placed >= g->config->open_per_slice * fanout(g)) {
-        if (oldest->state == OPEN && ++oldest->blocked >= GOSSIP_PARK_AFTER) {
+    if (n_placed >= places(g)) {
+        bool waits_for_peer = oldest->state == OPEN && !is_clogged(g);
+        if (waits_for_peer && ++oldest->blocked >= GOSSIP_PARK_AFTER) {
             oldest->state = PARKED;
             g->counts.parked++;
         } else {
@@ -561,8 +587,9 @@ static bool flush_entries(struct gossip *g, struct gossip_update *out)
 }
 
 /* An exchange of every slice falls due; what was left over from the last time is not added up. */
-static void fall_due(struct gossip *g)
+static void fall_due(struct gossip *g, uint64_t now_us)
 {
+    look_out(g, now_us);
     g->due = g->config->n_slices * fanout(g);
 }
 
@@ -570,7 +597,7 @@ static void check_period(struct gossip *g, uint64_t now_us)
 {
     if (g->period_us == 0 || now_us < g->due_us)
         return;
-    fall_due(g);
+    fall_due(g, now_us);
     bool late = g->due_us == 0 || now_us - g->due_us >= g->period_us;
     g->due_us = (late ? now_us : g->due_us) + g->period_us;
 }
@@ -587,7 +614,7 @@ void gossip_step(struct gossip *g, const struct gossip_event *event, struct goss
             event->n_steps < UINT32_MAX - g->n_stepped ? event->n_steps : UINT32_MAX - g->n_stepped;
         if (g->every_steps > 0 && g->steps >= g->every_steps) {
             g->steps = 0;
-            fall_due(g);
+            fall_due(g, event->now_us);
         }
         break;
     case GOSSIP_DONE:

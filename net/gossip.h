@@ -76,6 +76,9 @@ struct gossip_config {
     bool in_turn; /* k goes round 0, 1, ... n_peers - 1 for each slice, instead of being drawn */
     /* The peer that node `self` knows as number k, 0 <= k < n_peers. Pure. */
     uint32_t (*neighbour)(const void *ctx, uint32_t self, uint32_t k);
+    /* Whether what node `self` sends would leave at once. Where that is often not so, a slice has one
+     * exchange open, whatever open_per_slice allows. Pure; NULL: it always would. */
+    bool (*is_clear)(const void *ctx, uint32_t self, uint64_t now_us);
     const void *ctx;
 };
 
@@ -205,6 +208,10 @@ void gossip_set_schedule(struct gossip *g, uint32_t n_steps, uint64_t period_us)
 /* What this peer's weights count for in the mean that exchanges keep: sum m_i theta_i. Not while
  * exchanges are open. mass > 0. */
 void gossip_set_mass(struct gossip *g, float mass);
+
+/* The open_per_slice for those that have no reason for another: as many as help where an exchange
+ * waits for its answer (docs/DEFAULTS.md), one where it halves a mass or goes one way. */
+uint16_t gossip_open_default(enum gossip_mode mode);
 
 void gossip_step(struct gossip *g, const struct gossip_event *event, struct gossip_update *out);
 

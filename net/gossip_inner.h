@@ -57,10 +57,13 @@ struct gossip {
     float mass;
     uint16_t n_mine, n_theirs;
     uint8_t phase, adopt_broken;
+    uint8_t clogged; /* how often the way out was not clear lately, of 255 */
     struct gossip_counts counts;
     struct entry entries[]; /* then, in a run that pushes, the lead of each slice's age; with
                                push-sum, the accounts */
 };
+
+enum { CLOGGED_LIMIT = 64 }; /* of `clogged`: from there on one exchange of a slice at once */
 
 /* What a node of the simulator pays for its core (docs/DESIGN.md, section 3). */
 enum { CORE_OF_ONE_SLICE = offsetof(struct gossip, entries) + 2 * sizeof(struct entry) + 4 };

@@ -3,9 +3,13 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { UNSENT_MAX = TCP_CHUNK_BYTES };
 
 /* ---- life --------------------------------------------------------------------------------- */
 
@@ -26,10 +30,20 @@ struct tcp_link *tcp_link_new(struct tcp *tcp, size_t name_bytes, enum link_stat
 
 static void pump(struct tcp_link *link);
 
+/* Only latency hangs on a small frame. And the kernel takes no more than leaves soon: what waits
+ * does so here, where control frames go before it and the owner knows that it has not left. */
+static void set_socket(struct tcp_link *link)
+{
+    int fd, unsent_max = UNSENT_MAX;
+    uv_tcp_nodelay(&link->handle, 1);
+    if (uv_fileno((uv_handle_t *)&link->handle, &fd) == 0)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof unsent_max);
+}
+
 void tcp_link_open(struct tcp_link *link)
 {
     struct tcp *tcp = link->tcp;
-    uv_tcp_nodelay(&link->handle, 1); /* only latency hangs on it */
+    set_socket(link);
     int rc = uv_read_start((uv_stream_t *)&link->handle, tcp_read_alloc, tcp_read_done);
     if (rc != 0) {
         tcp_link_fail(link, "cannot read: ", rc);

@@ -40,22 +40,33 @@ static uint32_t neighbour(const void *ctx, uint32_t self, uint32_t k)
     return ((const struct node *)ctx)->peers.neighbours[k];
 }
 
+static bool is_clear(const void *ctx, uint32_t self, uint64_t now_us)
+{
+    (void)self;
+    (void)now_us;
+    return ((const struct node *)ctx)->n_leaving == 0;
+}
+
 void exchange_init(struct node *n)
 {
     const struct node_config *c = &n->config;
     uint64_t n_slices = (n->model.dim + GOSSIP_SLICE_FLOATS - 1) / GOSSIP_SLICE_FLOATS;
-    uint64_t open = n_slices * (c->open_per_slice * c->fanout + PARKED_PER_SLICE);
+    enum gossip_mode mode =
+        c->gossip == GOSSIP_CHOICE_OFF ? GOSSIP_PAIRWISE : (enum gossip_mode)c->gossip;
+    uint32_t per_slice = c->open_per_slice > 0 ? c->open_per_slice : gossip_open_default(mode);
+    uint64_t open = n_slices * (per_slice * c->fanout + PARKED_PER_SLICE);
     uint64_t serve = n_slices * 4;
     n->gossip_config = (struct gossip_config){
-        .mode = c->gossip == GOSSIP_CHOICE_OFF ? GOSSIP_PAIRWISE : (enum gossip_mode)c->gossip,
+        .mode = mode,
         .n_slices = (uint32_t)n_slices,
         .open_max = (uint16_t)(open < OPEN_MAX ? open : OPEN_MAX),
         .serve_max = (uint16_t)(serve < SERVE_MAX ? serve : SERVE_MAX),
-        .open_per_slice = (uint16_t)c->open_per_slice,
+        .open_per_slice = (uint16_t)per_slice,
         .fanout = (uint16_t)c->fanout,
         .n_remembered = PEERS_MAX,
         .seed = c->seed,
         .neighbour = neighbour,
+        .is_clear = is_clear,
         .ctx = n};
     uint32_t open_max = n->gossip_config.open_max, serve_max = n->gossip_config.serve_max;
     n->gossip = mem_alloc(1, gossip_size(&n->gossip_config));
@@ -141,6 +152,7 @@ static void send_message(struct node *n, const struct gossip_message *g)
     }
     CHECK(peer->link != NULL);
     float *body = has_body ? pool_data(&n->pool, g->buffer) : NULL;
+    n->n_leaving += has_body;
     tcp_send_tensor(peer->link, &m, body, has_body ? n->sums[g->buffer] : 0, body);
 }
 
@@ -281,6 +293,7 @@ void exchange_released(struct node *n, void *token)
 {
     struct gossip_event event = {.type = GOSSIP_SENT, .sent = pool_handle(&n->pool, token)};
     pool_unref(&n->pool, event.sent);
+    n->n_leaving--;
     if (n->gossip_config.mode == GOSSIP_PUSH)
         exchange_drive(n, &event);
 }

@@ -112,6 +112,7 @@ struct node {
     struct trainer trainer;
     struct handoff handoff;
     struct pool pool;
+    uint32_t n_leaving; /* bodies of tensors that wait to be written, or are being */
     uint32_t *sent_to;  /* of a buffer whose REQUEST is being written: the peer */
     uint64_t *taken_at; /* of a buffer that a TAKE filled: the trainer's step */
     uint64_t *sums;     /* of a buffer that a TAKE or SWAP filled: its wire_body_sum */

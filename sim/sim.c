@@ -30,7 +30,20 @@ static size_t lines(size_t bytes)
 
 static uint32_t neighbour(const void *ctx, uint32_t self, uint32_t k)
 {
-    return topology_neighbour(ctx, self, k);
+    return topology_neighbour(&((const struct sim *)ctx)->topology, self, k);
+}
+
+static bool is_clear(const void *ctx, uint32_t self, uint64_t now_us)
+{
+    const struct sim *s = ctx;
+    return s->way_out_us == NULL || s->way_out_us[self] <= now_us;
+}
+
+/* Of requests for a slice, as many as a real peer answers at once (node/exchange.c); where no step
+ * takes any time none waits. */
+static uint32_t serve_default(enum sim_train train)
+{
+    return train == SIM_ON_RECEIVE ? 1 : 4;
 }
 
 static int open_data(struct sim *s, struct error *err)
@@ -106,21 +119,24 @@ static void set_gossip(struct sim *s)
     const struct sim_config *c = &s->config;
     uint64_t n_slices = (s->model.dim + GOSSIP_SLICE_FLOATS - 1) / GOSSIP_SLICE_FLOATS;
     uint32_t fanout = c->fanout > 0 ? c->fanout : 1;
-    uint64_t open = n_slices * (c->open_per_slice * fanout + c->parked_per_slice);
-    uint64_t serve = n_slices * c->serve_per_slice;
+    uint32_t per_slice = c->open_per_slice > 0 ? c->open_per_slice : gossip_open_default(c->gossip);
+    uint32_t parked = c->gossip == GOSSIP_PUSH ? 0 : c->parked_per_slice; /* no push waits */
+    uint32_t serves = c->serve_per_slice > 0 ? c->serve_per_slice : serve_default(c->train);
+    uint64_t open = n_slices * (per_slice * fanout + parked), serve = n_slices * serves;
     bool fragile = c->network.drop > 0 || c->network.split.n_groups > 0;
     s->gossip_config =
         (struct gossip_config){.mode = c->gossip,
                                .n_slices = (uint32_t)n_slices,
                                .open_max = (uint16_t)open,
                                .serve_max = (uint16_t)serve,
-                               .open_per_slice = (uint16_t)c->open_per_slice,
+                               .open_per_slice = (uint16_t)per_slice,
                                .fanout = (uint16_t)fanout,
                                .n_remembered = fragile ? REMEMBERED : 0,
                                .seed = c->seed,
                                .in_turn = s->topology.kind == TOPOLOGY_ONE_PEER_EXPONENTIAL,
                                .neighbour = neighbour,
-                               .ctx = &s->topology};
+                               .is_clear = is_clear,
+                               .ctx = s};
     s->head_bytes = MEM_NEW(uint32_t, n_slices + 1);
     uint8_t *head = MEM_NEW(uint8_t, WIRE_HEAD_MAX);
     struct wire_message m = {.kind = WIRE_REQUEST, .id = 1};

@@ -58,8 +58,6 @@ static struct sim_config config(const char *topology, uint32_t n, double lr)
         .seed = 1,
         .cycles = 1,
         .every_steps = 1,
-        .open_per_slice = 1,
-        .serve_per_slice = 1,
     };
     c.optim.lr = (float)lr;
     c.optim.momentum = 0;

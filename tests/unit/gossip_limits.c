@@ -454,6 +454,7 @@ struct crowd {
     struct gossip_config config;
     struct gossip *core;
     uint32_t n_peers, drawn[MANY], n_drawn;
+    bool is_clear;
     struct gossip_update out;
 };
 
@@ -517,6 +518,46 @@ Test(gossip_limits, forty_slices_fall_due)
     crowd_drain(&c, n);
     cr_assert_eq(n[GOSSIP_TAKE], MANY);
     cr_assert_eq(gossip_n_open(c.core), MANY);
+    free(c.core);
+}
+
+static bool way_out_is_clear(const void *ctx, uint32_t self, uint64_t now_us)
+{
+    cr_assert_eq(self, 5);
+    cr_assert_eq(now_us, 7);
+    return ((const struct crowd *)ctx)->is_clear;
+}
+
+/* A step, and what it starts is sent. Returns how many are open. */
+static uint32_t step_and_send(struct crowd *c, bool is_clear)
+{
+    c->is_clear = is_clear;
+    crowd_step(c, (struct gossip_event){.type = GOSSIP_STEPPED, .n_steps = 1});
+    uint32_t n_open = gossip_n_open(c->core);
+    if (c->out.n_actions > 0) {
+        cr_assert_eq(c->out.actions[0].type, GOSSIP_TAKE);
+        uint32_t exchange = c->out.actions[0].job.exchange;
+        crowd_step(c, (struct gossip_event){.type = GOSSIP_DONE, .done = {exchange, n_open}});
+    }
+    return n_open;
+}
+
+/* One exchange of a slice is open at once while what is sent often has to wait, more after that. */
+Test(gossip_limits, one_open_while_the_way_out_is_clogged)
+{
+    enum { OFTEN = 30 };
+    struct crowd c;
+    crowd_open(&c, 1, 1000, 5);
+    c.config.is_clear = way_out_is_clear;
+    for (int i = 0; i < OFTEN; i++) { /* at last every second time, which is too often */
+        cr_assert_eq(step_and_send(&c, i > 8 && i % 2 > 0), 1, "step %d", i);
+        c.config.open_per_slice = i > 1 ? 3 : 1;
+    }
+    uint32_t n_steps = 0;
+    while (step_and_send(&c, true) == 1)
+        cr_assert_lt(++n_steps, 10);
+    cr_assert_gt(n_steps, 0);
+    cr_assert_eq(step_and_send(&c, true), 3);
     free(c.core);
 }
 

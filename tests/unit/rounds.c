@@ -29,8 +29,6 @@ static struct sim_config config(enum sim_algorithm algorithm, const char *topolo
         .seed = 3,
         .cycles = ROUNDS,
         .every_steps = 1,
-        .open_per_slice = 1,
-        .serve_per_slice = 1,
     };
 }
 
