@@ -148,8 +148,8 @@ static void run_job(struct worker *w, uint32_t handle)
             record_mixed(w->record, w->id, handle, w->now_us);
         /* What came is sealed, and the initiator's base: mine goes into a parcel of its own. */
         done.done.buffer = parcel_new(&w->shelf);
-        learner_take_and_mix(&w->learner, offset, n, parcel->job.c, parcel->slice,
-                             parcel_at(&s->parcels, done.done.buffer)->slice);
+        float *mine = parcel_at(&s->parcels, done.done.buffer)->slice;
+        learner_take_and_mix(&w->learner, offset, n, parcel->job.c, parcel->slice, mine);
         if (s->check != NULL)
             check_swapped(w, handle);
         parcel_unref(&w->shelf, handle);
