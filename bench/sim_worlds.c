@@ -156,7 +156,8 @@ int profile_mlp(uint32_t n_nodes, uint32_t every, uint64_t cycles,
     char steps[16], length[16];
     const char *const flags[] = {
         "--data",         "fashion-mnist", "--model",      MLP, "--cycles", length,
-        "--gossip-every", steps,           "--eval-nodes", "1", NULL};
+        "--gossip-every", steps,           "--eval-nodes", "1", "--open",   "1",
+        "--parked",       "0",             "--serve",      "1", NULL};
     double bytes;
     snprintf(steps, sizeof steps, "%" PRIu32, every);
     snprintf(length, sizeof length, "%" PRIu64, cycles);
@@ -177,7 +178,7 @@ int profile_mlp(uint32_t n_nodes, uint32_t every, uint64_t cycles,
     figures[4] = (struct figure){"mlp_frames", "", "of it in encoding, checking, decoding frames",
                                  (double)t->frames_us / p.wall_us};
     figures[5] = (struct figure){"mlp_peer_bytes", "bytes",
-                                 "resident a peer, beyond weights and optimiser and messages",
+                                 "resident a peer that opens one and serves one, beyond weights, optimiser, messages",
                                  bytes - p.model_bytes - slices};
     figures[6] =
         (struct figure){"mlp_message_bytes", "bytes",
