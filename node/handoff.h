@@ -42,7 +42,7 @@ struct trainer_report {
     uint64_t step, steps_done; /* of the schedule (adopted ones included); done here */
     double epochs, loss;       /* loss: mean over the last 100 steps or so */
     uint64_t step_max_us;      /* longest step, its jobs and pace included */
-    uint64_t step_us, job_us;  /* total time in steps (without jobs), and in jobs */
+    uint64_t step_us, job_us;  /* in steps (without jobs); processor time in jobs */
     uint64_t n_evaluations, eval_step;
     double accuracy, test_loss; /* of the last evaluation; 0 before the first */
     bool until_met, target_met; /* some --until; its acc= */
@@ -55,9 +55,9 @@ enum completion_type { COMPLETED_JOB, COMPLETED_REPORT, COMPLETED_STOP };
 struct completion {
     enum completion_type type;
     struct job job;
-    uint64_t step; /* of the trainer when the job ran */
-    float moved;   /* relative: |c| ||theirs - base|| / ||theta slice|| */
-    uint64_t sum;  /* of a TAKE or SWAP: wire_body_sum of what is in the buffer */
+    uint64_t step;                /* of the trainer when the job ran */
+    float moved;                  /* relative: |c| ||theirs - base|| / ||theta slice|| */
+    uint64_t sum;                 /* of a TAKE or SWAP: wire_body_sum of what is in the buffer */
     struct trainer_report report; /* of COMPLETED_REPORT and COMPLETED_STOP */
 };
 
