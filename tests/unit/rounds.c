@@ -250,7 +250,7 @@ Test(rounds, refused_in_words)
         "not with --gossip, which it does not do",
         "not with --drop",
         "not with --netsplit",
-        "not with --open or --serve",
+        "not with --open, --parked or --serve",
         "--algorithm gossip with --order or --mixing-matrix, which are dpsgd's",
         "--algorithm local with --order or --mixing-matrix, which are dpsgd's",
     };
