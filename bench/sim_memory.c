@@ -61,9 +61,9 @@ static int resident_bytes(const char *const *flags, uint32_t n_peers, double *by
     return rc;
 }
 
-int sim_memory_a_peer(const char *const *flags, uint32_t few, uint32_t many, double *bytes,
-                      struct error *err)
+int sim_memory_a_peer(const char *const *flags, uint32_t n_peers, double *bytes, struct error *err)
 {
+    uint32_t few = 2 + n_peers / 4, many = 2 + n_peers; /* no run has fewer than two */
     double of_few, of_many;
     int rc = resident_bytes(flags, few, &of_few, err);
     if (rc == 0)

@@ -6,10 +6,11 @@
 
 #include <stdint.h>
 
-/* Bytes that a peer adds to what is resident at most: the difference between `hubbub sim` with few
- * peers and with many, over theirs, each in a process of its own, so that neither gets memory that
- * another gave back. flags: more of its options, NULL at the end. ERR_FAILURE. */
-int sim_memory_a_peer(const char *const *flags, uint32_t few, uint32_t many, double *bytes,
+/* Bytes that a peer adds to what is resident at most: the difference between `hubbub sim` with
+ * about n_peers >= 2 and with a quarter of them, over theirs, each in a process of its own, so that
+ * neither gets memory that another gave back. flags: more of its options, NULL at the end.
+ * ERR_FAILURE. */
+int sim_memory_a_peer(const char *const *flags, uint32_t n_peers, double *bytes,
                       struct error *err) MUST_USE;
 
 #endif

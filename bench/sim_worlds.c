@@ -163,7 +163,7 @@ int profile_mlp(uint32_t n_nodes, uint32_t every, uint64_t cycles,
     snprintf(length, sizeof length, "%" PRIu64, cycles);
     int rc = profile(n_nodes, every, cycles, &p, err);
     if (rc == 0)
-        rc = sim_memory_a_peer(flags, (n_nodes + 3) / 4, n_nodes, &bytes, err);
+        rc = sim_memory_a_peer(flags, n_nodes, &bytes, err);
     if (rc != 0)
         return rc;
     const struct sim_totals *t = &p.totals;
@@ -223,7 +223,7 @@ int memory_of_push(const char *data, const char *model, uint32_t n_nodes,
                                      i == 0 ? "off" : "on",
                                      NULL};
         double bytes;
-        int rc = sim_memory_a_peer(flags, (n_nodes + 3) / 4, n_nodes, &bytes, err);
+        int rc = sim_memory_a_peer(flags, n_nodes, &bytes, err);
         if (rc != 0)
             return rc;
         figures[i] = (struct figure){names[i], "bytes", what[i], bytes};
