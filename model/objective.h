@@ -5,7 +5,9 @@
  * sum n_i g_i / sum n_i, times the steps that are made anyway, sum r_i, when
  *     f_i = (n_i / mean n) (mean r / r_i)
  * as in FedNova (Wang et al. 2020, arXiv 2007.07481), which divides a client's update by the
- * steps that it made. docs/ALGORITHMS.md.
+ * steps that it made. But the noise of the gradients goes with sum r_i f_i^2, and so the root of
+ * r_i is taken, which has nearly all of the gain for little of the noise (docs/ALGORITHMS.md):
+ *     f_i = (n_i / mean n) mean r / (sqrt r_i mean sqrt r)
  */
 #ifndef HUBBUB_MODEL_OBJECTIVE_H
 #define HUBBUB_MODEL_OBJECTIVE_H
@@ -20,8 +22,9 @@ extern const char *const objective_names[N_OBJECTIVES + 1];
 
 #define OBJECTIVE_FACTOR_MAX 4.0
 
-/* Shares of a peer over their mean: of samples, and of steps in a time; 0 where one is not known,
- * and counts for 1. Above 0, at most OBJECTIVE_FACTOR_MAX. */
-float objective_factor(enum objective what, double samples, double speed);
+/* samples, speed: a peer's over their mean, speed in steps in a time; 0 where it is not known, and
+ * counts for 1. evenness: mean sqrt r / sqrt mean r, 1 where all are as fast as each other. Above 0,
+ * at most OBJECTIVE_FACTOR_MAX. */
+float objective_factor(enum objective what, double samples, double speed, double evenness);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,6 +193,19 @@ double peers_share_speed(const struct peers *p, double mine)
         n += theirs > 0;
     }
     return share(mine, sum, n);
+}
+
+double peers_evenness(const struct peers *p, double mine)
+{
+    double sum = mine, roots = sqrt(mine);
+    uint32_t n = mine > 0;
+    for (uint32_t k = 0; k < p->n_neighbours; k++) {
+        double theirs = p->slots[p->neighbours[k]].pace.per_s;
+        sum += theirs;
+        roots += sqrt(theirs);
+        n += theirs > 0;
+    }
+    return n > 0 ? roots / sqrt(n * sum) : 1;
 }
 
 bool peers_most_are_done(const struct peers *p, bool i_am_done)

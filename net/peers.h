@@ -90,6 +90,10 @@ uint64_t peers_median_step(const struct peers *p, uint64_t mine);
 double peers_share_samples(const struct peers *p, uint64_t mine);
 double peers_share_speed(const struct peers *p, double mine);
 
+/* How alike my steps a second and those that are known of the neighbours are: the mean of their
+ * roots over the root of their mean. 1: alike, or not known. */
+double peers_evenness(const struct peers *p, double mine);
+
 /* The vote: more than half of the peers known to live, with me and with those that said goodbye,
  * are done. */
 bool peers_most_are_done(const struct peers *p, bool i_am_done);

@@ -15,7 +15,8 @@ void weigh_tick(struct node *n, uint64_t now_us)
     pace_note(&n->weigh.pace, n->report.step, now_us);
     double samples = peers_share_samples(&n->peers, n->part.n);
     double speed = peers_share_speed(&n->peers, n->weigh.pace.per_s);
-    float factor = objective_factor(n->config.objective, samples, speed);
+    double evenness = peers_evenness(&n->peers, n->weigh.pace.per_s);
+    float factor = objective_factor(n->config.objective, samples, speed, evenness);
     n->weigh.factor = factor;
     handoff_set_factor(&n->handoff, factor);
     float told = n->weigh.told > 0 ? n->weigh.told : 1;

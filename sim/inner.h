@@ -101,6 +101,7 @@ struct sim {
     struct gossip_config gossip_config;
     struct split split;
     double mean_samples, mean_speed; /* of a peer; steps a us, 0: all are as fast as each other */
+    double evenness;                 /* of their speeds (model/objective.h) */
     struct topology topology;
     struct parcels parcels;
     uint32_t *head_bytes; /* [n_slices + 1] of a frame with that slice; the last: of a DECLINE */

@@ -9,6 +9,7 @@
 #include "sim/rounds.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -88,11 +89,16 @@ static void set_means(struct sim *s)
 {
     const struct sim_config *c = &s->config;
     bool differ = c->train == SIM_CONTINUOUS && c->speed.kind != SPEED_CONST;
+    double roots = 0;
     for (uint32_t i = 0; i < c->n_nodes; i++) {
         s->mean_samples += (double)split_shard(&s->split, i).n / c->n_nodes;
-        if (differ)
-            s->mean_speed += speed_steps_a_us(&c->speed, c->seed, i) / c->n_nodes;
+        if (!differ)
+            continue;
+        double speed = speed_steps_a_us(&c->speed, c->seed, i);
+        s->mean_speed += speed / c->n_nodes;
+        roots += sqrt(speed) / c->n_nodes;
     }
+    s->evenness = differ ? roots / sqrt(s->mean_speed) : 1;
 }
 
 static void set_gossip(struct sim *s)

@@ -292,6 +292,7 @@ Test(peers, shares)
     cr_assert_eq(peers_share_samples(&p, 10), 1);
     cr_assert_eq(peers_share_samples(&p, 0), 0);
     cr_assert_eq(peers_share_speed(&p, 0), 0);
+    cr_assert_eq(peers_evenness(&p, 0), 1);
     static const uint64_t samples[] = {30, 0, 20, 1000};
     for (uint32_t i = 0; i < 4; i++) {
         struct wire_hello hello = {.id = {(uint8_t)(i + 1)},
@@ -306,4 +307,6 @@ Test(peers, shares)
         peers_set_status(&p, 2, PEER_SETTLING, 90 * k, 1000000 + 2000000 * k);
     }
     cr_assert_float_eq(peers_share_speed(&p, 5), 0.5, 1e-9, "who settles makes no steps");
+    cr_assert_float_eq(peers_evenness(&p, 15), 1, 1e-9);
+    cr_assert_float_eq(peers_evenness(&p, 135), 2 / sqrt(5), 1e-9, "(1 + 3)/2 over the root of 5");
 }
