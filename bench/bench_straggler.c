@@ -16,7 +16,7 @@
 enum { REPEATS_MAX = 32, SNAPSHOT_MS = 100 };
 
 struct options {
-    uint64_t n, repeats, pace;
+    uint64_t n, seed, repeats, pace;
     double slow, target, seconds, allreduce_seconds;
     const char *allreduce;
     bool json;
@@ -31,6 +31,7 @@ static const struct opt table[] = {
     {"pace", OPT_DURATION, F(pace), "TIME", "10ms", "a step of the others"},
     {"target", OPT_F64, F(target), "ACC", "0.85", "test accuracy to reach", 0, 0, 1},
     {"seconds", OPT_F64, F(seconds), "S", "15", "length of a run", 0, 1, 3600},
+    {"seed", OPT_U64, F(seed), "N", "1", "the first seed"},
     {"repeat", OPT_U64, F(repeats), "N", "5", "seeds; medians are shown", 0, 1, REPEATS_MAX},
     {"allreduce", OPT_STRING, F(allreduce), "PROGRAM", "",
      "also by synchronous all-reduce, with the slow one: what make bench-allreduce builds"},
@@ -148,11 +149,12 @@ static int run(struct reach *r, const struct options *o, struct error *err)
     for (uint64_t i = 0; i < o->repeats; i++) {
         struct outcome even, slow;
         struct reached all = {NAN, NAN};
-        int rc = measure(r, o, i + 1, false, &even, err);
+        uint64_t seed = o->seed + i;
+        int rc = measure(r, o, seed, false, &even, err);
         if (rc == 0)
-            rc = measure(r, o, i + 1, true, &slow, err);
+            rc = measure(r, o, seed, true, &slow, err);
         if (rc == 0 && o->allreduce[0] != '\0')
-            rc = measure_allreduce(r, o, i + 1, &all, err);
+            rc = measure_allreduce(r, o, seed, &all, err);
         if (rc != 0)
             return rc;
         ratios[TIME][i] = slow.reached.mean / even.reached.mean;
@@ -163,7 +165,7 @@ static int run(struct reach *r, const struct options *o, struct error *err)
             (isnan(slow.reached.worst) ? o->seconds : slow.reached.worst) / all.mean;
         log_info("seed %" PRIu64 ": the mean model at the target after %.1f s without, %.1f s with "
                  "it (worst peer %.1f s), all-reduce %.1f s; steps/s of the others %.2f and %.2f",
-                 i + 1, even.reached.mean, slow.reached.mean, slow.reached.worst, all.mean,
+                 seed, even.reached.mean, slow.reached.mean, slow.reached.worst, all.mean,
                  even.fast_steps_per_s, slow.fast_steps_per_s);
     }
     print(o, ratios);
