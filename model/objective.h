@@ -23,8 +23,8 @@ extern const char *const objective_names[N_OBJECTIVES + 1];
 #define OBJECTIVE_FACTOR_MAX 4.0
 
 /* samples, speed: a peer's over their mean, speed in steps in a time; 0 where it is not known, and
- * counts for 1. evenness: mean sqrt r / sqrt mean r, 1 where all are as fast as each other. Above 0,
- * at most OBJECTIVE_FACTOR_MAX. */
+ * counts for 1. evenness: mean sqrt r / sqrt mean r, 1 where all are as fast as each other. The
+ * result is above 0, at most OBJECTIVE_FACTOR_MAX. */
 float objective_factor(enum objective what, double samples, double speed, double evenness);
 
 #endif

@@ -56,9 +56,8 @@ static float factor(const struct worker *w)
     double samples = w->learner.shard.n / s->mean_samples, speed = 0;
     if (s->mean_speed > 0)
         speed = speed_steps_a_us(&s->config.speed, s->config.seed, w->id) / s->mean_speed;
-    return s->config.alone
-               ? 1.0f
-               : objective_factor(s->config.objective, samples, speed, s->evenness);
+    return s->config.alone ? 1.0f
+                           : objective_factor(s->config.objective, samples, speed, s->evenness);
 }
 
 static void learn(struct worker *w)
