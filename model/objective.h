@@ -6,7 +6,7 @@
  *     f_i = (n_i / mean n) (mean r / r_i)
  * as in FedNova (Wang et al. 2020, arXiv 2007.07481), which divides a client's update by the
  * steps that it made. But the noise of the gradients goes with sum r_i f_i^2, and so the root of
- * r_i is taken, which has nearly all of the gain for little of the noise (docs/ALGORITHMS.md):
+ * r_i is taken, half way between bias and noise (docs/ALGORITHMS.md):
  *     f_i = (n_i / mean n) mean r / (sqrt r_i mean sqrt r)
  */
 #ifndef HUBBUB_MODEL_OBJECTIVE_H
