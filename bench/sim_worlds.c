@@ -167,7 +167,6 @@ int profile_mlp(uint32_t n_nodes, uint32_t every, uint64_t cycles,
     if (rc != 0)
         return rc;
     const struct sim_totals *t = &p.totals;
-    double slices = p.parcels_bytes / n_nodes;
     figures[0] = (struct figure){"mlp_every", "", "steps between a peer's exchanges", every};
     figures[1] = (struct figure){"mlp_step_us", "us", "a step of a peer, all in all",
                                  p.wall_us / (double)t->node_updates};
@@ -177,12 +176,13 @@ int profile_mlp(uint32_t n_nodes, uint32_t every, uint64_t cycles,
                                  (double)t->mixing_us / p.wall_us};
     figures[4] = (struct figure){"mlp_frames", "", "of it in encoding, checking, decoding frames",
                                  (double)t->frames_us / p.wall_us};
-    figures[5] = (struct figure){"mlp_peer_bytes", "bytes",
-                                 "resident a peer that opens one and serves one, beyond weights, optimiser, messages",
-                                 bytes - p.model_bytes - slices};
-    figures[6] =
-        (struct figure){"mlp_message_bytes", "bytes",
-                        "of messages a peer, most at once: slices and their heads", slices};
+    figures[5] =
+        (struct figure){"mlp_peer_bytes", "bytes",
+                        "resident a peer, beyond weights and optimiser (huge pages: to 3 KB)",
+                        bytes - p.model_bytes};
+    figures[6] = (struct figure){"mlp_message_bytes", "bytes",
+                                 "of it messages, most at once: slices and their heads",
+                                 p.parcels_bytes / n_nodes};
     return 0;
 }
 
