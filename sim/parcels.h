@@ -87,6 +87,12 @@ static inline void parcel_ref(struct parcel *p)
         atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
 }
 
+/* Whether the caller's reference is the only one; then it has seen what the others did. */
+static inline bool parcel_is_mine(const struct parcel *p)
+{
+    return atomic_load_explicit(&p->refs, memory_order_acquire) == 1;
+}
+
 /* NONE does nothing. */
 void parcel_unref(struct parcel_shelf *shelf, uint32_t handle);
 

@@ -323,16 +323,31 @@ static void note_leaving(struct worker *w, uint32_t handle, uint64_t leaves_us)
     engine_post(w, &word);
 }
 
+/* The parcel that a message leaves in. That of a request stays the core's; one that is sent again,
+ * while another thread may be reading what went out before, leaves as a copy. */
+static uint32_t parcel_to_send(struct worker *w, const struct gossip_message *g)
+{
+    const struct sim *s = w->sim;
+    if (g->buffer == GOSSIP_NONE)
+        return parcel_new(&w->shelf);
+    struct parcel *parcel = parcel_at(&s->parcels, g->buffer);
+    if (g->kind != GOSSIP_REQUEST)
+        return g->buffer;
+    if (!s->parcels.is_shared || parcel_is_mine(parcel)) {
+        parcel_ref(parcel);
+        return g->buffer;
+    }
+    uint32_t copy = parcel_new(&w->shelf);
+    memcpy(parcel_at(&s->parcels, copy)->slice, parcel->slice,
+           slice_count(s, g->slice) * sizeof(float));
+    return copy;
+}
+
 static void post(struct worker *w, const struct gossip_message *g)
 {
     struct sim *s = w->sim;
-    uint32_t handle = g->buffer;
-    bool keeps = g->kind == GOSSIP_REQUEST && handle != GOSSIP_NONE;
-    if (handle == GOSSIP_NONE)
-        handle = parcel_new(&w->shelf);
+    uint32_t handle = parcel_to_send(w, g);
     struct parcel *parcel = parcel_at(&s->parcels, handle);
-    if (keeps)
-        parcel_ref(parcel);
     uint64_t began = time_of(w), bytes = pack(w, parcel, g);
     w->totals.frames_us += time_of(w) - began;
     parcel->flight.bytes = (uint32_t)bytes;
@@ -369,7 +384,7 @@ static void post(struct worker *w, const struct gossip_message *g)
         engine_post(w, &mine);
     }
     engine_post(w, &letter);
-    if (keeps && g->mode == GOSSIP_PUSH)
+    if (g->kind == GOSSIP_REQUEST && g->mode == GOSSIP_PUSH)
         note_leaving(w, handle, d.leaves_us);
 }
 
