@@ -154,10 +154,23 @@ int profile_mlp(uint32_t n_nodes, uint32_t every, uint64_t cycles,
 {
     struct profile p;
     char steps[16], length[16];
-    const char *const flags[] = {
-        "--data",         "fashion-mnist", "--model",      MLP, "--cycles", length,
-        "--gossip-every", steps,           "--eval-nodes", "1", "--open",   "1",
-        "--parked",       "0",             "--serve",      "1", NULL};
+    const char *const flags[] = {"--data",
+                                 "fashion-mnist",
+                                 "--model",
+                                 MLP,
+                                 "--cycles",
+                                 length,
+                                 "--gossip-every",
+                                 steps,
+                                 "--eval-nodes",
+                                 "1",
+                                 "--open",
+                                 "1",
+                                 "--parked",
+                                 "0",
+                                 "--serve",
+                                 "1",
+                                 NULL};
     double bytes;
     snprintf(steps, sizeof steps, "%" PRIu32, every);
     snprintf(length, sizeof length, "%" PRIu64, cycles);

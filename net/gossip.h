@@ -76,8 +76,8 @@ struct gossip_config {
     bool in_turn; /* k goes round 0, 1, ... n_peers - 1 for each slice, instead of being drawn */
     /* The peer that node `self` knows as number k, 0 <= k < n_peers. Pure. */
     uint32_t (*neighbour)(const void *ctx, uint32_t self, uint32_t k);
-    /* Whether what node `self` sends would leave at once. Where that is often not so, a slice has one
-     * exchange open, whatever open_per_slice allows. Pure; NULL: it always would. */
+    /* Whether what node `self` sends would leave at once. Where that is often not so, a slice has
+     * one exchange open, whatever open_per_slice allows. Pure; NULL: it always would. */
     bool (*is_clear)(const void *ctx, uint32_t self, uint64_t now_us);
     const void *ctx;
 };

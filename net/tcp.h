@@ -1,8 +1,8 @@
 /* Links over TCP on a libuv loop: frames out, frames in, nothing of what they mean.
  *
  * Everything here runs on the loop's thread. A link carries frames in both directions, in order.
- * It has two queues: control frames (HELLO, STATUS, SCORE, BYE) go out before the next tensor frame;
- * REQUEST, REPLY and DECLINE keep their order among themselves. At most one tensor frame, in
+ * It has two queues: control frames (HELLO, STATUS, SCORE, BYE) go out before the next tensor
+ * frame; REQUEST, REPLY and DECLINE keep their order among themselves. At most one tensor frame, in
  * chunks of TCP_CHUNK_BYTES, is inside libuv at a time. Bodies are read straight into the memory
  * that `body` gave. No allocation per frame.
  */

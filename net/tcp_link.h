@@ -15,7 +15,7 @@ enum {
     TCP_TENSOR_HEAD_MAX = 128, /* header and map of REQUEST, REPLY and DECLINE */
     TCP_REFUSED_MAX = 32,      /* links being told BUSY; more are closed without a word */
     TCP_SPARES_MAX = 64,
-    TCP_PIECE_BYTES = 8192,     /* of a body, summed and looked at out of the nearest cache */
+    TCP_PIECE_BYTES = 8192,    /* of a body, summed and looked at out of the nearest cache */
     TCP_HEAD_READ_BYTES = 4096 /* read where a header is due: what it catches of a body is copied */
 };
 
@@ -26,10 +26,10 @@ struct tcp_frame {
     struct wire_header header;
     struct wire_message message;
     uint32_t head_got;
-    bool in_body; /* `body` was asked */
+    bool in_body;                   /* `body` was asked */
     uint32_t body_got, n_looked_at; /* bytes that came; elements looked at */
     bool is_beyond;                 /* one of them is no weight */
-    uint8_t *body; /* the callee's; NULL: thrown away */
+    uint8_t *body;                  /* the callee's; NULL: thrown away */
     uint8_t head[WIRE_HEAD_MAX];
 };
 
@@ -143,7 +143,7 @@ void tcp_link_broken(struct tcp_link *link, const char *why); /* by the peer: BY
 void tcp_read_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
 void tcp_read_done(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
 void tcp_read_wait(struct tcp_link *link, uint32_t bytes); /* sets waits_for, at least 1 */
-void tcp_frame_drop(struct tcp_link *link); /* half a frame of a link that ends */
+void tcp_frame_drop(struct tcp_link *link);                /* half a frame of a link that ends */
 void tcp_frame_free(struct tcp_frame *frame);
 
 #endif

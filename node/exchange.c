@@ -56,18 +56,18 @@ void exchange_init(struct node *n)
     uint32_t per_slice = c->open_per_slice > 0 ? c->open_per_slice : gossip_open_default(mode);
     uint64_t open = n_slices * (per_slice * c->fanout + PARKED_PER_SLICE);
     uint64_t serve = n_slices * 4;
-    n->gossip_config = (struct gossip_config){
-        .mode = mode,
-        .n_slices = (uint32_t)n_slices,
-        .open_max = (uint16_t)(open < OPEN_MAX ? open : OPEN_MAX),
-        .serve_max = (uint16_t)(serve < SERVE_MAX ? serve : SERVE_MAX),
-        .open_per_slice = (uint16_t)per_slice,
-        .fanout = (uint16_t)c->fanout,
-        .n_remembered = PEERS_MAX,
-        .seed = c->seed,
-        .neighbour = neighbour,
-        .is_clear = is_clear,
-        .ctx = n};
+    n->gossip_config =
+        (struct gossip_config){.mode = mode,
+                               .n_slices = (uint32_t)n_slices,
+                               .open_max = (uint16_t)(open < OPEN_MAX ? open : OPEN_MAX),
+                               .serve_max = (uint16_t)(serve < SERVE_MAX ? serve : SERVE_MAX),
+                               .open_per_slice = (uint16_t)per_slice,
+                               .fanout = (uint16_t)c->fanout,
+                               .n_remembered = PEERS_MAX,
+                               .seed = c->seed,
+                               .neighbour = neighbour,
+                               .is_clear = is_clear,
+                               .ctx = n};
     uint32_t open_max = n->gossip_config.open_max, serve_max = n->gossip_config.serve_max;
     n->gossip = mem_alloc(1, gossip_size(&n->gossip_config));
     gossip_init(n->gossip, &n->gossip_config, c->shard);
