@@ -324,7 +324,7 @@ static void note_leaving(struct worker *w, uint32_t handle, uint64_t leaves_us)
 }
 
 /* The parcel that a message leaves in. That of a request stays the core's; one that is sent again,
- * while another thread may be reading what went out before, leaves as a copy. */
+ * while what went out before may still wait for its receiver's step, leaves as a copy. */
 static uint32_t parcel_to_send(struct worker *w, const struct gossip_message *g)
 {
     const struct sim *s = w->sim;
@@ -333,7 +333,7 @@ static uint32_t parcel_to_send(struct worker *w, const struct gossip_message *g)
     struct parcel *parcel = parcel_at(&s->parcels, g->buffer);
     if (g->kind != GOSSIP_REQUEST)
         return g->buffer;
-    if (!s->parcels.is_shared || parcel_is_mine(parcel)) {
+    if (parcel_is_mine(parcel)) {
         parcel_ref(parcel);
         return g->buffer;
     }
