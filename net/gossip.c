@@ -44,11 +44,6 @@ void gossip_set_mass(struct gossip *g, float mass)
     g->mass = mass;
 }
 
-uint16_t gossip_open_default(enum gossip_mode mode)
-{
-    return mode == GOSSIP_PAIRWISE || mode == GOSSIP_PULL ? GOSSIP_OPEN_PER_SLICE_MAX : 1;
-}
-
 const struct gossip_counts *gossip_counts(const struct gossip *g)
 {
     return &g->counts;

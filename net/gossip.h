@@ -209,10 +209,6 @@ void gossip_set_schedule(struct gossip *g, uint32_t n_steps, uint64_t period_us)
  * exchanges are open. mass > 0. */
 void gossip_set_mass(struct gossip *g, float mass);
 
-/* The open_per_slice for those that have no reason for another: as many as help where an exchange
- * waits for its answer (docs/DEFAULTS.md), one where it halves a mass or goes one way. */
-uint16_t gossip_open_default(enum gossip_mode mode);
-
 void gossip_step(struct gossip *g, const struct gossip_event *event, struct gossip_update *out);
 
 /* Whether a REPLY with this id from this peer would be taken: ask before lending it a buffer. */

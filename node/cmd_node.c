@@ -150,10 +150,9 @@ static const struct opt table[] = {
      "local steps or time between exchanges; auto: as often as costs 10 %", 0, 0, 0, 0,
      gossip_every_parse},
     {"fanout", OPT_U64, F(fanout), "N", "1", "peers that a push goes to", 0, 1, FANOUT_MAX},
-    {"open", OPT_U64, F(open), "N", "0",
-     "exchanges of a slice under way at once, up to 4, more than one while the way out is clear; "
-     "0: 4, with push and push-sum 1",
-     0, 0, GOSSIP_OPEN_PER_SLICE_MAX},
+    {"open", OPT_U64, F(open), "N", "1",
+     "exchanges of a slice under way at once, 1 to 4; one while the way out is full", 0, 1,
+     GOSSIP_OPEN_PER_SLICE_MAX},
 
     {"until", OPT_LIST, F(until), "WHAT", "epochs=10",
      "epochs=N, steps=N, seconds=S or acc=0.88; several: the first one met", "ending",

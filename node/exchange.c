@@ -53,15 +53,14 @@ void exchange_init(struct node *n)
     uint64_t n_slices = (n->model.dim + GOSSIP_SLICE_FLOATS - 1) / GOSSIP_SLICE_FLOATS;
     enum gossip_mode mode =
         c->gossip == GOSSIP_CHOICE_OFF ? GOSSIP_PAIRWISE : (enum gossip_mode)c->gossip;
-    uint32_t per_slice = c->open_per_slice > 0 ? c->open_per_slice : gossip_open_default(mode);
-    uint64_t open = n_slices * (per_slice * c->fanout + PARKED_PER_SLICE);
+    uint64_t open = n_slices * (c->open_per_slice * c->fanout + PARKED_PER_SLICE);
     uint64_t serve = n_slices * 4;
     n->gossip_config =
         (struct gossip_config){.mode = mode,
                                .n_slices = (uint32_t)n_slices,
                                .open_max = (uint16_t)(open < OPEN_MAX ? open : OPEN_MAX),
                                .serve_max = (uint16_t)(serve < SERVE_MAX ? serve : SERVE_MAX),
-                               .open_per_slice = (uint16_t)per_slice,
+                               .open_per_slice = (uint16_t)c->open_per_slice,
                                .fanout = (uint16_t)c->fanout,
                                .n_remembered = PEERS_MAX,
                                .seed = c->seed,

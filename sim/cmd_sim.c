@@ -73,10 +73,9 @@ static const struct opt table[] = {
     {"gossip-every", OPT_CUSTOM, F(every), "N|TIME", "1",
      "local steps or virtual time between exchanges", .parse = gossip_every_parse},
     {"fanout", OPT_U64, F(fanout), "N", "1", "peers that a push goes to", 0, 1, FANOUT_MAX},
-    {"open", OPT_U64, F(open), "N", "0",
-     "exchanges of a slice under way at once, up to 4, more than one while the way out is clear; "
-     "0: 4, with push and push-sum 1",
-     0, 0, GOSSIP_OPEN_PER_SLICE_MAX},
+    {"open", OPT_U64, F(open), "N", "1",
+     "exchanges of a slice under way at once, 1 to 4; one while the way out is full", 0, 1,
+     GOSSIP_OPEN_PER_SLICE_MAX},
     {"parked", OPT_U64, F(parked), "N", "3",
      "beside them, exchanges of a slice that wait for a slow peer (not with push)", 0, 0, 64},
     {"serve", OPT_U64, F(serve), "N", "0",

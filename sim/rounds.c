@@ -60,7 +60,7 @@ int rounds_check(const struct sim_config *c, struct error *err)
         {net->link_bytes_per_s > 0, "--link-bandwidth (right: --bandwidth)"},
         {c->sessions.set || c->late.n > 0, "--churn or --join: a round waits for everybody"},
         {c->check || c->settle_us > 0, "--check or --settle, which are gossip's"},
-        {c->open_per_slice > 0 || c->serve_per_slice > 0 ||
+        {c->open_per_slice > 1 || c->serve_per_slice > 0 ||
              (c->parked_per_slice > 0 && c->parked_per_slice != SIM_PARKED),
          "--open, --parked or --serve, which are gossip's"},
     };

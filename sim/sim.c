@@ -119,7 +119,7 @@ static void set_gossip(struct sim *s)
     const struct sim_config *c = &s->config;
     uint64_t n_slices = (s->model.dim + GOSSIP_SLICE_FLOATS - 1) / GOSSIP_SLICE_FLOATS;
     uint32_t fanout = c->fanout > 0 ? c->fanout : 1;
-    uint32_t per_slice = c->open_per_slice > 0 ? c->open_per_slice : gossip_open_default(c->gossip);
+    uint32_t per_slice = c->open_per_slice > 0 ? c->open_per_slice : 1;
     uint32_t parked = c->gossip == GOSSIP_PUSH ? 0 : c->parked_per_slice; /* no push waits */
     uint32_t serves = c->serve_per_slice > 0 ? c->serve_per_slice : serve_default(c->train);
     uint64_t open = n_slices * (per_slice * fanout + parked), serve = n_slices * serves;

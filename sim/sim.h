@@ -52,7 +52,7 @@ struct sim_config {
     bool alone;           /* no gossip at all */
     uint32_t every_steps; /* local steps between initiations; 0: by time */
     uint64_t every_us;
-    uint32_t open_per_slice, serve_per_slice; /* 0: as a real peer has by default */
+    uint32_t open_per_slice, serve_per_slice; /* 0: as a real peer has: 1, 4 */
     uint32_t parked_per_slice;                /* SIM_PARKED: as a real peer has */
     uint32_t fanout;
     enum sim_train train;
