@@ -203,7 +203,6 @@ mutants: deps-test
 # SOAK_S seconds each (600).
 soak: all
 	@for t in tests/soak/*; do echo "== $$t"; HUBBUB=./$(BUILD)/hubbub $$t || exit 1; done
-# New inputs go to build/; what is found becomes a unit test and a file of the corpus.
 FUZZ_S_frame := 30
 FUZZ_S_stream := 30
 FUZZ_S_config := 30
@@ -211,16 +210,10 @@ fuzz_s = $(or $(FUZZ_S),$(FUZZ_S_$(1)),10)
 # The largest allocation: a peer's bytes decide of none, a file's of as much as it explains.
 fuzz_mb = $(if $(filter frame stream config,$(1)),1,128)
 fuzz:
-	@$(MAKE) --no-print-directory VARIANT=fuzz CC=clang fuzz-run
+	@$(MAKE) --no-print-directory -j2 VARIANT=fuzz CC=clang fuzz-run
 fuzz-run: $(FUZZ_B)
-	@for s in $(foreach f,$(notdir $^),$(f):$(call fuzz_s,$(f)):$(call fuzz_mb,$(f))); do \
-	t=$${s%%:*}; mb=$${s##*:}; s=$${s#*:}; s=$${s%:*}; echo "== $$t, $$s s"; d=$(BUILD)/corpus/$$t; mkdir -p $$d; \
-	ASAN_OPTIONS=quarantine_size_mb=16 $(BUILD)/tests/fuzz/$$t -max_total_time=$$s \
-	    -timeout=10 -rss_limit_mb=512 -malloc_limit_mb=$$mb -max_len=8192 \
-	    -verbosity=0 -print_final_stats=1 -artifact_prefix=$(BUILD)/$$t- \
-	    $$d tests/fuzz/corpus/$$t >$(BUILD)/$$t.log 2>&1; rc=$$?; \
-	[ $$rc = 0 ] || grep -v NEW_FUNC $(BUILD)/$$t.log | tail -60; \
-	grep -E 'executed_units|peak_rss' $(BUILD)/$$t.log; [ $$rc = 0 ] || exit 1; done
+	@printf '%s\n' $(foreach f,$(notdir $^),$(f):$(call fuzz_s,$(f)):$(call fuzz_mb,$(f))) | \
+	xargs -P 2 -I@ tests/fuzz/run $(BUILD) @
 bench: all
 	taskset -c 1 ./$(BUILD)/hubbub bench train
 	taskset -c 1 ./$(BUILD)/hubbub bench train --optimizer qgm
