@@ -27,6 +27,13 @@ uint64_t clock_thread_us(void)
     return read_us(CLOCK_THREAD_CPUTIME_ID);
 }
 
+uint64_t clock_us_of_thread(pthread_t thread)
+{
+    clockid_t id;
+    CHECK(pthread_getcpuclockid(thread, &id) == 0);
+    return read_us(id);
+}
+
 void clock_sleep_until(uint64_t deadline_us)
 {
     struct timespec t = {.tv_sec = (time_t)(deadline_us / SECOND_US),

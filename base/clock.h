@@ -2,6 +2,7 @@
 #ifndef HUBBUB_BASE_CLOCK_H
 #define HUBBUB_BASE_CLOCK_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #define MS_US     UINT64_C(1000)
@@ -15,6 +16,9 @@ uint64_t clock_wall_us(void);
 
 /* Processor time used by the calling thread. */
 uint64_t clock_thread_us(void);
+
+/* Processor time used by a thread that has not been joined. */
+uint64_t clock_us_of_thread(pthread_t thread);
 
 /* Sleeps until clock_us() >= deadline_us, whatever signals arrive. */
 void clock_sleep_until(uint64_t deadline_us);

@@ -123,15 +123,7 @@ void paced_free(struct paced *p)
 
 uint64_t paced_work_us(const struct paced *p)
 {
-    uint64_t us = 0;
-    for (int i = 0; i < 2; i++) {
-        clockid_t clock;
-        struct timespec t;
-        CHECK(pthread_getcpuclockid(p->halves[i].thread, &clock) == 0);
-        CHECK(clock_gettime(clock, &t) == 0);
-        us += (uint64_t)t.tv_sec * SECOND_US + (uint64_t)t.tv_nsec / 1000;
-    }
-    return us;
+    return clock_us_of_thread(p->halves[0].thread) + clock_us_of_thread(p->halves[1].thread);
 }
 
 struct stream *paced_stream(struct paced *p)

@@ -51,7 +51,11 @@ enum {
     GOSSIP_SLICE_FLOATS = 65536,   /* in a slice; the last one of a model may be shorter */
     GOSSIP_OPEN_PER_SLICE_MAX = 4, /* with w = 1/(2k) more open exchanges only slow it down */
     GOSSIP_ACTIONS_MAX = 16,
-    GOSSIP_PARK_AFTER = 4 /* initiations of its slice that an open exchange may hold up */
+    GOSSIP_PARK_AFTER = 4, /* initiations of its slice that an open exchange may hold up */
+    /* A real peer's places for a slice: beside the open ones for those that are parked with a slow
+     * peer, and for requests that it answers. */
+    GOSSIP_PARKED_PER_SLICE = 3,
+    GOSSIP_SERVE_PER_SLICE = 4
 };
 
 enum gossip_mode { GOSSIP_PAIRWISE, GOSSIP_PULL, GOSSIP_PUSH, GOSSIP_PUSH_SUM };

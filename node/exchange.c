@@ -13,8 +13,6 @@
 enum {
     OPEN_MAX = 64,  /* exchanges of ours at once: bounds the memory in flight (two slices each) */
     SERVE_MAX = 32, /* of others at once (one slice each) */
-    /* Beyond the open ones, places for exchanges parked with slow peers. */
-    PARKED_PER_SLICE = 3,
     SETTLE_PERIOD_US = 2000,
     ADJUST_US = 250000,
     EVERY_MAX = 4096
@@ -53,8 +51,8 @@ void exchange_init(struct node *n)
     uint64_t n_slices = (n->model.dim + GOSSIP_SLICE_FLOATS - 1) / GOSSIP_SLICE_FLOATS;
     enum gossip_mode mode =
         c->gossip == GOSSIP_CHOICE_OFF ? GOSSIP_PAIRWISE : (enum gossip_mode)c->gossip;
-    uint64_t open = n_slices * (c->open_per_slice * c->fanout + PARKED_PER_SLICE);
-    uint64_t serve = n_slices * 4;
+    uint64_t open = n_slices * (c->open_per_slice * c->fanout + GOSSIP_PARKED_PER_SLICE);
+    uint64_t serve = n_slices * GOSSIP_SERVE_PER_SLICE;
     n->gossip_config =
         (struct gossip_config){.mode = mode,
                                .n_slices = (uint32_t)n_slices,

@@ -61,7 +61,7 @@ int rounds_check(const struct sim_config *c, struct error *err)
         {c->sessions.set || c->late.n > 0, "--churn or --join: a round waits for everybody"},
         {c->check || c->settle_us > 0, "--check or --settle, which are gossip's"},
         {c->open_per_slice > 1 || c->serve_per_slice > 0 ||
-             (c->parked_per_slice > 0 && c->parked_per_slice != SIM_PARKED),
+             (c->parked_per_slice > 0 && c->parked_per_slice != GOSSIP_PARKED_PER_SLICE),
          "--open, --parked or --serve, which are gossip's"},
     };
     if (c->algorithm != SIM_DPSGD &&

@@ -39,11 +39,11 @@ static bool is_clear(const void *ctx, uint32_t self, uint64_t now_us)
     return s->way_out_us == NULL || s->way_out_us[self] <= now_us;
 }
 
-/* Of requests for a slice, as many as a real peer answers at once (node/exchange.c); where no step
- * takes any time none waits. */
+/* Of requests for a slice, as many as a real peer answers at once; where no step takes any time
+ * none waits. */
 static uint32_t serve_default(enum sim_train train)
 {
-    return train == SIM_ON_RECEIVE ? 1 : 4;
+    return train == SIM_ON_RECEIVE ? 1 : GOSSIP_SERVE_PER_SLICE;
 }
 
 static int open_data(struct sim *s, struct error *err)

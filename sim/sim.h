@@ -33,8 +33,6 @@ enum sim_train {
 enum sim_algorithm { SIM_GOSSIP, SIM_DPSGD, SIM_ALLREDUCE, SIM_LOCAL };
 enum sim_order { SIM_ADAPT_THEN_COMBINE, SIM_COMBINE_THEN_ADAPT }; /* of SIM_DPSGD */
 
-enum { SIM_PARKED = 3 }; /* places a slice, as of a real peer (node/exchange.c) */
-
 struct sim_config {
     enum sim_algorithm algorithm;
     enum sim_order order;
@@ -53,7 +51,7 @@ struct sim_config {
     uint32_t every_steps; /* local steps between initiations; 0: by time */
     uint64_t every_us;
     uint32_t open_per_slice, serve_per_slice; /* 0: as a real peer has: 1, 4 */
-    uint32_t parked_per_slice;                /* SIM_PARKED: as a real peer has */
+    uint32_t parked_per_slice; /* a real peer has GOSSIP_PARKED_PER_SLICE */
     uint32_t fanout;
     enum sim_train train;
     struct network network;   /* floor_us 0: a thousandth of a cycle */
