@@ -169,9 +169,9 @@ test-unit: $(BUILD)/tests/unit/run
 	timeout 600 $< --jobs 2 > $(BUILD)/unit.log 2>&1; rc=$$?; tail -40 $(BUILD)/unit.log; \
 	grep -q 'Tested: [^0|]*[1-9]' $(BUILD)/unit.log && exit $$rc
 test-property: $(patsubst %.c,$(BUILD)/%,$(wildcard tests/property/*.c))
-	@for t in $^; do echo "== $$t"; timeout 600 $$t || exit 1; done
+	@for t in $^; do echo "== $$t ($$(date +%T))"; timeout 600 $$t || exit 1; done
 test-race: $(patsubst %.c,$(BUILD)/%,$(wildcard tests/race/*.c))
-	@for t in $^; do echo "== $$t"; timeout 600 $$t || exit 1; done
+	@for t in $^; do echo "== $$t ($$(date +%T))"; timeout 600 $$t || exit 1; done
 # What drives the browser of tests/system/report, from npm.
 PLAYWRIGHT := build/node_modules/playwright-core/package.json
 $(PLAYWRIGHT):
@@ -179,11 +179,11 @@ $(PLAYWRIGHT):
 	$(Q)npm install --prefix build --no-save --no-package-lock --ignore-scripts --no-audit --no-fund \
 	    playwright-core@1.65.1 >/dev/null
 test-system: all $(PLAYWRIGHT)
-	@for t in tests/system/*; do [ -x $$t -a -f $$t ] || continue; echo "== $$t"; \
+	@for t in tests/system/*; do [ -x $$t -a -f $$t ] || continue; echo "== $$t ($$(date +%T))"; \
 	HUBBUB=./$(BUILD)/hubbub timeout 900 $$t || exit 1; done
 build-tests: $(BUILD)/hubbub $(BUILD)/tests/unit/run $(PLAIN_B)
 convergence: all $(THEORY_B)
-	@for t in $(THEORY_B) $(filter-out %.c,$(wildcard tests/convergence/*)); do echo "== $$t"; \
+	@for t in $(THEORY_B) $(filter-out %.c,$(wildcard tests/convergence/*)); do echo "== $$t ($$(date +%T))"; \
 	HUBBUB=./$(BUILD)/hubbub timeout 1800 $$t || exit 1; done
 nightly: all $(BUILD)/tests/property/gossip $(BUILD)/tests/property/theory
 	$(BUILD)/tests/property/gossip 0 20000
@@ -202,7 +202,7 @@ mutants: deps-test
 	tests/mutants/run $(ONLY)
 # SOAK_S seconds each (600).
 soak: all
-	@for t in tests/soak/*; do echo "== $$t"; HUBBUB=./$(BUILD)/hubbub $$t || exit 1; done
+	@for t in tests/soak/*; do echo "== $$t ($$(date +%T))"; HUBBUB=./$(BUILD)/hubbub $$t || exit 1; done
 FUZZ_S_frame := 30
 FUZZ_S_stream := 30
 FUZZ_S_config := 30
