@@ -352,22 +352,11 @@ static size_t block_at(uint64_t i, uint64_t n)
     return (size_t)(n - i < MIX_BLOCK ? n - i : MIX_BLOCK);
 }
 
-/* One block of theta, and of what follows it: theta += c * (theirs - base). */
-static void mix_block(struct learner *l, uint64_t at, size_t k, float c, float factor,
-                      const float *theirs, const float *base)
-{
-    if (factor != 0.0f)
-        vec_mix_two(l->theta + at, c, l->momentum + at, factor * c, theirs, base, k);
-    else
-        vec_mix(l->theta + at, c, theirs, base, k);
-}
-
-void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const float *theirs,
-                 const float *base)
+void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const float *theirs)
 {
     check_range(l, offset, n);
     float *theta = l->theta + offset;
-    if (base == NULL && c == 1.0f) {
+    if (c == 1.0f) {
         memcpy(theta, theirs, n * sizeof *theta);
         forget(l, offset, n);
         return;
@@ -375,38 +364,31 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
     float factor = note_mixing(l, n);
     for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
         size_t k = block_at(i, n);
-        if (base != NULL) {
-            mix_block(l, offset + i, k, c, factor, theirs + i, base + i);
-            continue;
-        }
         if (factor != 0.0f)
             vec_mix(l->momentum + offset + i, factor * c, theirs + i, theta + i, k);
         vec_mix_current(theta + i, c, theirs + i, k);
     }
 }
 
-void learner_take_and_mix(struct learner *l, uint64_t offset, uint64_t n, float c,
-                          const float *theirs, float *mine)
+void learner_add(struct learner *l, uint64_t offset, uint64_t n, float c, const float *difference)
 {
     check_range(l, offset, n);
     float factor = note_mixing(l, n);
-    for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
-        size_t k = block_at(i, n);
-        memcpy(mine + i, l->theta + offset + i, k * sizeof *mine);
-        mix_block(l, offset + i, k, c, factor, theirs + i, mine + i);
-    }
+    if (factor != 0.0f)
+        vec_add_scaled_two(l->theta + offset, c, l->momentum + offset, factor * c, difference, n);
+    else
+        vec_add_scaled(l->theta + offset, c, difference, n);
 }
 
-void learner_swap_mix(struct learner *l, uint64_t offset, uint64_t n, float c, float *buffer)
+void learner_answer(struct learner *l, uint64_t offset, uint64_t n, float c, float *buffer)
 {
     check_range(l, offset, n);
-    float *theta = l->theta + offset;
     float factor = note_mixing(l, n);
     for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
         size_t k = block_at(i, n);
+        vec_answer(l->theta + offset + i, c, buffer + i, k);
         if (factor != 0.0f)
-            vec_mix(l->momentum + offset + i, factor * c, buffer + i, theta + i, k);
-        vec_swap_mix(theta + i, c, buffer + i, k);
+            vec_add_scaled(l->momentum + offset + i, -factor * c, buffer + i, k);
     }
 }
 

@@ -105,24 +105,22 @@ double learner_epochs(const struct learner *l);
  * is zero. For a newcomer that took over a peer's weights. */
 void learner_resume(struct learner *l, uint64_t step);
 
-/* The three jobs of an exchange on theta[offset, offset + n). They keep the optimiser's state true
+/* The jobs of an exchange on theta[offset, offset + n). They keep the optimiser's state true
  * to the mixing (OPTIM_QGM takes its momentum from the displacement of theta, mixing included);
  * the state of the others speaks of this peer's own gradients and stays. Taking over weights as
- * they are (c = 1, base NULL) sets it to zero. */
+ * they are (learner_mix with c = 1) sets it to zero. */
 
 /* out = theta. */
 void learner_take(const struct learner *l, uint64_t offset, uint64_t n, float *out);
 
-/* theta += c * (theirs - base); base NULL stands for theta as it is (and c = 1 then copies). */
-void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const float *theirs,
-                 const float *base);
+/* The responder's half, indivisible: buffer = theta - buffer, theta -= c * buffer. */
+void learner_answer(struct learner *l, uint64_t offset, uint64_t n, float c, float *buffer);
 
-/* Take and mix as one indivisible job: (theta, buffer) = (theta + c (buffer - theta), theta). */
-void learner_swap_mix(struct learner *l, uint64_t offset, uint64_t n, float c, float *buffer);
+/* The initiator's: theta += c * difference. */
+void learner_add(struct learner *l, uint64_t offset, uint64_t n, float c, const float *difference);
 
-/* The same with theirs left as it is: mine = theta, theta += c (theirs - mine). */
-void learner_take_and_mix(struct learner *l, uint64_t offset, uint64_t n, float c,
-                          const float *theirs, float *mine);
+/* One-sided: theta += c * (theirs - theta); c = 1 copies. */
+void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const float *theirs);
 
 /* An evaluation in pieces, on a snapshot, so that training and exchanges go on in between. */
 struct evaluator {

@@ -330,8 +330,8 @@ DOTS(6)
     {                                                                                              \
         NULL, dot_1x##c, dot_2x##c, dot_3x##c, dot_4x##c                                           \
     }
-    static const dot_fn dots[DOT_COLUMNS + 1][DOT_ROWS + 1] = {
-        {NULL}, DOT_NAMES(1), DOT_NAMES(2), DOT_NAMES(3), DOT_NAMES(4), DOT_NAMES(5), DOT_NAMES(6)};
+static const dot_fn dots[DOT_COLUMNS + 1][DOT_ROWS + 1] = {
+    {NULL}, DOT_NAMES(1), DOT_NAMES(2), DOT_NAMES(3), DOT_NAMES(4), DOT_NAMES(5), DOT_NAMES(6)};
 
 static const float *row_at(struct rows rows, uint64_t i)
 {

@@ -46,8 +46,9 @@ void trainer_close(struct trainer *t)
 /* How far an exchange moves theta, relative to it. */
 static float relative_move(const struct learner *l, const struct job *job)
 {
-    const float *x = l->theta + job->offset, *base = job->base_data ? job->base_data : x;
-    double moved = vec_distance_sq(job->data, base, job->count);
+    const float *x = l->theta + job->offset;
+    double moved = job->type == JOB_ADD ? vec_norm_sq(job->data, job->count)
+                                        : vec_distance_sq(job->data, x, job->count);
     double norm = vec_norm_sq(x, job->count);
     return moved == 0 ? 0 : (float)(fabs((double)job->c) * sqrt(moved / (norm > 0 ? norm : 1)));
 }
@@ -62,7 +63,7 @@ static void start_training(struct trainer *t, uint64_t step)
     t->next_eval = every > 0 ? floor(learner_epochs(&t->learner) / every + 1) * every : 0;
 }
 
-/* The buffer of a TAKE or SWAP, and its sum: in pieces, so that it is read out of the nearest
+/* The buffer of a TAKE or ANSWER, and its sum: in pieces, so that it is read out of the nearest
  * cache. */
 static uint64_t fill_buffer(struct trainer *t, const struct job *job)
 {
@@ -73,7 +74,7 @@ static uint64_t fill_buffer(struct trainer *t, const struct job *job)
         if (job->type == JOB_TAKE)
             learner_take(&t->learner, job->offset + i, n, job->data + i);
         else
-            learner_swap_mix(&t->learner, job->offset + i, n, job->c, job->data + i);
+            learner_answer(&t->learner, job->offset + i, n, job->c, job->data + i);
         wire_sum_add(&t->sum, job->data + i, n * sizeof(float));
     }
     return wire_sum_get(&t->sum);
@@ -83,19 +84,22 @@ static void run_job(struct trainer *t, const struct job *job)
 {
     struct learner *l = &t->learner;
     struct completion c = {.type = COMPLETED_JOB, .job = *job, .step = l->step};
-    bool mixes = job->type == JOB_SWAP || job->type == JOB_MIX;
-    if (job->measure && mixes)
+    bool moves = job->type == JOB_ANSWER || job->type == JOB_ADD || job->type == JOB_MIX;
+    if (job->measure && moves)
         c.moved = relative_move(l, job);
     switch (job->type) {
     case JOB_TAKE:
-    case JOB_SWAP:
+    case JOB_ANSWER:
         c.sum = fill_buffer(t, job);
         break;
     case JOB_COPY:
         learner_take(l, job->offset, job->count, job->data);
         break;
+    case JOB_ADD:
+        learner_add(l, job->offset, job->count, job->c, job->data);
+        break;
     case JOB_MIX:
-        learner_mix(l, job->offset, job->count, job->c, job->data, job->base_data);
+        learner_mix(l, job->offset, job->count, job->c, job->data);
         break;
     case JOB_TRAIN:
         start_training(t, job->step);

@@ -347,9 +347,9 @@ Test(learner, adopted_weights_forget_the_moments)
     learner_step(&a, &w.workspace);
     for (int i = 0; i < 3; i++)
         learner_step(&b, &w.workspace);
-    learner_mix(&a, 0, w.m.dim, 1.0f, b.theta, NULL);
+    learner_mix(&a, 0, w.m.dim, 1.0f, b.theta);
     learner_resume(&a, 3);
-    learner_mix(&b, 0, w.m.dim, 1.0f, a.theta, NULL);
+    learner_mix(&b, 0, w.m.dim, 1.0f, a.theta);
     learner_resume(&b, 3);
     for (int i = 0; i < 3; i++) {
         learner_step(&a, &w.workspace);
@@ -361,20 +361,21 @@ Test(learner, adopted_weights_forget_the_moments)
     close_world(&w);
 }
 
-/* Four ways in which an exchange moves theta between two steps. */
+/* Three ways in which an exchange moves theta between two steps. */
 static void mix_somehow(struct learner *l, int how, const float *theirs, const float *base,
                         float *buffer, uint64_t dim)
 {
-    if (how == 0)
-        learner_mix(l, 0, dim, 0.5f, theirs, base);
+    if (how == 0) {
+        for (uint64_t i = 0; i < dim; i++)
+            buffer[i] = theirs[i] - base[i];
+        learner_add(l, 0, dim, 0.5f, buffer);
+    }
     if (how == 1)
-        learner_mix(l, 0, dim, 0.25f, theirs, NULL);
+        learner_mix(l, 0, dim, 0.25f, theirs);
     if (how == 2) {
         memcpy(buffer, theirs, dim * sizeof *buffer);
-        learner_swap_mix(l, 0, dim, 0.5f, buffer);
+        learner_answer(l, 0, dim, 0.5f, buffer);
     }
-    if (how == 3)
-        learner_take_and_mix(l, 0, dim, 0.5f, theirs, buffer);
 }
 
 /* Algorithm 1 of arXiv 2102.04761 with x_t - x_{t+1} taken literally, x_{t+1} after mixing. */
@@ -399,7 +400,7 @@ Test(learner, qgm_as_written)
             theirs[i] = l.theta[i] + 0.02f * (float)rng_normal(&r);
             base[i] = l.theta[i] + 0.01f * (float)rng_normal(&r);
         }
-        for (int how = 0; how < 4 && step % 3 == 1; how++) {
+        for (int how = 0; how < 3 && step % 3 == 1; how++) {
             for (uint64_t i = 0; i < w.m.dim; i++)
                 n.x[i] += how == 0 ? 0.5 * ((double)theirs[i] - (double)base[i])
                                    : (how == 1 ? 0.25 : 0.5) * ((double)theirs[i] - n.x[i]);
@@ -427,7 +428,7 @@ Test(learner, qgm_with_rare_mixing_stays_together)
     make_learner(&a, &w, OPTIM_QGM, 0.05f);
     make_learner(&b, &w, OPTIM_QGM, 0.05f);
     b.node = 3; /* the same shard in another order */
-    float *buffer = MEM_NEW(float, w.m.dim), *sent = MEM_NEW(float, w.m.dim);
+    float *buffer = MEM_NEW(float, w.m.dim);
     double apart = 0;
     for (int step = 1; step <= 960; step++) {
         learner_step(&a, &w.workspace);
@@ -436,13 +437,11 @@ Test(learner, qgm_with_rare_mixing_stays_together)
             continue;
         apart = vec_distance_sq(a.theta, b.theta, w.m.dim) / vec_norm_sq(a.theta, w.m.dim);
         learner_take(&a, 0, w.m.dim, buffer);
-        learner_take(&a, 0, w.m.dim, sent);
-        learner_swap_mix(&b, 0, w.m.dim, 0.5f, buffer);
-        learner_mix(&a, 0, w.m.dim, 0.5f, buffer, sent);
+        learner_answer(&b, 0, w.m.dim, 0.5f, buffer);
+        learner_add(&a, 0, w.m.dim, 0.5f, buffer);
     }
     cr_assert_lt(sqrt(apart), 0.5, "relative distance before the last mixing: %g", sqrt(apart));
     free(buffer);
-    free(sent);
     close_world(&w);
 }
 
@@ -460,24 +459,23 @@ Test(learner, exchanges_move_their_range_alone)
         memcpy(before, l.theta, w.m.dim * sizeof(float));
         memcpy(momentum, l.momentum, w.m.dim * sizeof(float));
         for (int i = 0; i < N; i++) {
-            theirs[i] = (float)i;
+            theirs[i] = (float)i + 1;
             base[i] = (float)i - 0.5f;
         }
         learner_take(&l, AT, N, out);
         cr_assert_arr_eq(out, before + AT, sizeof out);
-        learner_mix(&l, AT, N, 0.5f, theirs, base);
+        learner_add(&l, AT, N, 0.5f, theirs);
         for (uint64_t i = 0; i < w.m.dim; i++) {
             bool inside = i >= AT && i < AT + N;
             cr_assert_eq(memcmp(&l.theta[i], &before[i], 4) != 0, inside);
             cr_assert_eq(memcmp(&l.momentum[i], &momentum[i], 4) != 0, inside && kind == OPTIM_QGM);
         }
         learner_take(&l, AT, N, before);
-        learner_take_and_mix(&l, AT, N, 0.5f, theirs, out);
-        cr_assert_arr_eq(out, before, sizeof out);
-        learner_take(&l, AT, N, before);
-        learner_swap_mix(&l, AT, N, 0.5f, theirs);
-        cr_assert_arr_eq(theirs, before, sizeof theirs);
-        learner_mix(&l, AT, N, 1.0f, base, NULL);
+        for (int i = 0; i < N; i++)
+            out[i] = before[i] - theirs[i];
+        learner_answer(&l, AT, N, 0.5f, theirs);
+        cr_assert_arr_eq(theirs, out, sizeof out);
+        learner_mix(&l, AT, N, 1.0f, base);
         cr_assert_arr_eq(l.theta + AT, base, sizeof base);
         for (int i = 0; i < N; i++)
             cr_assert_eq(fpclassify(l.momentum[AT + i]), FP_ZERO);
@@ -499,7 +497,7 @@ Test(learner, resume_follows_schedule_and_order)
         learner_step(&a, &w.workspace);
     memset(a.momentum, 0, w.m.dim * sizeof(float));
     learner_step(&b, &w.workspace);
-    learner_mix(&b, 0, w.m.dim, 1.0f, a.theta, NULL);
+    learner_mix(&b, 0, w.m.dim, 1.0f, a.theta);
     learner_resume(&b, 37);
     cr_assert(fabs(learner_epochs(&b) - learner_epochs(&a)) < 1e-12);
     for (int i = 0; i < 10; i++) {
