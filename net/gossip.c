@@ -446,6 +446,8 @@ static void on_done(struct gossip *g, struct gossip_update *out, uint32_t exchan
         e->state = e->mode == GOSSIP_PUSH ? SENDING : OPEN;
         send_message(g, out, GOSSIP_REQUEST, e, buffer);
         g->counts.initiated++;
+        if (e->state == SENDING && g->config->leaves_at_once)
+            release(g, e);
         return;
     case ANSWERING:
     case COPYING:

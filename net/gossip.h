@@ -84,6 +84,7 @@ struct gossip_config {
     /* Whether what node `self` sends would leave at once. Where that is often not so, a slice has
      * one exchange open, whatever open_per_slice allows. Pure; NULL: it always would. */
     bool (*is_clear)(const void *ctx, uint32_t self, uint64_t now_us);
+    bool leaves_at_once; /* what is sent has left when the step is over: pushes need no SENT */
     const void *ctx;
 };
 

@@ -366,8 +366,9 @@ static void post(struct worker *w, const struct gossip_message *g)
         d.lost = true;
     if (w->record != NULL)
         record_sent(w->record, w->id, g->peer, bytes);
-    bool push = g->kind == GOSSIP_REQUEST && g->mode == GOSSIP_PUSH;
-    if (push && d.leaves_us > w->now_us)
+    bool tells = g->kind == GOSSIP_REQUEST && g->mode == GOSSIP_PUSH &&
+                 !s->gossip_config.leaves_at_once;
+    if (tells && d.leaves_us > w->now_us)
         parcel_ref(parcel); /* for word of it */
     if (d.lost) {           /* and the link with it, as both ends will learn */
         letter.sent_us = d.arrival_us;
@@ -382,7 +383,7 @@ static void post(struct worker *w, const struct gossip_message *g)
         engine_post(w, &mine);
     }
     engine_post(w, &letter);
-    if (push)
+    if (tells)
         note_leaving(w, handle, d.leaves_us);
 }
 

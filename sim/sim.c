@@ -136,6 +136,8 @@ static void set_gossip(struct sim *s)
                                .in_turn = s->topology.kind == TOPOLOGY_ONE_PEER_EXPONENTIAL,
                                .neighbour = neighbour,
                                .is_clear = is_clear,
+                               .leaves_at_once = c->network.bytes_per_s == 0 &&
+                                                 c->network.link_bytes_per_s == 0,
                                .ctx = s};
     s->head_bytes = MEM_NEW(uint32_t, n_slices + 1);
     uint8_t *head = MEM_NEW(uint8_t, WIRE_HEAD_MAX);

@@ -187,6 +187,7 @@ static void make_core(struct trace *t, const char *line)
                                        .n_remembered = (uint16_t)number(line, "remembers=", 4),
                                        .seed = 1,
                                        .in_turn = strstr(line, "turns") != NULL,
+                                       .leaves_at_once = strstr(line, "at-once") != NULL,
                                        .neighbour = neighbour,
                                        .ctx = t};
     t->core = malloc(gossip_size(&t->config));

@@ -6,6 +6,7 @@
  *   > core slices=2 open=4 serve=2 per=1     a new core; what is left out is 1
  *   > core mode=pull                         or push, push-sum; remembers=4, fanout=1
  *   > core turns                             neighbour k is peer k, and k goes round
+ *   > core at-once                           pushes have left when they are sent
  *   > pair open=2                            the same, then: schedule steps=1, up 2, active
  *   > schedule steps=1 us=0
  *   > mass 2

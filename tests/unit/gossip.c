@@ -698,6 +698,16 @@ Test(gossip, push)
                 "> sent b3\n"
                 "> counts\n"
                 "initiated=2\n");
+    /* Where what is sent leaves at once no word of it is awaited. */
+    trace_check("> pair mode=push at-once\n"
+                "> steps 1\n"
+                "TAKE e0 s0 for 2\n"
+                "> done e0 b3\n"
+                "SEND request push #1 s0 b3 w=0.5 m=2 -> 2\n"
+                "> open\n"
+                "0\n"
+                "> steps 1\n"
+                "TAKE e0 s0 for 2\n");
     /* Merged by age: c = 6/(2 + 6), and what was merged is as old as its oldest part. Its own
      * steps add to that; a younger one leaves the age as it is. */
     trace_check("> pair mode=push serve=2 slices=2 open=2\n"
