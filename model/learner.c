@@ -352,14 +352,14 @@ static size_t block_at(uint64_t i, uint64_t n)
     return (size_t)(n - i < MIX_BLOCK ? n - i : MIX_BLOCK);
 }
 
-/* One block of theta, and of what follows it: theta += c * (theirs - base). */
-static void mix_block(struct learner *l, uint64_t at, size_t k, float c, float factor,
-                      const float *theirs, const float *base)
+/* A range of theta, and of what follows it: theta += c * (theirs - base). */
+static void mix(struct learner *l, uint64_t at, uint64_t n, float c, float factor,
+                const float *theirs, const float *base)
 {
     if (factor != 0.0f)
-        vec_mix_two(l->theta + at, c, l->momentum + at, factor * c, theirs, base, k);
+        vec_mix_two(l->theta + at, c, l->momentum + at, factor * c, theirs, base, n);
     else
-        vec_mix(l->theta + at, c, theirs, base, k);
+        vec_mix(l->theta + at, c, theirs, base, n);
 }
 
 void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const float *theirs,
@@ -373,14 +373,17 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
         return;
     }
     float factor = note_mixing(l, n);
+    if (base != NULL) {
+        mix(l, offset, n, c, factor, theirs, base);
+        return;
+    }
+    if (factor == 0.0f) {
+        vec_mix_current(theta, c, theirs, n);
+        return;
+    }
     for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
         size_t k = block_at(i, n);
-        if (base != NULL) {
-            mix_block(l, offset + i, k, c, factor, theirs + i, base + i);
-            continue;
-        }
-        if (factor != 0.0f)
-            vec_mix(l->momentum + offset + i, factor * c, theirs + i, theta + i, k);
+        vec_mix(l->momentum + offset + i, factor * c, theirs + i, theta + i, k);
         vec_mix_current(theta + i, c, theirs + i, k);
     }
 }
@@ -393,7 +396,7 @@ void learner_take_and_mix(struct learner *l, uint64_t offset, uint64_t n, float 
     for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
         size_t k = block_at(i, n);
         memcpy(mine + i, l->theta + offset + i, k * sizeof *mine);
-        mix_block(l, offset + i, k, c, factor, theirs + i, mine + i);
+        mix(l, offset + i, k, c, factor, theirs + i, mine + i);
     }
 }
 
