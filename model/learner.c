@@ -89,26 +89,32 @@ void workspace_close(struct workspace *w)
     *w = (struct workspace){0};
 }
 
+static const uint32_t *draw(const struct learner_config *c, const struct shard *shard,
+                            uint32_t node, uint64_t step, struct workspace *w)
+{
+    w->last_drawn = !w->last_drawn;
+    struct drawn *d = &w->drawn[w->last_drawn];
+    d->shard_rows = shard->rows;
+    d->step = step;
+    d->node = node;
+    batches_rows(shard, c->seed, node, step * c->batch, d->rows, c->batch);
+    return d->rows;
+}
+
 static const uint32_t *next_rows(const struct learner *l, struct workspace *w)
 {
-    const struct learner_config *c = l->config;
     for (uint32_t i = 0; i < 2; i++) {
         const struct drawn *d = &w->drawn[i];
         if (d->step == l->step && d->node == l->node && d->shard_rows == l->shard.rows)
             return d->rows;
     }
-    w->last_drawn = !w->last_drawn;
-    struct drawn *d = &w->drawn[w->last_drawn];
-    batches_rows(&l->shard, c->seed, l->node, l->step * c->batch, d->rows, c->batch);
-    d->shard_rows = l->shard.rows;
-    d->step = l->step;
-    d->node = l->node;
-    return d->rows;
+    return draw(l->config, &l->shard, l->node, l->step, w);
 }
 
-void learner_fetch(const struct learner *l, struct workspace *w)
+void learner_fetch(const struct learner_config *c, const struct shard *shard, uint32_t node,
+                   uint64_t step, struct workspace *w)
 {
-    dataset_prefetch(l->config->train, next_rows(l, w), l->config->batch);
+    dataset_prefetch(c->train, draw(c, shard, node, step, w), c->batch);
 }
 
 struct step {
@@ -249,7 +255,7 @@ static double step_directly(struct learner *l, struct workspace *w)
         rates.scale = optim_clip(&c->optim, grad, c->model->dim);
     l->step++;
     if (fetches_next(l, w))
-        learner_fetch(l, w);
+        learner_fetch(c, &l->shard, l->node, l->step, w);
     optim_step(&c->optim, &rates, l->theta, l->momentum, l->second, grad, c->model->dim);
     part->kernels_us += time_of(w) - start;
     note_step(l, &rates);

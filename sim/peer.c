@@ -561,11 +561,8 @@ void peer_init(struct sim *s, uint32_t id, uint64_t start_us)
 void peer_expect(struct worker *w, uint32_t id)
 {
     const struct sim *s = w->sim;
-    struct learner l = {.config = &s->learner_config,
-                        .shard = split_shard(&s->split, id),
-                        .node = id,
-                        .step = sim_node(s, id)->n_steps};
-    learner_fetch(&l, &w->workspace);
+    struct shard shard = split_shard(&s->split, id);
+    learner_fetch(&s->learner_config, &shard, id, sim_node(s, id)->n_steps, &w->workspace);
 }
 
 static void pick_up(struct worker *w, uint32_t id)

@@ -136,8 +136,8 @@ Test(learner, first_batch_of_a_fresh_workspace)
     other.node = 1;
     cr_assert_null(a.shard.rows);
     learner_step(&a, &w.workspace);
-    learner_fetch(&b, &w.workspace);
-    learner_fetch(&other, &w.workspace);
+    learner_fetch(&w.config, &b.shard, b.node, b.step, &w.workspace);
+    learner_fetch(&w.config, &other.shard, other.node, other.step, &w.workspace);
     learner_step(&other, &w.workspace);
     learner_step(&other, &w.workspace);
     learner_step(&b, &w.workspace);
