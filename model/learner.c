@@ -238,6 +238,25 @@ static bool fetches_next(const struct learner *l, const struct workspace *w)
     return l->shard.n > l->config->batch && !w->is_shared;
 }
 
+/* The kernels of a step on x, which return the loss: the gradient as it is computed moves theta
+ * where that is all, else it is kept for optim_step. */
+static double move_directly(struct learner *l, struct workspace *w, const float *x,
+                            struct optim_rates *rates)
+{
+    const struct learner_config *c = l->config;
+    const struct model *m = c->model;
+    if (optim_is_plain(&c->optim))
+        return direct_descend(m, l->theta, x, w->y, c->batch, &c->optim, rates);
+    float *grad = w->parts[0].grad;
+    double loss =
+        direct_loss_grad(m, l->theta, x, w->y, c->batch, grad != NULL ? 0.0f : c->optim.momentum,
+                         grad != NULL ? grad : l->momentum);
+    if (grad != NULL)
+        rates->scale = optim_clip(&c->optim, grad, m->dim);
+    optim_step(&c->optim, rates, l->theta, l->momentum, l->second, grad, m->dim);
+    return loss;
+}
+
 /* The same in one piece, of a model that goes the direct way, whose kernels take less time than
  * handing out their parts. */
 static double step_directly(struct learner *l, struct workspace *w)
@@ -245,18 +264,12 @@ static double step_directly(struct learner *l, struct workspace *w)
     const struct learner_config *c = l->config;
     struct workspace_part *part = &w->parts[0];
     struct optim_rates rates = next_rates(l);
-    float *grad = part->grad;
-    dataset_gather(c->train, next_rows(l, w), c->batch, part->x, w->y);
+    const float *x = dataset_read(c->train, next_rows(l, w), c->batch, part->x, w->y);
     uint64_t start = time_of(w);
-    double loss = direct_loss_grad(c->model, l->theta, part->x, w->y, c->batch,
-                                   grad != NULL ? 0.0f : c->optim.momentum,
-                                   grad != NULL ? grad : l->momentum);
-    if (grad != NULL)
-        rates.scale = optim_clip(&c->optim, grad, c->model->dim);
     l->step++;
     if (fetches_next(l, w))
         learner_fetch(c, &l->shard, l->node, l->step, w);
-    optim_step(&c->optim, &rates, l->theta, l->momentum, l->second, grad, c->model->dim);
+    double loss = move_directly(l, w, x, &rates);
     part->kernels_us += time_of(w) - start;
     note_step(l, &rates);
     return loss;
