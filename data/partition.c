@@ -234,7 +234,7 @@ struct shard split_shard(const struct split *s, uint32_t i)
         return (struct shard){.kind = PARTITION_SAMPLE,
                               .first = s->n_samples,
                               .n = s->n_drawn,
-                              .draws = rng_stream(s->seed, i, RNG_PARTITION)};
+                              .draws = {.seed = s->seed, .node = i, .purpose = RNG_PARTITION}};
     if (s->how->kind == PARTITION_NONE)
         return (struct shard){.kind = PARTITION_NONE, .n = s->n_samples};
     return piece(s, i);
