@@ -64,20 +64,9 @@ void rng_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4
     out[3] = (uint32_t)(to.high >> 32);
 }
 
-uint64_t rng_u64(struct rng *r)
+uint64_t rng_draw(uint64_t seed, uint32_t node, uint32_t purpose, uint64_t index)
 {
-    return philox((struct block){r->index++, pair(r->node, r->purpose)}, r->seed).low;
-}
-
-uint32_t rng_below(struct rng *r, uint32_t n)
-{
-    uint64_t m = (uint64_t)(uint32_t)rng_u64(r) * n;
-    if ((uint32_t)m < n) {
-        uint32_t threshold = -n % n;
-        while ((uint32_t)m < threshold)
-            m = (uint64_t)(uint32_t)rng_u64(r) * n;
-    }
-    return (uint32_t)(m >> 32);
+    return philox((struct block){index, pair(node, purpose)}, seed).low;
 }
 
 double rng_uniform(struct rng *r)
