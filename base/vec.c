@@ -6,18 +6,18 @@
 
 enum { LANES = 16 };
 
-void vec_add_scaled(float *restrict x, float c, const float *restrict difference, size_t n)
+void vec_add_scaled(float *restrict x, float c, const float *restrict v, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        x[i] = fmaf(c, difference[i], x[i]);
+        x[i] = fmaf(c, v[i], x[i]);
 }
 
 void vec_add_scaled_two(float *restrict x, float c, float *restrict y, float d,
-                        const float *restrict difference, size_t n)
+                        const float *restrict v, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        x[i] = fmaf(c, difference[i], x[i]);
-        y[i] = fmaf(d, difference[i], y[i]);
+        x[i] = fmaf(c, v[i], x[i]);
+        y[i] = fmaf(d, v[i], y[i]);
     }
 }
 
@@ -44,12 +44,6 @@ void vec_answer(float *restrict x, float c, float *restrict buffer, size_t n)
         buffer[i] = x[i] - buffer[i];
         x[i] = fmaf(-c, buffer[i], x[i]);
     }
-}
-
-void vec_descend(float *restrict x, float lr, const float *restrict v, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        x[i] = fmaf(-lr, v[i], x[i]);
 }
 
 void vec_scale_add(float *x, float a, float b, const float *y, size_t n)

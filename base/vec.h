@@ -8,14 +8,14 @@
 
 #include <stddef.h>
 
-/* The kernels of the gossip protocol. The initiator's half of an exchange: x += c * difference; and
- * the same of two vectors: y += d * difference. */
-void vec_add_scaled(float *restrict x, float c, const float *restrict difference, size_t n);
+/* x += c * v, the initiator's half of an exchange, and plain descent; and the same of two vectors:
+ * y += d * v. */
+void vec_add_scaled(float *restrict x, float c, const float *restrict v, size_t n);
 void vec_add_scaled_two(float *restrict x, float c, float *restrict y, float d,
-                        const float *restrict difference, size_t n);
+                        const float *restrict v, size_t n);
 
-/* The responder's, in one pass: theirs comes in `buffer`, and the difference of mine is left there:
- * buffer = x - buffer, x -= c * buffer. */
+/* The responder's half of an exchange, in one pass: theirs comes in `buffer`, and the difference of
+ * mine is left there: buffer = x - buffer, x -= c * buffer. */
 void vec_answer(float *restrict x, float c, float *restrict buffer, size_t n);
 
 /* One-sided: x += c * (theirs - base). */
@@ -24,9 +24,6 @@ void vec_mix(float *restrict x, float c, const float *restrict theirs, const flo
 
 /* The same with base = x as it is now: x += c * (theirs - x); for c = 1 exactly x = theirs. */
 void vec_mix_current(float *restrict x, float c, const float *restrict theirs, size_t n);
-
-/* Plain descent: x -= lr * v. */
-void vec_descend(float *restrict x, float lr, const float *restrict v, size_t n);
 
 /* x = a * x + b * y. */
 void vec_scale_add(float *x, float a, float b, const float *y, size_t n);

@@ -89,26 +89,32 @@ void workspace_close(struct workspace *w)
     *w = (struct workspace){0};
 }
 
+static const uint32_t *draw(const struct learner_config *c, const struct shard *shard,
+                            uint32_t node, uint64_t step, struct workspace *w)
+{
+    w->last_drawn = !w->last_drawn;
+    struct drawn *d = &w->drawn[w->last_drawn];
+    d->shard_rows = shard->rows;
+    d->step = step;
+    d->node = node;
+    batches_rows(shard, c->seed, node, step * c->batch, d->rows, c->batch);
+    return d->rows;
+}
+
 static const uint32_t *next_rows(const struct learner *l, struct workspace *w)
 {
-    const struct learner_config *c = l->config;
     for (uint32_t i = 0; i < 2; i++) {
         const struct drawn *d = &w->drawn[i];
         if (d->step == l->step && d->node == l->node && d->shard_rows == l->shard.rows)
             return d->rows;
     }
-    w->last_drawn = !w->last_drawn;
-    struct drawn *d = &w->drawn[w->last_drawn];
-    batches_rows(&l->shard, c->seed, l->node, l->step * c->batch, d->rows, c->batch);
-    d->shard_rows = l->shard.rows;
-    d->step = l->step;
-    d->node = l->node;
-    return d->rows;
+    return draw(l->config, &l->shard, l->node, l->step, w);
 }
 
-void learner_fetch(const struct learner *l, struct workspace *w)
+void learner_fetch(const struct learner_config *c, const struct shard *shard, uint32_t node,
+                   uint64_t step, struct workspace *w)
 {
-    dataset_prefetch(l->config->train, next_rows(l, w), l->config->batch);
+    dataset_prefetch(c->train, draw(c, shard, node, step, w), c->batch);
 }
 
 struct step {
@@ -232,6 +238,25 @@ static bool fetches_next(const struct learner *l, const struct workspace *w)
     return l->shard.n > l->config->batch && !w->is_shared;
 }
 
+/* The kernels of a step on x, which return the loss: the gradient as it is computed moves theta
+ * where that is all, else it is kept for optim_step. */
+static double move_directly(struct learner *l, struct workspace *w, const float *x,
+                            struct optim_rates *rates)
+{
+    const struct learner_config *c = l->config;
+    const struct model *m = c->model;
+    if (optim_is_plain(&c->optim))
+        return direct_descend(m, l->theta, x, w->y, c->batch, &c->optim, rates);
+    float *grad = w->parts[0].grad;
+    double loss =
+        direct_loss_grad(m, l->theta, x, w->y, c->batch, grad != NULL ? 0.0f : c->optim.momentum,
+                         grad != NULL ? grad : l->momentum);
+    if (grad != NULL)
+        rates->scale = optim_clip(&c->optim, grad, m->dim);
+    optim_step(&c->optim, rates, l->theta, l->momentum, l->second, grad, m->dim);
+    return loss;
+}
+
 /* The same in one piece, of a model that goes the direct way, whose kernels take less time than
  * handing out their parts. */
 static double step_directly(struct learner *l, struct workspace *w)
@@ -239,18 +264,12 @@ static double step_directly(struct learner *l, struct workspace *w)
     const struct learner_config *c = l->config;
     struct workspace_part *part = &w->parts[0];
     struct optim_rates rates = next_rates(l);
-    float *grad = part->grad;
-    dataset_gather(c->train, next_rows(l, w), c->batch, part->x, w->y);
+    const float *x = dataset_read(c->train, next_rows(l, w), c->batch, part->x, w->y);
     uint64_t start = time_of(w);
-    double loss = direct_loss_grad(c->model, l->theta, part->x, w->y, c->batch,
-                                   grad != NULL ? 0.0f : c->optim.momentum,
-                                   grad != NULL ? grad : l->momentum);
-    if (grad != NULL)
-        rates.scale = optim_clip(&c->optim, grad, c->model->dim);
     l->step++;
     if (fetches_next(l, w))
-        learner_fetch(l, w);
-    optim_step(&c->optim, &rates, l->theta, l->momentum, l->second, grad, c->model->dim);
+        learner_fetch(c, &l->shard, l->node, l->step, w);
+    double loss = move_directly(l, w, x, &rates);
     part->kernels_us += time_of(w) - start;
     note_step(l, &rates);
     return loss;
@@ -362,10 +381,13 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
         return;
     }
     float factor = note_mixing(l, n);
+    if (factor == 0.0f) {
+        vec_mix_current(theta, c, theirs, n);
+        return;
+    }
     for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
         size_t k = block_at(i, n);
-        if (factor != 0.0f)
-            vec_mix(l->momentum + offset + i, factor * c, theirs + i, theta + i, k);
+        vec_mix(l->momentum + offset + i, factor * c, theirs + i, theta + i, k);
         vec_mix_current(theta + i, c, theirs + i, k);
     }
 }

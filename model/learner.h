@@ -85,9 +85,10 @@ void learner_init(struct learner *l, const struct learner_config *config, const 
 /* Goes on in other floats of the same layout, as they are. */
 void learner_move(struct learner *l, float *storage);
 
-/* Asks the memory for what the learner's next step will gather, for who has something else to do
- * before it, such as a step of another one. Looks at config, shard, node and step only. */
-void learner_fetch(const struct learner *l, struct workspace *w);
+/* Asks the memory for what a learner's step (from 0) will gather, for who has something else to do
+ * before it, such as a step of another one. */
+void learner_fetch(const struct learner_config *config, const struct shard *shard, uint32_t node,
+                   uint64_t step, struct workspace *w);
 
 /* One minibatch: gather, gradient, update. Returns the batch's mean loss before the update. */
 double learner_step(struct learner *l, struct workspace *w);

@@ -177,7 +177,7 @@ static void narrow_panel(struct job j, uint64_t m, uint64_t n, enum mode mode)
         for (uint64_t r = 0; r < rows; r++)
             memcpy(c_out + (i + r) * c_row, c[r], n * sizeof(float));
         for (uint64_t r = 0; r < rows && x != NULL; r++)
-            vec_descend(x + (i + r) * c_row, j.lr, c[r], n);
+            vec_add_scaled(x + (i + r) * c_row, -j.lr, c[r], n);
         j.a += mode == OFFSETS_A ? 0 : rows * j.a_row;
         j.a_offsets += mode == OFFSETS_A ? rows : 0;
         j.bias += j.bias != NULL ? rows : 0;

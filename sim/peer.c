@@ -366,8 +366,8 @@ static void post(struct worker *w, const struct gossip_message *g)
         d.lost = true;
     if (w->record != NULL)
         record_sent(w->record, w->id, g->peer, bytes);
-    bool tells = g->kind == GOSSIP_REQUEST && g->mode == GOSSIP_PUSH &&
-                 !s->gossip_config.leaves_at_once;
+    bool tells =
+        g->kind == GOSSIP_REQUEST && g->mode == GOSSIP_PUSH && !s->gossip_config.leaves_at_once;
     if (tells && d.leaves_us > w->now_us)
         parcel_ref(parcel); /* for word of it */
     if (d.lost) {           /* and the link with it, as both ends will learn */
@@ -564,11 +564,8 @@ void peer_init(struct sim *s, uint32_t id, uint64_t start_us)
 void peer_expect(struct worker *w, uint32_t id)
 {
     const struct sim *s = w->sim;
-    struct learner l = {.config = &s->learner_config,
-                        .shard = split_shard(&s->split, id),
-                        .node = id,
-                        .step = sim_node(s, id)->n_steps};
-    learner_fetch(&l, &w->workspace);
+    struct shard shard = split_shard(&s->split, id);
+    learner_fetch(&s->learner_config, &shard, id, sim_node(s, id)->n_steps, &w->workspace);
 }
 
 static void pick_up(struct worker *w, uint32_t id)

@@ -20,6 +20,7 @@ struct world {
     struct learner_config config;
     struct workspace workspace; /* all learners of a world take turns */
     float decay, clip;
+    bool plain;       /* without momentum */
     const char *spec; /* NULL: an MLP */
     uint32_t batch;   /* 0: BATCH */
     float *storage[3];
@@ -59,6 +60,8 @@ static void make_learner(struct learner *l, struct world *w, enum optimizer kind
         w->config.optim.lr = lr;
         w->config.optim.weight_decay = w->decay;
         w->config.optim.clip = w->clip;
+        if (w->plain)
+            w->config.optim.momentum = 0;
         workspace_init(&w->workspace, &w->config);
     }
     float *storage = MEM_NEW(float, learner_floats(&w->config));
@@ -98,12 +101,14 @@ Test(learner, threads)
 /* A model that goes the direct way makes the step that its halves make, up to rounding. */
 Test(learner, direct_steps)
 {
-    for (int kind = 0; kind < N_OPTIMIZERS; kind++)
+    for (int k = 0; k <= N_OPTIMIZERS; k++)
         for (int clipped = 0; clipped < 2; clipped++) {
             struct world w = {.spec = "softmax", .batch = 4, .decay = 0.01f};
             struct learner whole, halves;
             float grad[210];
+            int kind = k < N_OPTIMIZERS ? k : OPTIM_SGD;
             w.clip = clipped ? 0.5f : 0.0f;
+            w.plain = k == N_OPTIMIZERS;
             make_world(&w);
             make_learner(&whole, &w, (enum optimizer)kind, 0.1f);
             make_learner(&halves, &w, (enum optimizer)kind, 0.1f);
@@ -136,8 +141,8 @@ Test(learner, first_batch_of_a_fresh_workspace)
     other.node = 1;
     cr_assert_null(a.shard.rows);
     learner_step(&a, &w.workspace);
-    learner_fetch(&b, &w.workspace);
-    learner_fetch(&other, &w.workspace);
+    learner_fetch(&w.config, &b.shard, b.node, b.step, &w.workspace);
+    learner_fetch(&w.config, &other.shard, other.node, other.step, &w.workspace);
     learner_step(&other, &w.workspace);
     learner_step(&other, &w.workspace);
     learner_step(&b, &w.workspace);

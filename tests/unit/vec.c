@@ -70,15 +70,10 @@ Test(vec, mixing)
     }
 }
 
-Test(vec, descend_and_add)
+Test(vec, add)
 {
     static double expected[N_MAX];
     for (size_t s = 0; s < N_SIZES; s++) {
-        fill(s);
-        for (size_t i = 0; i < N_MAX; i++)
-            expected[i] = (double)x[i] - 0.125 * (double)y[i];
-        vec_descend(x, 0.125f, y, sizes[s]);
-        check(x, expected, before, sizes[s]);
         fill(s);
         for (size_t i = 0; i < N_MAX; i++)
             expected[i] = (double)x[i] + (double)y[i];
