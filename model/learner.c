@@ -185,37 +185,45 @@ static void part_sum(void *ctx, uint32_t i)
         vec_scale_add(sum, 1.0f, (float)parts[k].n / (float)c->batch, parts[k].grad + at, end - at);
 }
 
-/* Updates theta from its end to its start: the gradient of the last rows is what the backward pass
- * left in the cache, and the weights of the first layer are what the next forward pass asks for
- * first. An update keeps the caches busy and the memory idle, so the next batch is fetched
- * meanwhile: its rows lie anywhere, and waiting for them took three times as long as unpacking. */
+/* Theta is updated from its last block to its first: the gradient of the last rows is what the
+ * backward pass left in the cache, and the weights of the first layer are what the next forward
+ * pass asks for first. An update keeps the caches busy and the memory idle, so the next batch is
+ * fetched meanwhile: its rows lie anywhere, and waiting for them took three times as long as
+ * unpacking. */
 static void part_update(void *ctx, uint32_t i)
 {
-    enum { PIECE = 32768 };
+    enum { PIECE = 16384 };
     const struct step *s = ctx;
     const struct learner *l = s->learner;
     const struct learner_config *c = l->config;
+    const struct workspace *w = s->workspace;
     struct workspace_part *part = &s->workspace->parts[i];
-    const float *grad = optim_wants_gradient(&c->optim) ? s->workspace->parts[0].grad : NULL;
-    uint64_t start, end, began = time_of(s->workspace);
+    const float *grad = optim_wants_gradient(&c->optim) ? w->parts[0].grad : NULL;
+    bool looks = w->moved != NULL && team_size(w->team) == 1;
+    uint64_t start, end, n, n_done = 0, began = time_of(w);
     uint32_t asked = 0;
     own_range(s, i, &start, &end);
-    uint64_t n_pieces = (end - start + PIECE - 1) / PIECE;
-    for (uint64_t k = 0; k < n_pieces; k++) {
-        uint64_t at = start + (n_pieces - 1 - k) * PIECE, left = end - at;
-        if (s->next != NULL) {
-            uint32_t ask = (uint32_t)(part->n * (k + 1) / n_pieces);
-            dataset_prefetch(c->train, s->next + part->first + asked, ask - asked);
-            asked = ask;
+    for (uint64_t block_end = end, block; block_end > start; block_end = block) {
+        block = (block_end - 1) / LEARNER_BLOCK * LEARNER_BLOCK;
+        block = block > start ? block : start;
+        for (uint64_t at = block; at < block_end; at += n) {
+            n = block_end - at < PIECE ? block_end - at : PIECE;
+            n_done += n;
+            if (s->next != NULL) {
+                uint32_t ask = (uint32_t)(part->n * n_done / (end - start));
+                dataset_prefetch(c->train, s->next + part->first + asked, ask - asked);
+                asked = ask;
+            }
+            if (!s->moves)
+                optim_step(&c->optim, &s->rates, l->theta + at,
+                           l->momentum != NULL ? l->momentum + at : NULL,
+                           l->second != NULL ? l->second + at : NULL,
+                           grad != NULL ? grad + at : NULL, n);
+            if (looks)
+                w->moved(w->moved_ctx, at, n);
         }
-        if (s->moves)
-            continue;
-        optim_step(&c->optim, &s->rates, l->theta + at,
-                   l->momentum != NULL ? l->momentum + at : NULL,
-                   l->second != NULL ? l->second + at : NULL, grad != NULL ? grad + at : NULL,
-                   left < PIECE ? left : PIECE);
     }
-    part->kernels_us += time_of(s->workspace) - began;
+    part->kernels_us += time_of(w) - began;
 }
 
 /* Of the step that begins. */
@@ -272,6 +280,8 @@ static double step_directly(struct learner *l, struct workspace *w)
     double loss = move_directly(l, w, x, &rates);
     part->kernels_us += time_of(w) - start;
     note_step(l, &rates);
+    if (w->moved != NULL)
+        w->moved(w->moved_ctx, 0, c->model->dim);
     return loss;
 }
 
@@ -296,8 +306,8 @@ double learner_step(struct learner *l, struct workspace *w)
     l->step++;
     if (fetches_next(l, w))
         s.next = next_rows(l, w);
-    team_run(w->team, part_update, &s);
     note_step(l, &s.rates);
+    team_run(w->team, part_update, &s);
     return loss;
 }
 

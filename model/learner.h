@@ -58,6 +58,8 @@ struct drawn {
     uint32_t node;
 };
 
+enum { LEARNER_BLOCK = 65536 };
+
 /* What a step works in. */
 struct workspace {
     struct team *team;
@@ -69,6 +71,12 @@ struct workspace {
     bool is_timed;         /* the owner's to set: parts' kernels_us counts */
     bool is_shared; /* the owner's to set: learners take turns, so one's next batch is not fetched
                        while it updates */
+    /* The owner's to set; NULL: nobody looks. Called in a step of one thread for each range of
+     * theta once it has moved, and while it is in the cache: blocks of LEARNER_BLOCK floats from
+     * the last to the first, each from its start to its end. What it does to the range, by the
+     * jobs of an exchange, is as if it were done after the step. */
+    void (*moved)(void *ctx, uint64_t offset, uint64_t n);
+    void *moved_ctx;
 };
 
 void workspace_init(struct workspace *w, const struct learner_config *config);

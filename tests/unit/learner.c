@@ -450,6 +450,81 @@ Test(learner, qgm_with_rare_mixing_stays_together)
     close_world(&w);
 }
 
+/* What is done to the ranges of theta as a step moves them. */
+struct passer_by {
+    struct learner *learner;
+    const float *difference;
+    float *answers;
+    uint64_t offsets[64], counts[64];
+    int n;
+};
+
+static void exchange(struct passer_by *p, int k)
+{
+    uint64_t at = p->offsets[k], n = p->counts[k];
+    learner_add(p->learner, at, n, 0.25f, p->difference + at);
+    learner_answer(p->learner, at, n, 0.5f, p->answers + at);
+}
+
+static void on_moved(void *ctx, uint64_t offset, uint64_t n)
+{
+    struct passer_by *p = ctx;
+    cr_assert_lt(p->n, 64);
+    p->offsets[p->n] = offset;
+    p->counts[p->n] = n;
+    exchange(p, p->n++);
+}
+
+/* Each range comes once, blocks from the last to the first, and exchanges with it are as good as
+ * after the step. */
+Test(learner, exchanges_within_a_step)
+{
+    static const enum optimizer kinds[] = {OPTIM_SGD, OPTIM_QGM, OPTIM_ADAMW};
+    for (int k = 0; k < 4; k++) {
+        struct world w = {
+            .spec = k < 3 ? "mlp:20-4096-10" : "softmax", .plain = k == 0, .batch = 4};
+        struct learner a, b;
+        make_world(&w);
+        make_learner(&a, &w, kinds[k % 3], 0.01f);
+        make_learner(&b, &w, kinds[k % 3], 0.01f);
+        cr_assert(k == 3 || (w.m.dim > LEARNER_BLOCK && w.m.dim < 2 * LEARNER_BLOCK));
+        uint64_t bytes = w.m.dim * sizeof(float);
+        float *difference = MEM_NEW(float, w.m.dim), *answers[2];
+        for (int i = 0; i < 2; i++)
+            answers[i] = MEM_NEW(float, w.m.dim);
+        for (uint64_t i = 0; i < w.m.dim; i++)
+            difference[i] = answers[0][i] = answers[1][i] = 1e-3f * (float)(i % 13);
+        for (int step = 0; step < 5; step++) {
+            struct passer_by p = {.learner = &a, .difference = difference, .answers = answers[0]};
+            w.workspace.moved = on_moved;
+            w.workspace.moved_ctx = &p;
+            learner_step(&a, &w.workspace);
+            uint64_t sum = 0, next = w.m.dim > LEARNER_BLOCK ? LEARNER_BLOCK : 0;
+            for (int i = 0; i < p.n; i++, sum += p.counts[i - 1]) {
+                next = next == w.m.dim ? 0 : next;
+                cr_assert_eq(p.offsets[i], next);
+                next += p.counts[i];
+            }
+            cr_assert_eq(sum, w.m.dim);
+            w.workspace.moved = NULL;
+            learner_step(&b, &w.workspace);
+            p.learner = &b;
+            p.answers = answers[1];
+            for (int i = 0; i < p.n; i++)
+                exchange(&p, i);
+        }
+        cr_assert_arr_eq(a.theta, b.theta, bytes);
+        cr_assert_arr_eq(answers[0], answers[1], bytes);
+        if (a.momentum != NULL)
+            cr_assert_arr_eq(a.momentum, b.momentum, bytes);
+        cr_assert_eq(a.mix_rate, b.mix_rate);
+        for (int i = 0; i < 2; i++)
+            free(answers[i]);
+        free(difference);
+        close_world(&w);
+    }
+}
+
 Test(learner, exchanges_move_their_range_alone)
 {
     enum { AT = 100, N = 50 };
