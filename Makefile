@@ -178,8 +178,13 @@ $(PLAYWRIGHT):
 	$(call say,NPM)
 	$(Q)npm install --prefix build --no-save --no-package-lock --ignore-scripts --no-audit --no-fund \
 	    playwright-core@1.65.1 >/dev/null
+# Those that measure no time and open no port go two at a time.
+TOGETHER := data_commands data_files model_files options report study topo
 test-system: all $(PLAYWRIGHT)
-	@for t in tests/system/*; do [ -x $$t -a -f $$t ] || continue; echo "== $$t ($$(date +%T))"; \
+	@printf '%s\n' $(TOGETHER) | xargs -P 2 -I@ sh -c 'HUBBUB=./$(BUILD)/hubbub timeout 900 \
+	tests/system/@ >$(BUILD)/@.log 2>&1; rc=$$?; echo "== tests/system/@"; cat $(BUILD)/@.log; exit $$rc'
+	@for t in $(filter-out $(TOGETHER:%=tests/system/%),$(wildcard tests/system/*)); do \
+	[ -x $$t -a -f $$t ] || continue; echo "== $$t ($$(date +%T))"; \
 	HUBBUB=./$(BUILD)/hubbub timeout 900 $$t || exit 1; done
 build-tests: $(BUILD)/hubbub $(BUILD)/tests/unit/run $(PLAIN_B)
 convergence: all $(THEORY_B)

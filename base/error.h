@@ -2,8 +2,8 @@
 #ifndef HUBBUB_BASE_ERROR_H
 #define HUBBUB_BASE_ERROR_H
 
-#define MUST_USE      __attribute__((warn_unused_result))
-#define PRINTF(f, a)  __attribute__((format(printf, f, a)))
+#define MUST_USE     __attribute__((warn_unused_result))
+#define PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 /* A negated code is the exit code of the program. */
 enum {
@@ -23,7 +23,8 @@ struct error {
     char text[512];
 };
 
-/* Sets code and text (cut to fit) and returns code, so that a caller can `return error_set(...)`. */
+/* Sets code and text (cut to fit) and returns code, so that a caller can `return error_set(...)`.
+ */
 int error_set(struct error *err, int code, const char *format, ...) PRINTF(3, 4);
 
 /* Puts "prefix: " before the text that is already there; returns err->code. */

@@ -50,15 +50,50 @@ LANES_INLINE lanes lanes_all(float x)
 #endif
 }
 
-/* The first n < LANES floats, and `others` in the other lanes; nothing beyond them is touched. */
+/* The first n <= LANES lanes. */
+#if defined(__AVX512F__)
+typedef __mmask16 lanes_part;
+#elif defined(__AVX2__) && defined(__FMA__)
+typedef __m256i lanes_part;
+#else
+typedef uint32_t lanes_part;
+#endif
+
+LANES_INLINE lanes_part lanes_first(uint32_t n)
+{
+#if defined(__AVX512F__)
+    return (__mmask16)((1u << n) - 1);
+#elif defined(__AVX2__) && defined(__FMA__)
+    static const int ones[2 * LANES] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(const void *)(ones + LANES - n));
+#else
+    return n;
+#endif
+}
+
+/* These floats, and 0 in the other lanes; nothing beyond them is touched. */
+LANES_INLINE lanes lanes_load_part(const float *p, lanes_part part)
+{
+#if defined(__AVX512F__)
+    return (lanes)_mm512_maskz_loadu_ps(part, p);
+#elif defined(__AVX2__) && defined(__FMA__)
+    return (lanes)_mm256_maskload_ps(p, part);
+#else
+    lanes v = {0};
+    for (uint32_t i = 0; i < part; i++)
+        v[i] = p[i];
+    return v;
+#endif
+}
+
+/* The same of the first n < LANES, and `others` in the other lanes. */
 LANES_INLINE lanes lanes_load_first(const float *p, uint32_t n, float others)
 {
     lanes v = lanes_all(others);
 #if defined(__AVX512F__)
-    return (lanes)_mm512_mask_loadu_ps((__m512)v, (__mmask16)((1u << n) - 1), p);
+    return (lanes)_mm512_mask_loadu_ps((__m512)v, lanes_first(n), p);
 #elif defined(__AVX2__) && defined(__FMA__)
-    static const int ones[2 * LANES] = {-1, -1, -1, -1, -1, -1, -1, -1};
-    __m256i first = _mm256_loadu_si256((const __m256i *)(const void *)(ones + LANES - n));
+    lanes_part first = lanes_first(n);
     return (lanes)_mm256_blendv_ps((__m256)v, _mm256_maskload_ps(p, first), (__m256)first);
 #else
     for (uint32_t i = 0; i < n; i++)

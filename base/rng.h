@@ -43,11 +43,27 @@ static inline struct rng rng_stream(uint64_t seed, uint32_t node, enum rng_purpo
     return (struct rng){.seed = seed, .node = node, .purpose = (uint32_t)purpose};
 }
 
+/* What rng_u64 draws. By value: a stream that was just named is in registers, and its parts would
+ * have to leave the processor's store buffer before they could be read as a vector. */
+uint64_t rng_draw(uint64_t seed, uint32_t node, uint32_t purpose, uint64_t index);
+
 /* 64 random bits; one block a draw. */
-uint64_t rng_u64(struct rng *r);
+static inline uint64_t rng_u64(struct rng *r)
+{
+    return rng_draw(r->seed, r->node, r->purpose, r->index++);
+}
 
 /* Uniform in [0, n), n >= 1, without bias (Lemire 2019). */
-uint32_t rng_below(struct rng *r, uint32_t n);
+static inline uint32_t rng_below(struct rng *r, uint32_t n)
+{
+    uint64_t m = (uint64_t)(uint32_t)rng_u64(r) * n;
+    if ((uint32_t)m < n) {
+        uint32_t threshold = -n % n;
+        while ((uint32_t)m < threshold)
+            m = (uint64_t)(uint32_t)rng_u64(r) * n;
+    }
+    return (uint32_t)(m >> 32);
+}
 
 /* Uniform in [0, 1), 53 bits. */
 double rng_uniform(struct rng *r);

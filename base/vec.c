@@ -6,21 +6,26 @@
 
 enum { LANES = 16 };
 
+void vec_add_scaled(float *restrict x, float c, const float *restrict v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = fmaf(c, v[i], x[i]);
+}
+
+void vec_add_scaled_two(float *restrict x, float c, float *restrict y, float d,
+                        const float *restrict v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        x[i] = fmaf(c, v[i], x[i]);
+        y[i] = fmaf(d, v[i], y[i]);
+    }
+}
+
 void vec_mix(float *restrict x, float c, const float *restrict theirs, const float *restrict base,
              size_t n)
 {
     for (size_t i = 0; i < n; i++)
         x[i] = fmaf(c, theirs[i] - base[i], x[i]);
-}
-
-void vec_mix_two(float *restrict x, float c, float *restrict y, float d,
-                 const float *restrict theirs, const float *restrict base, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        float difference = theirs[i] - base[i];
-        x[i] = fmaf(c, difference, x[i]);
-        y[i] = fmaf(d, difference, y[i]);
-    }
 }
 
 void vec_mix_current(float *restrict x, float c, const float *restrict theirs, size_t n)
@@ -33,19 +38,12 @@ void vec_mix_current(float *restrict x, float c, const float *restrict theirs, s
         x[i] = fmaf(c, theirs[i] - x[i], x[i]);
 }
 
-void vec_swap_mix(float *restrict x, float c, float *restrict buffer, size_t n)
+void vec_answer(float *restrict x, float c, float *restrict buffer, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        float mine = x[i];
-        x[i] = fmaf(c, buffer[i] - mine, mine);
-        buffer[i] = mine;
+        buffer[i] = x[i] - buffer[i];
+        x[i] = fmaf(-c, buffer[i], x[i]);
     }
-}
-
-void vec_descend(float *restrict x, float lr, const float *restrict v, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        x[i] = fmaf(-lr, v[i], x[i]);
 }
 
 void vec_scale_add(float *x, float a, float b, const float *y, size_t n)

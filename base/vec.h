@@ -8,23 +8,22 @@
 
 #include <stddef.h>
 
-/* The mixing kernel of the gossip protocol: x += c * (theirs - base). */
+/* x += c * v, the initiator's half of an exchange, and plain descent; and the same of two vectors:
+ * y += d * v. */
+void vec_add_scaled(float *restrict x, float c, const float *restrict v, size_t n);
+void vec_add_scaled_two(float *restrict x, float c, float *restrict y, float d,
+                        const float *restrict v, size_t n);
+
+/* The responder's half of an exchange, in one pass: theirs comes in `buffer`, and the difference of
+ * mine is left there: buffer = x - buffer, x -= c * buffer. */
+void vec_answer(float *restrict x, float c, float *restrict buffer, size_t n);
+
+/* One-sided: x += c * (theirs - base). */
 void vec_mix(float *restrict x, float c, const float *restrict theirs, const float *restrict base,
              size_t n);
 
-/* The same of two vectors: x += c * (theirs - base), y += d * (theirs - base). */
-void vec_mix_two(float *restrict x, float c, float *restrict y, float d,
-                 const float *restrict theirs, const float *restrict base, size_t n);
-
-/* vec_mix with base = x as it is now: x += c * (theirs - x); for c = 1 exactly x = theirs. */
+/* The same with base = x as it is now: x += c * (theirs - x); for c = 1 exactly x = theirs. */
 void vec_mix_current(float *restrict x, float c, const float *restrict theirs, size_t n);
-
-/* The responder's half of an exchange, in one pass: theirs leaves in `buffer` and mine is left
- * there: (x, buffer) = (x + c * (buffer - x), x). */
-void vec_swap_mix(float *restrict x, float c, float *restrict buffer, size_t n);
-
-/* Plain descent: x -= lr * v. */
-void vec_descend(float *restrict x, float lr, const float *restrict v, size_t n);
 
 /* x = a * x + b * y. */
 void vec_scale_add(float *x, float a, float b, const float *y, size_t n);

@@ -26,7 +26,6 @@ struct peer {
     int side;
     uint32_t count, n_slices; /* floats in a slice */
     float *theta;
-    uint32_t *sent; /* [n_slices]: what I sent of it, until the reply */
     uint32_t n_open;
     bool stopping, said_bye, got_bye, freed;
     struct stream *stream;
@@ -59,8 +58,6 @@ static void initiate(struct peer *p, uint32_t slice)
     uint32_t buffer = pool_take(&p->pool);
     memcpy(pool_data(&p->pool, buffer), p->theta + (size_t)slice * p->count,
            p->count * sizeof(float));
-    p->sent[slice] = buffer;
-    pool_ref(&p->pool, buffer); /* the write's */
     p->n_open++;
     send_slice(p, WIRE_REQUEST, slice, buffer);
 }
@@ -113,12 +110,11 @@ static void received(void *ctx, struct tcp_link *link, const struct wire_message
     uint32_t buffer = pool_handle(&p->pool, bytes);
     p->stopping |= stream_pass(p->stream, 1);
     if (m->kind == WIRE_REQUEST) {
-        vec_swap_mix(theta, m->tensor.weight, bytes, p->count);
+        vec_answer(theta, m->tensor.weight, bytes, p->count);
         send_slice(p, WIRE_REPLY, slice, buffer);
         return;
     }
-    vec_mix(theta, m->tensor.weight, bytes, pool_data(&p->pool, p->sent[slice]), p->count);
-    pool_unref(&p->pool, p->sent[slice]);
+    vec_add_scaled(theta, m->tensor.weight, bytes, p->count);
     pool_unref(&p->pool, buffer);
     p->n_open--;
     if (!p->stopping)
@@ -162,9 +158,8 @@ static void peer_init(struct peer *p, const struct stream_plan *plan, uint32_t n
                        .stream = stream};
     CHECK(uv_loop_init(&p->loop) == 0);
     p->tcp = tcp_new(&p->loop, &ops, p, plan->bytes);
-    /* Two for each of mine, one for each of theirs, as many again for writes not yet confirmed. */
-    pool_init(&p->pool, 6 * p->n_slices, p->count, 0);
-    p->sent = MEM_NEW(uint32_t, p->n_slices);
+    /* One for each of mine and of theirs, as many again for writes not yet confirmed. */
+    pool_init(&p->pool, 4 * p->n_slices, p->count, 0);
     size_t dim = (size_t)p->count * p->n_slices;
     p->theta = MEM_NEW(float, dim);
     for (size_t i = 0; i < dim; i++)
@@ -175,7 +170,6 @@ static void peer_close(struct peer *p)
 {
     CHECK(uv_loop_close(&p->loop) == 0);
     pool_close(&p->pool);
-    free(p->sent);
     free(p->theta);
 }
 

@@ -17,14 +17,14 @@ const struct element_info elements[N_ELEMENTS] = {
 
 struct array array_of(const void *bytes, uint32_t n_columns, enum element element)
 {
-    return (struct array){bytes, (uint64_t)n_columns * elements[element].n_bytes, n_columns,
-                          element};
+    struct array a = {.bytes = bytes, .n_columns = n_columns, .element = element};
+    a.stride = array_width(&a);
+    return a;
 }
 
 uint64_t array_span(const struct array *a, uint64_t n_rows)
 {
-    uint64_t width = (uint64_t)a->n_columns * elements[a->element].n_bytes;
-    return n_rows == 0 ? 0 : (n_rows - 1) * a->stride + width;
+    return n_rows == 0 ? 0 : (n_rows - 1) * a->stride + array_width(a);
 }
 
 /* Files hold their arrays at any offset. */

@@ -45,6 +45,12 @@ static inline const uint8_t *array_row(const struct array *a, uint64_t row)
 /* Rows without gaps. */
 struct array array_of(const void *bytes, uint32_t n_columns, enum element element);
 
+/* Bytes of a row. */
+static inline uint64_t array_width(const struct array *a)
+{
+    return (uint64_t)a->n_columns * elements[a->element].n_bytes;
+}
+
 /* What an array of n_rows covers, from bytes on; 0 for none. */
 uint64_t array_span(const struct array *a, uint64_t n_rows);
 

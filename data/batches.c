@@ -3,16 +3,12 @@
 #include "base/check.h"
 #include "base/rng.h"
 
-void batches_rows(const struct shard *shard, uint64_t seed, uint32_t node, uint64_t position,
-                  uint32_t *rows, uint32_t n)
+/* Not inlined: a shard of one row does without all this. */
+static __attribute__((noinline)) void ordered_rows(const struct shard *shard, uint64_t seed,
+                                                   uint32_t node, uint64_t position, uint32_t *rows,
+                                                   uint32_t n)
 {
-    CHECK(shard->n > 0);
     while (n > 0) {
-        if (shard->n == 1) {
-            *rows++ = shard_row(shard, 0);
-            n--;
-            continue;
-        }
         uint64_t epoch = position / shard->n;
         uint32_t at = (uint32_t)(position % shard->n);
         uint32_t take = n < shard->n - at ? n : shard->n - at;
@@ -27,4 +23,17 @@ void batches_rows(const struct shard *shard, uint64_t seed, uint32_t node, uint6
         n -= take;
         position += take;
     }
+}
+
+void batches_rows(const struct shard *shard, uint64_t seed, uint32_t node, uint64_t position,
+                  uint32_t *rows, uint32_t n)
+{
+    CHECK(shard->n > 0);
+    if (shard->n > 1) {
+        ordered_rows(shard, seed, node, position, rows, n);
+        return;
+    }
+    uint32_t row = shard_row(shard, 0);
+    for (uint32_t i = 0; i < n; i++)
+        rows[i] = row;
 }

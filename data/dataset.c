@@ -17,7 +17,7 @@ void data_close(struct data_pair *data)
 void dataset_prefetch(const struct dataset *set, const uint32_t *samples, uint32_t n)
 {
     enum { CACHE_LINE = 64, TO_L2 = 2 };
-    uint64_t width = array_span(&set->x, 1);
+    uint64_t width = array_width(&set->x);
     for (uint32_t i = 0; i < n; i++) {
         uint64_t row = dataset_row(set, samples[i]);
         const uint8_t *x = array_row(&set->x, row);
@@ -63,6 +63,26 @@ static void get_channels(const struct dataset *set, uint64_t row, float *x)
             x[j] = is_wide ? (float)((value - (double)shift) * (double)scale)
                            : ((float)value - shift) * scale;
         }
+}
+
+/* Whether rows can be read as floats where they lie. */
+static bool lies_as_floats(const struct dataset *set)
+{
+    return set->x.element == ELEMENT_F32 && set->shift == NULL && set->scale_all == 1.0f &&
+           set->tokens == NULL && !set->channels_last &&
+           ((uintptr_t)set->x.bytes | set->x.stride) % _Alignof(float) == 0;
+}
+
+const float *dataset_read(const struct dataset *set, const uint32_t *samples, uint32_t n, float *x,
+                          union target *y)
+{
+    if (n != 1 || !lies_as_floats(set)) {
+        dataset_gather(set, samples, n, x, y);
+        return x;
+    }
+    uint64_t row = dataset_row(set, samples[0]);
+    *y = target_of(set, row);
+    return (const float *)(const void *)array_row(&set->x, row);
 }
 
 void dataset_gather(const struct dataset *set, const uint32_t *samples, uint32_t n, float *x,

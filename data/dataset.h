@@ -98,6 +98,11 @@ union target dataset_target(const struct dataset *set, uint32_t sample);
 void dataset_gather(const struct dataset *set, const uint32_t *samples, uint32_t n, float *x,
                     union target *y);
 
+/* The same for who only reads: x, or where one sample's floats lie if they need no conversion,
+ * which is nowhere in particular of a cache line; x is not touched then. */
+const float *dataset_read(const struct dataset *set, const uint32_t *samples, uint32_t n, float *x,
+                          union target *y);
+
 /* Asks the memory for samples that will soon be gathered, and does not wait for them. */
 void dataset_prefetch(const struct dataset *set, const uint32_t *samples, uint32_t n);
 

@@ -208,29 +208,36 @@ static uint32_t bound(const struct split *s, uint32_t i)
     return (uint32_t)((uint64_t)s->n_samples * i / s->n_shards);
 }
 
+static bool is_permuted(const struct shard *s)
+{
+    return s->kind == PARTITION_IID || s->kind == PARTITION_SIZES;
+}
+
+/* Of a split that cuts an order in pieces. Not inlined: what it needs is nothing to the others. */
+static __attribute__((noinline)) struct shard piece(const struct split *s, uint32_t i)
+{
+    uint32_t first = bound(s, i);
+    struct shard shard = {.kind = s->how->kind, .n = bound(s, i + 1) - first};
+    if (s->rows != NULL)
+        shard.rows = s->rows + first;
+    else
+        shard.first = first;
+    if (is_permuted(&shard))
+        shard.order = s->order;
+    return shard;
+}
+
 struct shard split_shard(const struct split *s, uint32_t i)
 {
-    struct shard shard = {.kind = s->how->kind};
     CHECK(i < s->n_shards);
-    if (shard.kind == PARTITION_NONE) {
-        shard.n = s->n_samples;
-        return shard;
-    }
-    if (shard.kind == PARTITION_SAMPLE) {
-        shard.n = s->n_drawn;
-        shard.first = s->n_samples;
-        shard.draws = rng_stream(s->seed, i, RNG_PARTITION);
-        return shard;
-    }
-    shard.first = bound(s, i);
-    shard.n = bound(s, i + 1) - shard.first;
-    if (s->rows != NULL) {
-        shard.rows = s->rows + shard.first;
-        shard.first = 0;
-    } else if (shard.kind != PARTITION_CONTIGUOUS) {
-        shard.order = s->order;
-    }
-    return shard;
+    if (s->how->kind == PARTITION_SAMPLE)
+        return (struct shard){.kind = PARTITION_SAMPLE,
+                              .first = s->n_samples,
+                              .n = s->n_drawn,
+                              .draws = {.seed = s->seed, .node = i, .purpose = RNG_PARTITION}};
+    if (s->how->kind == PARTITION_NONE)
+        return (struct shard){.kind = PARTITION_NONE, .n = s->n_samples};
+    return piece(s, i);
 }
 
 /* ---- shards ---------------------------------------------------------------------------------- */
@@ -241,11 +248,6 @@ static uint32_t drawn_row(const struct shard *s, uint32_t i)
     struct rng rng = s->draws;
     rng.index = (uint64_t)i << 16;
     return rng_below(&rng, s->first);
-}
-
-static bool is_permuted(const struct shard *s)
-{
-    return s->kind == PARTITION_IID || s->kind == PARTITION_SIZES;
 }
 
 uint32_t shard_row(const struct shard *s, uint32_t i)

@@ -156,7 +156,7 @@ void chain_backward(struct chain c, const struct pass *p, const float *params, c
                           output_of(&plan, i, out, saved), saved + plan.saveds[i], d_out, beta,
                           grads + at, d_x);
         if (p->theta != NULL && l->n_params > 0 && !ops->moves)
-            vec_descend(p->theta + l->offset, p->lr, grads + at, l->n_params);
+            vec_add_scaled(p->theta + l->offset, -p->lr, grads + at, l->n_params);
         d_out = d_x;
     }
 }

@@ -79,7 +79,7 @@ static void backward(const struct layer *l, const struct pass *p, const float *p
     grads_begin(d_bias, beta, n_out);
     add_rows(d_bias, d_out, l->n_out, p->batch);
     if (theta != NULL)
-        vec_descend(theta + n_out * n_in, p->lr, d_bias, n_out);
+        vec_add_scaled(theta + n_out * n_in, -p->lr, d_bias, n_out);
 }
 
 const struct layer_ops layer_dense = {.name = "dense",

@@ -6,6 +6,7 @@
 #define HUBBUB_MODEL_DIRECT_H
 
 #include "model/model.h"
+#include "model/optim.h"
 
 /* Whether `batch` samples of the model go this way: it has few weights, and the batch few samples.
  */
@@ -14,5 +15,11 @@ bool direct_suits(const struct model *m, uint32_t batch);
 /* model_loss_grad of such a model and batch, but for moving theta; sums run in another order. */
 double direct_loss_grad(const struct model *m, const float *theta, const float *x,
                         const union target *y, uint32_t batch, float beta, float *grad);
+
+/* The same, and theta moves by the gradient, which is kept nowhere; the bits are those of
+ * optim_step with it. */
+double direct_descend(const struct model *m, float *theta, const float *x, const union target *y,
+                      uint32_t batch, const struct optim_config *c,
+                      const struct optim_rates *rates);
 
 #endif

@@ -89,26 +89,32 @@ void workspace_close(struct workspace *w)
     *w = (struct workspace){0};
 }
 
+static const uint32_t *draw(const struct learner_config *c, const struct shard *shard,
+                            uint32_t node, uint64_t step, struct workspace *w)
+{
+    w->last_drawn = !w->last_drawn;
+    struct drawn *d = &w->drawn[w->last_drawn];
+    d->shard_rows = shard->rows;
+    d->step = step;
+    d->node = node;
+    batches_rows(shard, c->seed, node, step * c->batch, d->rows, c->batch);
+    return d->rows;
+}
+
 static const uint32_t *next_rows(const struct learner *l, struct workspace *w)
 {
-    const struct learner_config *c = l->config;
     for (uint32_t i = 0; i < 2; i++) {
         const struct drawn *d = &w->drawn[i];
         if (d->step == l->step && d->node == l->node && d->shard_rows == l->shard.rows)
             return d->rows;
     }
-    w->last_drawn = !w->last_drawn;
-    struct drawn *d = &w->drawn[w->last_drawn];
-    batches_rows(&l->shard, c->seed, l->node, l->step * c->batch, d->rows, c->batch);
-    d->shard_rows = l->shard.rows;
-    d->step = l->step;
-    d->node = l->node;
-    return d->rows;
+    return draw(l->config, &l->shard, l->node, l->step, w);
 }
 
-void learner_fetch(const struct learner *l, struct workspace *w)
+void learner_fetch(const struct learner_config *c, const struct shard *shard, uint32_t node,
+                   uint64_t step, struct workspace *w)
 {
-    dataset_prefetch(l->config->train, next_rows(l, w), l->config->batch);
+    dataset_prefetch(c->train, draw(c, shard, node, step, w), c->batch);
 }
 
 struct step {
@@ -179,37 +185,45 @@ static void part_sum(void *ctx, uint32_t i)
         vec_scale_add(sum, 1.0f, (float)parts[k].n / (float)c->batch, parts[k].grad + at, end - at);
 }
 
-/* Updates theta from its end to its start: the gradient of the last rows is what the backward pass
- * left in the cache, and the weights of the first layer are what the next forward pass asks for
- * first. An update keeps the caches busy and the memory idle, so the next batch is fetched
- * meanwhile: its rows lie anywhere, and waiting for them took three times as long as unpacking. */
+/* Theta is updated from its last block to its first: the gradient of the last rows is what the
+ * backward pass left in the cache, and the weights of the first layer are what the next forward
+ * pass asks for first. An update keeps the caches busy and the memory idle, so the next batch is
+ * fetched meanwhile: its rows lie anywhere, and waiting for them took three times as long as
+ * unpacking. */
 static void part_update(void *ctx, uint32_t i)
 {
-    enum { PIECE = 32768 };
+    enum { PIECE = 16384 };
     const struct step *s = ctx;
     const struct learner *l = s->learner;
     const struct learner_config *c = l->config;
+    const struct workspace *w = s->workspace;
     struct workspace_part *part = &s->workspace->parts[i];
-    const float *grad = optim_wants_gradient(&c->optim) ? s->workspace->parts[0].grad : NULL;
-    uint64_t start, end, began = time_of(s->workspace);
+    const float *grad = optim_wants_gradient(&c->optim) ? w->parts[0].grad : NULL;
+    bool looks = w->moved != NULL && team_size(w->team) == 1;
+    uint64_t start, end, n, n_done = 0, began = time_of(w);
     uint32_t asked = 0;
     own_range(s, i, &start, &end);
-    uint64_t n_pieces = (end - start + PIECE - 1) / PIECE;
-    for (uint64_t k = 0; k < n_pieces; k++) {
-        uint64_t at = start + (n_pieces - 1 - k) * PIECE, left = end - at;
-        if (s->next != NULL) {
-            uint32_t ask = (uint32_t)(part->n * (k + 1) / n_pieces);
-            dataset_prefetch(c->train, s->next + part->first + asked, ask - asked);
-            asked = ask;
+    for (uint64_t block_end = end, block; block_end > start; block_end = block) {
+        block = (block_end - 1) / LEARNER_BLOCK * LEARNER_BLOCK;
+        block = block > start ? block : start;
+        for (uint64_t at = block; at < block_end; at += n) {
+            n = block_end - at < PIECE ? block_end - at : PIECE;
+            n_done += n;
+            if (s->next != NULL) {
+                uint32_t ask = (uint32_t)(part->n * n_done / (end - start));
+                dataset_prefetch(c->train, s->next + part->first + asked, ask - asked);
+                asked = ask;
+            }
+            if (!s->moves)
+                optim_step(&c->optim, &s->rates, l->theta + at,
+                           l->momentum != NULL ? l->momentum + at : NULL,
+                           l->second != NULL ? l->second + at : NULL,
+                           grad != NULL ? grad + at : NULL, n);
+            if (looks)
+                w->moved(w->moved_ctx, at, n);
         }
-        if (s->moves)
-            continue;
-        optim_step(&c->optim, &s->rates, l->theta + at,
-                   l->momentum != NULL ? l->momentum + at : NULL,
-                   l->second != NULL ? l->second + at : NULL, grad != NULL ? grad + at : NULL,
-                   left < PIECE ? left : PIECE);
     }
-    part->kernels_us += time_of(s->workspace) - began;
+    part->kernels_us += time_of(w) - began;
 }
 
 /* Of the step that begins. */
@@ -232,6 +246,25 @@ static bool fetches_next(const struct learner *l, const struct workspace *w)
     return l->shard.n > l->config->batch && !w->is_shared;
 }
 
+/* The kernels of a step on x, which return the loss: the gradient as it is computed moves theta
+ * where that is all, else it is kept for optim_step. */
+static double move_directly(struct learner *l, struct workspace *w, const float *x,
+                            struct optim_rates *rates)
+{
+    const struct learner_config *c = l->config;
+    const struct model *m = c->model;
+    if (optim_is_plain(&c->optim))
+        return direct_descend(m, l->theta, x, w->y, c->batch, &c->optim, rates);
+    float *grad = w->parts[0].grad;
+    double loss =
+        direct_loss_grad(m, l->theta, x, w->y, c->batch, grad != NULL ? 0.0f : c->optim.momentum,
+                         grad != NULL ? grad : l->momentum);
+    if (grad != NULL)
+        rates->scale = optim_clip(&c->optim, grad, m->dim);
+    optim_step(&c->optim, rates, l->theta, l->momentum, l->second, grad, m->dim);
+    return loss;
+}
+
 /* The same in one piece, of a model that goes the direct way, whose kernels take less time than
  * handing out their parts. */
 static double step_directly(struct learner *l, struct workspace *w)
@@ -239,20 +272,16 @@ static double step_directly(struct learner *l, struct workspace *w)
     const struct learner_config *c = l->config;
     struct workspace_part *part = &w->parts[0];
     struct optim_rates rates = next_rates(l);
-    float *grad = part->grad;
-    dataset_gather(c->train, next_rows(l, w), c->batch, part->x, w->y);
+    const float *x = dataset_read(c->train, next_rows(l, w), c->batch, part->x, w->y);
     uint64_t start = time_of(w);
-    double loss = direct_loss_grad(c->model, l->theta, part->x, w->y, c->batch,
-                                   grad != NULL ? 0.0f : c->optim.momentum,
-                                   grad != NULL ? grad : l->momentum);
-    if (grad != NULL)
-        rates.scale = optim_clip(&c->optim, grad, c->model->dim);
     l->step++;
     if (fetches_next(l, w))
-        learner_fetch(l, w);
-    optim_step(&c->optim, &rates, l->theta, l->momentum, l->second, grad, c->model->dim);
+        learner_fetch(c, &l->shard, l->node, l->step, w);
+    double loss = move_directly(l, w, x, &rates);
     part->kernels_us += time_of(w) - start;
     note_step(l, &rates);
+    if (w->moved != NULL)
+        w->moved(w->moved_ctx, 0, c->model->dim);
     return loss;
 }
 
@@ -277,8 +306,8 @@ double learner_step(struct learner *l, struct workspace *w)
     l->step++;
     if (fetches_next(l, w))
         s.next = next_rows(l, w);
-    team_run(w->team, part_update, &s);
     note_step(l, &s.rates);
+    team_run(w->team, part_update, &s);
     return loss;
 }
 
@@ -352,61 +381,46 @@ static size_t block_at(uint64_t i, uint64_t n)
     return (size_t)(n - i < MIX_BLOCK ? n - i : MIX_BLOCK);
 }
 
-/* One block of theta, and of what follows it: theta += c * (theirs - base). */
-static void mix_block(struct learner *l, uint64_t at, size_t k, float c, float factor,
-                      const float *theirs, const float *base)
-{
-    if (factor != 0.0f)
-        vec_mix_two(l->theta + at, c, l->momentum + at, factor * c, theirs, base, k);
-    else
-        vec_mix(l->theta + at, c, theirs, base, k);
-}
-
-void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const float *theirs,
-                 const float *base)
+void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const float *theirs)
 {
     check_range(l, offset, n);
     float *theta = l->theta + offset;
-    if (base == NULL && c == 1.0f) {
+    if (c == 1.0f) {
         memcpy(theta, theirs, n * sizeof *theta);
         forget(l, offset, n);
         return;
     }
     float factor = note_mixing(l, n);
+    if (factor == 0.0f) {
+        vec_mix_current(theta, c, theirs, n);
+        return;
+    }
     for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
         size_t k = block_at(i, n);
-        if (base != NULL) {
-            mix_block(l, offset + i, k, c, factor, theirs + i, base + i);
-            continue;
-        }
-        if (factor != 0.0f)
-            vec_mix(l->momentum + offset + i, factor * c, theirs + i, theta + i, k);
+        vec_mix(l->momentum + offset + i, factor * c, theirs + i, theta + i, k);
         vec_mix_current(theta + i, c, theirs + i, k);
     }
 }
 
-void learner_take_and_mix(struct learner *l, uint64_t offset, uint64_t n, float c,
-                          const float *theirs, float *mine)
+void learner_add(struct learner *l, uint64_t offset, uint64_t n, float c, const float *difference)
 {
     check_range(l, offset, n);
     float factor = note_mixing(l, n);
-    for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
-        size_t k = block_at(i, n);
-        memcpy(mine + i, l->theta + offset + i, k * sizeof *mine);
-        mix_block(l, offset + i, k, c, factor, theirs + i, mine + i);
-    }
+    if (factor != 0.0f)
+        vec_add_scaled_two(l->theta + offset, c, l->momentum + offset, factor * c, difference, n);
+    else
+        vec_add_scaled(l->theta + offset, c, difference, n);
 }
 
-void learner_swap_mix(struct learner *l, uint64_t offset, uint64_t n, float c, float *buffer)
+void learner_answer(struct learner *l, uint64_t offset, uint64_t n, float c, float *buffer)
 {
     check_range(l, offset, n);
-    float *theta = l->theta + offset;
     float factor = note_mixing(l, n);
     for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
         size_t k = block_at(i, n);
+        vec_answer(l->theta + offset + i, c, buffer + i, k);
         if (factor != 0.0f)
-            vec_mix(l->momentum + offset + i, factor * c, buffer + i, theta + i, k);
-        vec_swap_mix(theta + i, c, buffer + i, k);
+            vec_add_scaled(l->momentum + offset + i, -factor * c, buffer + i, k);
     }
 }
 

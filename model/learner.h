@@ -58,6 +58,8 @@ struct drawn {
     uint32_t node;
 };
 
+enum { LEARNER_BLOCK = 65536 };
+
 /* What a step works in. */
 struct workspace {
     struct team *team;
@@ -69,6 +71,12 @@ struct workspace {
     bool is_timed;         /* the owner's to set: parts' kernels_us counts */
     bool is_shared; /* the owner's to set: learners take turns, so one's next batch is not fetched
                        while it updates */
+    /* The owner's to set; NULL: nobody looks. Called in a step of one thread for each range of
+     * theta once it has moved, and while it is in the cache: blocks of LEARNER_BLOCK floats from
+     * the last to the first, each from its start to its end. What it does to the range, by the
+     * jobs of an exchange, is as if it were done after the step. */
+    void (*moved)(void *ctx, uint64_t offset, uint64_t n);
+    void *moved_ctx;
 };
 
 void workspace_init(struct workspace *w, const struct learner_config *config);
@@ -85,9 +93,10 @@ void learner_init(struct learner *l, const struct learner_config *config, const 
 /* Goes on in other floats of the same layout, as they are. */
 void learner_move(struct learner *l, float *storage);
 
-/* Asks the memory for what the learner's next step will gather, for who has something else to do
- * before it, such as a step of another one. Looks at config, shard, node and step only. */
-void learner_fetch(const struct learner *l, struct workspace *w);
+/* Asks the memory for what a learner's step (from 0) will gather, for who has something else to do
+ * before it, such as a step of another one. */
+void learner_fetch(const struct learner_config *config, const struct shard *shard, uint32_t node,
+                   uint64_t step, struct workspace *w);
 
 /* One minibatch: gather, gradient, update. Returns the batch's mean loss before the update. */
 double learner_step(struct learner *l, struct workspace *w);
@@ -105,24 +114,22 @@ double learner_epochs(const struct learner *l);
  * is zero. For a newcomer that took over a peer's weights. */
 void learner_resume(struct learner *l, uint64_t step);
 
-/* The three jobs of an exchange on theta[offset, offset + n). They keep the optimiser's state true
+/* The jobs of an exchange on theta[offset, offset + n). They keep the optimiser's state true
  * to the mixing (OPTIM_QGM takes its momentum from the displacement of theta, mixing included);
  * the state of the others speaks of this peer's own gradients and stays. Taking over weights as
- * they are (c = 1, base NULL) sets it to zero. */
+ * they are (learner_mix with c = 1) sets it to zero. */
 
 /* out = theta. */
 void learner_take(const struct learner *l, uint64_t offset, uint64_t n, float *out);
 
-/* theta += c * (theirs - base); base NULL stands for theta as it is (and c = 1 then copies). */
-void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const float *theirs,
-                 const float *base);
+/* The responder's half, indivisible: buffer = theta - buffer, theta -= c * buffer. */
+void learner_answer(struct learner *l, uint64_t offset, uint64_t n, float c, float *buffer);
 
-/* Take and mix as one indivisible job: (theta, buffer) = (theta + c (buffer - theta), theta). */
-void learner_swap_mix(struct learner *l, uint64_t offset, uint64_t n, float c, float *buffer);
+/* The initiator's: theta += c * difference. */
+void learner_add(struct learner *l, uint64_t offset, uint64_t n, float c, const float *difference);
 
-/* The same with theirs left as it is: mine = theta, theta += c (theirs - mine). */
-void learner_take_and_mix(struct learner *l, uint64_t offset, uint64_t n, float c,
-                          const float *theirs, float *mine);
+/* One-sided: theta += c * (theirs - theta); c = 1 copies. */
+void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const float *theirs);
 
 /* An evaluation in pieces, on a snapshot, so that training and exchanges go on in between. */
 struct evaluator {

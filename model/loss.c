@@ -39,8 +39,6 @@ static double softmax(const float *z, union target y, uint32_t n, float scale, f
 {
     float max = z[0], sum;
     lanes sums = {0};
-    if (n == 2)
-        return softmax_of_two(z, y.class, scale, d);
     for (uint32_t j = 1; j < n; j++)
         max = z[j] > max ? z[j] : max;
     uint32_t whole = n - n % LANES;
@@ -104,8 +102,14 @@ double loss_gradient(enum loss loss, const float *logits, const union target *y,
     static double (*const losses[N_LOSSES])(const float *, union target, uint32_t, float,
                                             float *) = {softmax, logistic, hinge, mse};
     double sum = 0;
+    float scale = 1.0f / (float)batch;
+    if (loss == LOSS_SOFTMAX && n == 2) {
+        for (uint64_t b = 0; b < batch; b++)
+            sum += softmax_of_two(logits + b * n, y[b].class, scale, d_logits + b * n);
+        return sum / batch;
+    }
     for (uint64_t b = 0; b < batch; b++)
-        sum += losses[loss](logits + b * n, y[b], n, 1.0f / (float)batch, d_logits + b * n);
+        sum += losses[loss](logits + b * n, y[b], n, scale, d_logits + b * n);
     return sum / batch;
 }
 

@@ -116,7 +116,7 @@ double model_loss_grad(const struct model *m, const struct pass *pass, const flo
     if (direct_suits(m, pass->batch)) {
         double loss = direct_loss_grad(m, theta, x, y, pass->batch, beta, grad);
         if (pass->theta != NULL)
-            vec_descend(pass->theta, pass->lr, grad, m->dim);
+            vec_add_scaled(pass->theta, -pass->lr, grad, m->dim);
         return loss;
     }
     struct areas a = place(m, pass, scratch);

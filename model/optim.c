@@ -22,6 +22,7 @@
 #include "model/optim.h"
 
 #include "base/vec.h"
+#include "model/descent.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -60,12 +61,11 @@ float optim_clip(const struct optim_config *c, const float *grad, uint64_t n)
 /* ---- steps: g is scale * grad + decay * theta ------------------------------------------------ */
 
 /* Plain descent, without a state. */
-static void step_plain(float *restrict theta, const float *restrict grad,
-                       const struct optim_config *c, const struct optim_rates *r, size_t n)
+static void step_plain(float *restrict theta, const float *restrict grad, struct descent d,
+                       size_t n)
 {
-    float scale = r->scale * r->factor;
     for (size_t i = 0; i < n; i++)
-        theta[i] = fmaf(-r->lr, fmaf(c->weight_decay, theta[i], scale * grad[i]), theta[i]);
+        theta[i] = descent_step(d, theta[i], grad[i]);
 }
 
 /* The gradient is in v without its factor, so v is what the others have over the factor. */
@@ -126,11 +126,11 @@ void optim_step(const struct optim_config *c, const struct optim_rates *r, float
     switch (c->kind) {
     case OPTIM_SGD:
         if (momentum == NULL)
-            step_plain(theta, grad, c, r, n);
+            step_plain(theta, grad, descent_of(c, r), n);
         else if (grad != NULL)
             step_sgd(theta, momentum, grad, c, r, n);
         else if (optim_descends(c))
-            vec_descend(theta, r->lr * r->factor, momentum, n);
+            vec_add_scaled(theta, -r->lr * r->factor, momentum, n);
         else
             step_accumulated(theta, momentum, r->lr * r->factor, c->weight_decay / r->factor, n);
         break;

@@ -56,6 +56,12 @@ static inline bool optim_wants_gradient(const struct optim_config *c)
     return c->kind != OPTIM_SGD || c->clip > 0.0f || optim_n_states(c) == 0;
 }
 
+/* Whether a step is a plain descent (model/descent.h) along the gradient as it is computed. */
+static inline bool optim_is_plain(const struct optim_config *c)
+{
+    return optim_n_states(c) == 0 && c->clip <= 0.0f;
+}
+
 /* Whether a step is theta -= lr v alone, v being that momentum: the backward pass may take it. */
 bool optim_descends(const struct optim_config *c);
 

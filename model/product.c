@@ -177,7 +177,7 @@ static void narrow_panel(struct job j, uint64_t m, uint64_t n, enum mode mode)
         for (uint64_t r = 0; r < rows; r++)
             memcpy(c_out + (i + r) * c_row, c[r], n * sizeof(float));
         for (uint64_t r = 0; r < rows && x != NULL; r++)
-            vec_descend(x + (i + r) * c_row, j.lr, c[r], n);
+            vec_add_scaled(x + (i + r) * c_row, -j.lr, c[r], n);
         j.a += mode == OFFSETS_A ? 0 : rows * j.a_row;
         j.a_offsets += mode == OFFSETS_A ? rows : 0;
         j.bias += j.bias != NULL ? rows : 0;
@@ -330,8 +330,8 @@ DOTS(6)
     {                                                                                              \
         NULL, dot_1x##c, dot_2x##c, dot_3x##c, dot_4x##c                                           \
     }
-    static const dot_fn dots[DOT_COLUMNS + 1][DOT_ROWS + 1] = {
-        {NULL}, DOT_NAMES(1), DOT_NAMES(2), DOT_NAMES(3), DOT_NAMES(4), DOT_NAMES(5), DOT_NAMES(6)};
+static const dot_fn dots[DOT_COLUMNS + 1][DOT_ROWS + 1] = {
+    {NULL}, DOT_NAMES(1), DOT_NAMES(2), DOT_NAMES(3), DOT_NAMES(4), DOT_NAMES(5), DOT_NAMES(6)};
 
 static const float *row_at(struct rows rows, uint64_t i)
 {

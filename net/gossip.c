@@ -57,8 +57,7 @@ uint32_t gossip_n_open(const struct gossip *g)
 bool gossip_remains(const struct gossip *g, uint32_t i, struct gossip_remains *r)
 {
     const struct entry *e = &g->entries[i];
-    bool keeps =
-        e->state == OPEN || e->state == PARKED || e->state == SENDING || e->state == FORGOTTEN;
+    bool keeps = e->state == OPEN || e->state == PARKED || e->state == FORGOTTEN;
     *r = (struct gossip_remains){.peer = e->peer, .buffer = keeps ? e->buffer : GOSSIP_NONE};
     return e->state != FREE;
 }
@@ -147,7 +146,7 @@ static void open_exchange(struct gossip *g, struct gossip_update *out, uint32_t 
                         .adopts = adopts};
     g->n_mine++;
     if (mode != GOSSIP_PULL) {
-        add_job(g, out, GOSSIP_TAKE, e, GOSSIP_NONE, GOSSIP_NONE, 0);
+        add_job(g, out, GOSSIP_TAKE, e, GOSSIP_NONE, 0);
     } else {
         send_message(g, out, GOSSIP_REQUEST, e, GOSSIP_NONE);
         g->counts.initiated++;
@@ -326,7 +325,7 @@ static void on_push(struct gossip *g, struct gossip_update *out, const struct go
     }
     float c = coefficient(m->weight, age_of(g, m->slice), m->mass);
     raise_age(g, m->slice, m->mass);
-    add_job(g, out, GOSSIP_MIX, serve(g, m, MERGING), m->buffer, GOSSIP_NONE, c);
+    add_job(g, out, GOSSIP_MIX, serve(g, m, MERGING), m->buffer, c);
 }
 
 /* Whether m asks again for what e, being served, already asked for. Pushes wait for no answer, so
@@ -387,9 +386,9 @@ static void on_request(struct gossip *g, struct gossip_update *out, const struct
         decline(g, out, m);
         return;
     }
-    struct entry *e = serve(g, m, pull ? COPYING : SWAPPING);
+    struct entry *e = serve(g, m, pull ? COPYING : ANSWERING);
     e->weight = pull ? m->weight : responder_weight(g, m);
-    add_job(g, out, pull ? GOSSIP_TAKE : GOSSIP_SWAP, e, m->buffer, GOSSIP_NONE,
+    add_job(g, out, pull ? GOSSIP_TAKE : GOSSIP_ANSWER, e, m->buffer,
             pull ? 0 : coefficient(e->weight, g->mass, m->mass));
 }
 
@@ -414,7 +413,7 @@ static void on_reply(struct gossip *g, struct gossip_update *out, const struct g
         return;
     }
     bool pull = e->mode == GOSSIP_PULL;
-    add_job(g, out, GOSSIP_MIX, e, m->buffer, e->buffer,
+    add_job(g, out, pull ? GOSSIP_MIX : GOSSIP_ADD, e, m->buffer,
             pull ? e->weight : coefficient(m->weight, g->mass, m->mass));
     e->state = MIXING;
     g->counts.mixed++;
@@ -442,12 +441,15 @@ static void on_done(struct gossip *g, struct gossip_update *out, uint32_t exchan
     struct entry *e = &g->entries[exchange];
     switch ((enum entry_state)e->state) {
     case TAKING:
-        e->buffer = buffer;
+        if (e->mode != GOSSIP_PAIRWISE) /* else it is the driver's from here on */
+            e->buffer = buffer;
         e->state = e->mode == GOSSIP_PUSH ? SENDING : OPEN;
         send_message(g, out, GOSSIP_REQUEST, e, buffer);
         g->counts.initiated++;
+        if (e->state == SENDING && g->config->leaves_at_once)
+            release(g, e);
         return;
-    case SWAPPING:
+    case ANSWERING:
     case COPYING:
         send_message(g, out, GOSSIP_REPLY, e, buffer);
         g->counts.served++;
@@ -460,7 +462,7 @@ static void on_done(struct gossip *g, struct gossip_update *out, uint32_t exchan
     case DROPPED_MERGING:
         g->counts.served++;
         break;
-    case DROPPED_SWAPPING:
+    case DROPPED_ANSWERING:
         g->counts.orphaned++;
         forget_buffer(out, buffer);
         break;
@@ -493,8 +495,10 @@ static void on_done(struct gossip *g, struct gossip_update *out, uint32_t exchan
 static void on_sent(struct gossip *g, uint32_t buffer)
 {
     for (uint32_t i = 0; i < n_entries(g); i++)
-        if (g->entries[i].state == SENDING && g->entries[i].buffer == buffer)
-            g->entries[i].state = FORGOTTEN;
+        if (g->entries[i].state == SENDING && g->entries[i].buffer == buffer) {
+            release(g, &g->entries[i]);
+            return;
+        }
 }
 
 static void on_link_lost(struct gossip *g, uint32_t peer, bool gone)
@@ -507,8 +511,8 @@ static void on_link_lost(struct gossip *g, uint32_t peer, bool gone)
             sum_hold(g, e, gone);
         } else if (e->mode == GOSSIP_PUSH_SUM && e->state == MERGING) {
             e->state = DROPPED_MERGING;
-        } else if (e->state == SWAPPING) {
-            e->state = DROPPED_SWAPPING;
+        } else if (e->state == ANSWERING) {
+            e->state = DROPPED_ANSWERING;
         } else if (e->state == COPYING) {
             e->state = DROPPED_COPYING;
         } else if (is_live(e)) {

@@ -6,10 +6,11 @@
  * hostile peer sends is counted, dropped or punished.
  *
  * An exchange of a slice (docs/ALGORITHMS.md):
- *   initiator i: TAKE a = theta_i, SEND REQUEST(a, w) ................. MIX theta_i += c_i (b - a)
- *   responder j: ............. SWAP: b = theta_j, theta_j += c_j (a - b), SEND REPLY(b)
+ *   initiator i: TAKE a = theta_i, SEND REQUEST(a, w) ................. ADD theta_i += c_i d
+ *   responder j: ............. ANSWER: d = theta_j - a, theta_j -= c_j d, SEND REPLY(d)
  * with c_i = 2 w m_j / (m_i + m_j): the increments cancel, weighted by mass, so the mean over the
- * peers survives whatever either side did to its theta in between. The initiator asks for
+ * peers survives whatever either side did to its theta in between; and as the difference comes
+ * back, neither keeps a copy of what it sent. The initiator asks for
  * w = 1/(2k), k its exchanges of that slice under way, this one included; the responder lowers it
  * by the same rule, and the reply says what it used.
  *
@@ -30,8 +31,8 @@
  * peer came back as another incarnation; one to a peer that stays away gives its place up to others
  * in the end, and counts as unknown.
  *
- * The driver promises: links are first-in first-out; jobs (TAKE, SWAP, MIX) of a node run in the
- * order of their actions, each indivisibly, and each is answered by one DONE; a LINK event says
+ * The driver promises: links are first-in first-out; jobs (TAKE, ANSWER, ADD, MIX) of a node run in
+ * the order of their actions, each indivisibly, and each is answered by one DONE; a LINK event says
  * when a link died, after which nothing more comes from it. It needs at most 2 open_max + serve_max
  * buffers, lent ones included.
  */
@@ -83,14 +84,15 @@ struct gossip_config {
     /* Whether what node `self` sends would leave at once. Where that is often not so, a slice has
      * one exchange open, whatever open_per_slice allows. Pure; NULL: it always would. */
     bool (*is_clear)(const void *ctx, uint32_t self, uint64_t now_us);
+    bool leaves_at_once; /* what is sent has left when the step is over: pushes need no SENT */
     const void *ctx;
 };
 
 enum gossip_event_type {
     GOSSIP_WAKE,     /* the deadline came (or any other time: it does no harm) */
     GOSSIP_STEPPED,  /* local steps were done */
-    GOSSIP_DONE,     /* a job was done; the buffer of a TAKE or SWAP is sealed */
-    GOSSIP_SENT,     /* a push has left, or was lost with its link: its buffer is only mine again */
+    GOSSIP_DONE,     /* a job was done; the buffer of a TAKE or ANSWER is sealed */
+    GOSSIP_SENT,     /* a push has left, or was lost with its link */
     GOSSIP_RECEIVED, /* a REQUEST, REPLY or DECLINE */
     GOSSIP_LINK,     /* a peer appeared or was lost, or the number of neighbours changed */
     GOSSIP_PHASE,    /* enter a phase */
@@ -105,7 +107,7 @@ struct gossip_message {
     uint32_t peer;         /* slot: from whom, to whom */
     uint32_t slice;
     uint64_t id;     /* of the exchange, the initiator's */
-    uint32_t buffer; /* the weights, or GOSSIP_NONE */
+    uint32_t buffer; /* the weights, of a pairwise REPLY the difference; or GOSSIP_NONE */
     float weight;    /* w: asked for in a REQUEST, used in a REPLY */
     float mass;      /* m of the sender, of a push the age of the slice, of push-sum what is
                         sent; REQUEST, REPLY */
@@ -117,9 +119,9 @@ struct gossip_event {
     union {
         uint32_t n_steps; /* STEPPED */
         struct {
-            uint32_t exchange, buffer; /* of a TAKE or SWAP */
+            uint32_t exchange, buffer; /* of a TAKE or ANSWER */
         } done;
-        uint32_t sent; /* buffer of the push */
+        uint32_t sent; /* the buffer that the push left in */
         struct {
             /* message.buffer: a REQUEST's (pairwise, push) or REPLY's weights, or of a pull's
              * REQUEST an empty buffer for the reply; GOSSIP_NONE when the driver had none to spare:
@@ -143,13 +145,10 @@ struct gossip_event {
 
 enum gossip_action_type {
     GOSSIP_TAKE,        /* job: copy the slice into a buffer (a new one when buffer is NONE) */
-    GOSSIP_SWAP,        /* job: take and mix at once: (theta, buffer) = (theta + c (buffer -
-                           theta), theta) */
-    GOSSIP_MIX,         /* job: theta += c (buffer - base); base NONE: theta as it is. Both buffers
-                           pass to the driver, which frees them after it */
-    GOSSIP_SEND,        /* message. The buffer of a REPLY passes to the driver; that of a REQUEST
-                           stays mine, also after it is sent, until MIX or FORGET. SENT answers a
-                           push */
+    GOSSIP_ANSWER,      /* job: buffer = theta - buffer, theta -= c buffer */
+    GOSSIP_ADD,         /* job: theta += c buffer, which passes to the driver */
+    GOSSIP_MIX,         /* job: theta += c (buffer - theta); the buffer passes to the driver */
+    GOSSIP_SEND,        /* message. Its buffer passes to the driver, unless gossip_keeps it */
     GOSSIP_FORGET,      /* buffer: I am done with it */
     GOSSIP_PUNISH,      /* peer broke the protocol, reason says how: close its link */
     GOSSIP_ADOPTED,     /* every slice of the adopted peer was asked for, came and is in MIX */
@@ -162,7 +161,7 @@ struct gossip_action {
     union {
         struct {
             uint32_t exchange; /* to be returned in DONE */
-            uint32_t slice, buffer, base, peer;
+            uint32_t slice, buffer, peer;
             float c;
         } job;
         struct gossip_message send;
@@ -173,6 +172,14 @@ struct gossip_action {
         } punish;
     };
 };
+
+/* Whether the buffer of a message that is sent stays the core's, until FORGET or MIX: that of a
+ * transfer, which may be sent again or taken back. A push, whose buffer does not, is answered by
+ * SENT. */
+static inline bool gossip_keeps(const struct gossip_message *m)
+{
+    return m->kind == GOSSIP_REQUEST && m->mode == GOSSIP_PUSH_SUM;
+}
 
 struct gossip_update {
     uint64_t wake_us; /* absolute; GOSSIP_NEVER if none */

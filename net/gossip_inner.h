@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 /* An entry of the table is one exchange, mine or theirs. One with a job under way (TAKING, MIXING,
- * SWAPPING, COPYING and the DROPPED forms) stays occupied until its DONE, so that the table bounds
+ * ANSWERING, COPYING and the DROPPED forms) stays occupied until its DONE, so that the table bounds
  * the buffers even when a step lasts for seconds. */
 enum entry_state {
     FREE,
@@ -29,10 +29,10 @@ enum entry_state {
     DROPPED_TAKING,
     FORGOTTEN, /* over; the buffer is still to be given back */
     /* theirs */
-    SWAPPING,
+    ANSWERING,
     COPYING, /* a pull */
     MERGING, /* a push */
-    DROPPED_SWAPPING,
+    DROPPED_ANSWERING,
     DROPPED_COPYING,
     DROPPED_MERGING
 };
@@ -40,8 +40,9 @@ enum entry_state {
 /* Of 28 bytes: the least alignment that the storage has anyway between entries. */
 struct __attribute__((packed, aligned(4))) entry {
     uint64_t id;
-    uint32_t peer, slice, buffer;
-    float weight; /* w; of push-sum the mass */
+    uint32_t peer, slice;
+    uint32_t buffer; /* mine while nobody else has it; a name, of a push that is SENDING */
+    float weight;    /* w; of push-sum the mass */
     uint8_t state, mode, blocked, adopts;
 };
 
@@ -104,7 +105,7 @@ static inline bool is_live(const struct entry *e)
 
 static inline bool is_served(const struct entry *e)
 {
-    return e->state == SWAPPING || e->state == COPYING || e->state == MERGING;
+    return e->state == ANSWERING || e->state == COPYING || e->state == MERGING;
 }
 
 /* A slice's age is 1 + the steps done here + what merging has put it ahead of them. */
@@ -168,13 +169,12 @@ static inline void send_message(struct gossip *g, struct gossip_update *out, enu
 
 static inline void add_job(struct gossip *g, struct gossip_update *out,
                            enum gossip_action_type type, const struct entry *e, uint32_t buffer,
-                           uint32_t base, float c)
+                           float c)
 {
     struct gossip_action *action = add(out, type);
     action->job.exchange = (uint32_t)(e - g->entries);
     action->job.slice = e->slice;
     action->job.buffer = buffer;
-    action->job.base = base;
     action->job.peer = e->peer;
     action->job.c = c;
 }

@@ -49,7 +49,7 @@ void sum_request(struct gossip *g, struct gossip_update *out, const struct gossi
     mass_note(book, m->peer, m->slice, m->id);
     struct entry *e = serve(g, m, MERGING);
     e->weight = m->mass;
-    add_job(g, out, GOSSIP_MIX, e, m->buffer, GOSSIP_NONE, mass_merge(book, m->slice, m->mass));
+    add_job(g, out, GOSSIP_MIX, e, m->buffer, mass_merge(book, m->slice, m->mass));
 }
 
 /* A transfer of which nobody knows whether it arrived, nor will know. */
@@ -107,6 +107,6 @@ void sum_flush(struct gossip *g, struct gossip_update *out, struct entry *e)
         return;
     }
     e->state = MIXING;
-    add_job(g, out, GOSSIP_MIX, e, e->buffer, GOSSIP_NONE, mass_merge(book, e->slice, e->weight));
+    add_job(g, out, GOSSIP_MIX, e, e->buffer, mass_merge(book, e->slice, e->weight));
     mass_counts(book)->credited++;
 }

@@ -1,5 +1,5 @@
-/* Staleness: how many local steps an initiator made between the TAKE of a slice and the MIX of its
- * answer (a responder takes and mixes at once: 0). A histogram; one thread at a time.
+/* Staleness: how many local steps an initiator made between the TAKE of a slice and the ADD of its
+ * answer (a responder takes and adds at once: 0). A histogram; one thread at a time.
  */
 #ifndef HUBBUB_NET_STALENESS_H
 #define HUBBUB_NET_STALENESS_H

@@ -69,18 +69,18 @@ void exchange_init(struct node *n)
     n->gossip = mem_alloc(1, gossip_size(&n->gossip_config));
     gossip_init(n->gossip, &n->gossip_config, c->shard);
     uint64_t floats = n->model.dim < GOSSIP_SLICE_FLOATS ? n->model.dim : GOSSIP_SLICE_FLOATS;
-    /* Two for each exchange of ours, one for each that we answer; the rest for writes that outlive
-     * their exchange (see forget). */
-    pool_init(&n->pool, 4 * open_max + serve_max, floats, serve_max);
-    n->sent_to = MEM_NEW(uint32_t, n->pool.n);
-    n->taken_at = MEM_NEW(uint64_t, n->pool.n);
+    /* For each exchange of ours one that a job or a link has, and two that are being written, with
+     * the one that takes them over that (see send_message); one for each that we answer. */
+    pool_init(&n->pool, 3 * open_max + 1 + serve_max, floats, serve_max);
+    n->asking = MEM_NEW(uint16_t, n->pool.n);
+    n->taken_at = MEM_NEW(uint64_t, open_max + serve_max);
     n->sums = MEM_NEW(uint64_t, n->pool.n);
 }
 
 void exchange_close(struct node *n)
 {
     pool_close(&n->pool);
-    free(n->sent_to);
+    free(n->asking);
     free(n->taken_at);
     free(n->sums);
     free(n->gossip);
@@ -101,19 +101,18 @@ static uint32_t slice_count(const struct node *n, uint32_t slice)
 
 static void give_job(struct node *n, const struct gossip_action *action)
 {
-    uint32_t buffer = action->job.buffer, base = action->job.base;
+    uint32_t buffer = action->job.buffer;
     if (action->type == GOSSIP_TAKE && buffer == GOSSIP_NONE)
         buffer = pool_take(&n->pool);
-    struct job job = {.type = action->type == GOSSIP_TAKE   ? JOB_TAKE
-                              : action->type == GOSSIP_SWAP ? JOB_SWAP
-                                                            : JOB_MIX,
+    struct job job = {.type = action->type == GOSSIP_TAKE     ? JOB_TAKE
+                              : action->type == GOSSIP_ANSWER ? JOB_ANSWER
+                              : action->type == GOSSIP_ADD    ? JOB_ADD
+                                                              : JOB_MIX,
                       .exchange = action->job.exchange,
                       .buffer = buffer,
-                      .base = base,
                       .peer = action->job.peer,
                       .peer_serial = n->peers.slots[action->job.peer].serial,
                       .data = pool_data(&n->pool, buffer),
-                      .base_data = base == GOSSIP_NONE ? NULL : pool_data(&n->pool, base),
                       .offset = slice_offset(action->job.slice),
                       .count = slice_count(n, action->job.slice),
                       .c = action->job.c,
@@ -142,30 +141,29 @@ static void send_message(struct node *n, const struct gossip_message *g)
         m.body_bytes = has_body ? m.tensor.count * (uint32_t)sizeof(float) : 0;
         break;
     }
-    /* A REQUEST's buffer stays the core's, so the write has a reference of its own. */
-    if (has_body && g->kind == GOSSIP_REQUEST) {
+    bool asks = has_body && g->kind == GOSSIP_REQUEST;
+    if (asks && gossip_keeps(g))
         pool_ref(&n->pool, g->buffer);
-        n->sent_to[g->buffer] = g->peer;
-    }
     CHECK(peer->link != NULL);
     float *body = has_body ? pool_data(&n->pool, g->buffer) : NULL;
     n->n_leaving += has_body;
+    if (asks) {
+        n->asking[g->buffer]++;
+        n->n_asking++;
+    }
     tcp_send_tensor(peer->link, &m, body, has_body ? n->sums[g->buffer] : 0, body);
-}
-
-/* A peer that stops reading would strand buffers in its link's queue without end: the last one to
- * take the pool over its allowance is cut. */
-static void forget(struct node *n, uint32_t buffer)
-{
-    if (pool_forget(&n->pool, buffer) && n->pool.n_stranded > n->gossip_config.open_max)
-        peering_punish(n, n->sent_to[buffer], "it does not read what we send");
+    /* A peer that stops reading would hold on to buffers, in its link's queue, without end: the
+     * last one to take the pool over its allowance is cut. */
+    if (asks && n->n_asking > 2u * n->gossip_config.open_max)
+        peering_punish(n, g->peer, "it does not read what we send");
 }
 
 static void act(struct node *n, const struct gossip_action *action)
 {
     switch (action->type) {
     case GOSSIP_TAKE:
-    case GOSSIP_SWAP:
+    case GOSSIP_ANSWER:
+    case GOSSIP_ADD:
     case GOSSIP_MIX:
         give_job(n, action);
         break;
@@ -173,7 +171,7 @@ static void act(struct node *n, const struct gossip_action *action)
         send_message(n, &action->send);
         break;
     case GOSSIP_FORGET:
-        forget(n, action->buffer);
+        pool_unref(&n->pool, action->buffer);
         break;
     case GOSSIP_PUNISH:
         peering_punish(n, action->punish.peer, action->punish.reason);
@@ -242,16 +240,13 @@ void exchange_completed(struct node *n, const struct completion *c)
 {
     const struct job *job = &c->job;
     if (job->type == JOB_TAKE)
-        n->taken_at[job->buffer] = c->step;
-    if (job->type == JOB_TAKE || job->type == JOB_SWAP)
+        n->taken_at[job->exchange] = c->step;
+    if (job->type == JOB_TAKE || job->type == JOB_ANSWER)
         n->sums[job->buffer] = c->sum;
-    if (job->type == JOB_MIX) {
-        if (job->base != GOSSIP_NONE) {
-            staleness_add(&n->staleness, c->step - n->taken_at[job->base]);
-            pool_unref(&n->pool, job->base);
-        }
+    if (job->type == JOB_ADD)
+        staleness_add(&n->staleness, c->step - n->taken_at[job->exchange]);
+    if (job->type == JOB_ADD || job->type == JOB_MIX)
         pool_unref(&n->pool, job->buffer);
-    }
     const struct peer *peer = &n->peers.slots[job->peer];
     bool still_there = peer->link != NULL && peer->serial == job->peer_serial;
     if (job->measure && job->type != JOB_TAKE && still_there)
@@ -289,8 +284,12 @@ void exchange_dropped(struct node *n, void *body)
 void exchange_released(struct node *n, void *token)
 {
     struct gossip_event event = {.type = GOSSIP_SENT, .sent = pool_handle(&n->pool, token)};
-    pool_unref(&n->pool, event.sent);
     n->n_leaving--;
+    if (n->asking[event.sent] > 0) {
+        n->asking[event.sent]--;
+        n->n_asking--;
+    }
+    pool_unref(&n->pool, event.sent);
     if (n->gossip_config.mode == GOSSIP_PUSH)
         exchange_drive(n, &event);
 }

@@ -17,8 +17,9 @@
 
 enum job_type {
     JOB_TAKE,   /* buffer = theta slice */
-    JOB_SWAP,   /* (theta, buffer) = (theta + c (buffer - theta), theta) */
-    JOB_MIX,    /* theta += c (buffer - base); base NULL: theta as it is */
+    JOB_ANSWER, /* buffer = theta - buffer, theta -= c buffer */
+    JOB_ADD,    /* theta += c buffer */
+    JOB_MIX,    /* theta += c (buffer - theta) */
     JOB_COPY,   /* data = theta, for the model file */
     JOB_TRAIN,  /* start stepping at `step` (0: from the start; else weights were adopted) */
     JOB_SETTLE, /* stop stepping; exchanges go on */
@@ -27,10 +28,10 @@ enum job_type {
 
 struct job {
     enum job_type type;
-    uint32_t exchange;     /* the gossip core's, for the completion */
-    uint32_t buffer, base; /* handles, for the completion */
+    uint32_t exchange; /* the gossip core's, for the completion */
+    uint32_t buffer;   /* its handle, for the completion */
     uint32_t peer, peer_serial;
-    float *data, *base_data;
+    float *data;
     uint64_t offset, count; /* range of theta, floats */
     float c;
     bool measure; /* report moved */
@@ -56,8 +57,8 @@ struct completion {
     enum completion_type type;
     struct job job;
     uint64_t step;                /* of the trainer when the job ran */
-    float moved;                  /* relative: |c| ||theirs - base|| / ||theta slice|| */
-    uint64_t sum;                 /* of a TAKE or SWAP: wire_body_sum of what is in the buffer */
+    float moved;                  /* relative: |c| ||difference|| / ||theta slice|| */
+    uint64_t sum;                 /* of a TAKE or ANSWER: wire_body_sum of what is in the buffer */
     struct trainer_report report; /* of COMPLETED_REPORT and COMPLETED_STOP */
 };
 

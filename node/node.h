@@ -113,9 +113,10 @@ struct node {
     struct handoff handoff;
     struct pool pool;
     uint32_t n_leaving; /* bodies of tensors that wait to be written, or are being */
-    uint32_t *sent_to;  /* of a buffer whose REQUEST is being written: the peer */
-    uint64_t *taken_at; /* of a buffer that a TAKE filled: the trainer's step */
-    uint64_t *sums;     /* of a buffer that a TAKE or SWAP filled: its wire_body_sum */
+    uint32_t n_asking;  /* REQUESTs among them */
+    uint16_t *asking;   /* of a buffer: REQUESTs that it is being written with */
+    uint64_t *taken_at; /* of an exchange: the trainer's step at its TAKE */
+    uint64_t *sums;     /* of a buffer that a TAKE or ANSWER filled: its wire_body_sum */
     struct staleness staleness;
     struct peers peers;
     struct scores scores;

@@ -15,7 +15,6 @@ void pool_init(struct pool *p, uint32_t n, uint64_t floats, uint32_t n_lent_max)
     p->memory = MEM_NEW(float, n *floats);
     p->refs = MEM_NEW(uint16_t, n);
     p->lent = MEM_NEW(bool, n);
-    p->stranded = MEM_NEW(bool, n);
     p->lent_to = MEM_NEW(uint32_t, n);
     p->free_list = MEM_NEW(uint32_t, n);
     for (uint32_t i = 0; i < n; i++)
@@ -27,7 +26,6 @@ void pool_close(struct pool *p)
     free(p->memory);
     free(p->refs);
     free(p->lent);
-    free(p->stranded);
     free(p->lent_to);
     free(p->free_list);
 }
@@ -71,19 +69,8 @@ void pool_unref(struct pool *p, uint32_t buffer)
     if (--p->refs[buffer] > 0)
         return;
     p->n_lent -= p->lent[buffer];
-    p->n_stranded -= p->stranded[buffer];
-    p->lent[buffer] = p->stranded[buffer] = false;
+    p->lent[buffer] = false;
     p->free_list[p->n_free++] = buffer;
-}
-
-bool pool_forget(struct pool *p, uint32_t buffer)
-{
-    pool_unref(p, buffer);
-    if (p->refs[buffer] == 0)
-        return false;
-    p->stranded[buffer] = true;
-    p->n_stranded++;
-    return true;
 }
 
 float *pool_data(const struct pool *p, uint32_t buffer)

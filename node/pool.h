@@ -14,10 +14,9 @@
 struct pool {
     float *memory;
     uint32_t n, n_free, n_lent, n_lent_max;
-    uint32_t n_stranded; /* that only a write under way still holds */
-    uint64_t floats;     /* in a buffer */
+    uint64_t floats; /* in a buffer */
     uint16_t *refs;
-    bool *lent, *stranded;
+    bool *lent;
     uint32_t *lent_to;
     uint32_t *free_list;
 };
@@ -35,10 +34,6 @@ uint32_t pool_lend(struct pool *p, uint32_t to);
 
 void pool_ref(struct pool *p, uint32_t buffer);
 void pool_unref(struct pool *p, uint32_t buffer);
-
-/* The same by the gossip core, which has no more use for the buffer: true when a write under way
- * keeps it occupied, as one on a link that does not drain does. */
-bool pool_forget(struct pool *p, uint32_t buffer);
 
 float *pool_data(const struct pool *p, uint32_t buffer);
 uint32_t pool_handle(const struct pool *p, const void *data);

@@ -11,8 +11,8 @@ struct snapshots {
     uint64_t tick;     /* of the last one */
 };
 
-/* Writes theta[dim] to DIR/TICK-PEER.f32 if this tick has none yet. A file that cannot be written is
- * warned of once, and ends them. The thread that owns theta. */
+/* Writes theta[dim] to DIR/TICK-PEER.f32 if this tick has none yet. A file that cannot be written
+ * is warned of once, and ends them. The thread that owns theta. */
 void snapshot_write(struct snapshots *s, uint32_t peer, const float *theta, uint64_t dim);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "net/gossip.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -23,6 +24,8 @@ uint64_t until_steps(const struct until *until, uint32_t n_samples, uint32_t bat
     return steps;
 }
 
+static void on_moved(void *ctx, uint64_t offset, uint64_t n);
+
 void trainer_init(struct trainer *t, const struct trainer_config *config, struct handoff *handoff)
 {
     *t = (struct trainer){.config = *config, .handoff = handoff};
@@ -31,6 +34,10 @@ void trainer_init(struct trainer *t, const struct trainer_config *config, struct
     workspace_init(&t->workspace, &t->config.learner);
     evaluator_init(&t->evaluator, config->learner.model, config->test);
     wire_sum_init(&t->sum);
+    for (int i = 0; i < TRAINER_MERGED_MAX; i++)
+        wire_sum_init(&t->merged[i].sum);
+    t->workspace.moved = on_moved;
+    t->workspace.moved_ctx = t;
 }
 
 void trainer_close(struct trainer *t)
@@ -39,6 +46,8 @@ void trainer_close(struct trainer *t)
     free(t->storage);
     evaluator_close(&t->evaluator);
     wire_sum_close(&t->sum);
+    for (int i = 0; i < TRAINER_MERGED_MAX; i++)
+        wire_sum_close(&t->merged[i].sum);
 }
 
 /* ---- jobs ---------------------------------------------------------------------------------- */
@@ -46,8 +55,9 @@ void trainer_close(struct trainer *t)
 /* How far an exchange moves theta, relative to it. */
 static float relative_move(const struct learner *l, const struct job *job)
 {
-    const float *x = l->theta + job->offset, *base = job->base_data ? job->base_data : x;
-    double moved = vec_distance_sq(job->data, base, job->count);
+    const float *x = l->theta + job->offset;
+    double moved = job->type == JOB_ADD ? vec_norm_sq(job->data, job->count)
+                                        : vec_distance_sq(job->data, x, job->count);
     double norm = vec_norm_sq(x, job->count);
     return moved == 0 ? 0 : (float)(fabs((double)job->c) * sqrt(moved / (norm > 0 ? norm : 1)));
 }
@@ -62,40 +72,55 @@ static void start_training(struct trainer *t, uint64_t step)
     t->next_eval = every > 0 ? floor(learner_epochs(&t->learner) / every + 1) * every : 0;
 }
 
-/* The buffer of a TAKE or SWAP, and its sum: in pieces, so that it is read out of the nearest
- * cache. */
-static uint64_t fill_buffer(struct trainer *t, const struct job *job)
+/* A job's work on theta[at, at + n), a part of its range; of one that fills its buffer, with the
+ * sum of that: in pieces, so that it is read out of the nearest cache. */
+static void run_range(struct trainer *t, const struct job *job, struct wire_sum *sum, uint64_t at,
+                      uint64_t n)
 {
     enum { PIECE = 2048 };
-    wire_sum_start(&t->sum);
-    for (uint64_t i = 0; i < job->count; i += PIECE) {
-        uint64_t n = job->count - i < PIECE ? job->count - i : PIECE;
-        if (job->type == JOB_TAKE)
-            learner_take(&t->learner, job->offset + i, n, job->data + i);
-        else
-            learner_swap_mix(&t->learner, job->offset + i, n, job->c, job->data + i);
-        wire_sum_add(&t->sum, job->data + i, n * sizeof(float));
+    struct learner *l = &t->learner;
+    float *data = job->data + (at - job->offset);
+    if (job->type == JOB_ADD) {
+        learner_add(l, at, n, job->c, data);
+        return;
     }
-    return wire_sum_get(&t->sum);
+    if (job->type == JOB_MIX) {
+        learner_mix(l, at, n, job->c, data);
+        return;
+    }
+    for (uint64_t i = 0; i < n; i += PIECE) {
+        uint64_t k = n - i < PIECE ? n - i : PIECE;
+        if (job->type == JOB_TAKE)
+            learner_take(l, at + i, k, data + i);
+        else
+            learner_answer(l, at + i, k, job->c, data + i);
+        wire_sum_add(sum, data + i, k * sizeof(float));
+    }
+}
+
+static bool fills_buffer(const struct job *job)
+{
+    return job->type == JOB_TAKE || job->type == JOB_ANSWER;
 }
 
 static void run_job(struct trainer *t, const struct job *job)
 {
     struct learner *l = &t->learner;
     struct completion c = {.type = COMPLETED_JOB, .job = *job, .step = l->step};
-    bool mixes = job->type == JOB_SWAP || job->type == JOB_MIX;
-    if (job->measure && mixes)
-        c.moved = relative_move(l, job);
     switch (job->type) {
     case JOB_TAKE:
-    case JOB_SWAP:
-        c.sum = fill_buffer(t, job);
+    case JOB_ANSWER:
+    case JOB_ADD:
+    case JOB_MIX:
+        if (job->measure && job->type != JOB_TAKE)
+            c.moved = relative_move(l, job);
+        wire_sum_start(&t->sum);
+        run_range(t, job, &t->sum, job->offset, job->count);
+        if (fills_buffer(job))
+            c.sum = wire_sum_get(&t->sum);
         break;
     case JOB_COPY:
         learner_take(l, job->offset, job->count, job->data);
-        break;
-    case JOB_MIX:
-        learner_mix(l, job->offset, job->count, job->c, job->data, job->base_data);
         break;
     case JOB_TRAIN:
         start_training(t, job->step);
@@ -111,17 +136,97 @@ static void run_job(struct trainer *t, const struct job *job)
     handoff_complete(t->handoff, &c);
 }
 
+static bool take_job(struct trainer *t, struct job *job)
+{
+    if (!t->waits)
+        return handoff_take_job(t->handoff, job);
+    *job = t->waiting;
+    t->waits = false;
+    return true;
+}
+
 static void run_jobs(struct trainer *t)
 {
     struct job job;
-    if (t->stop_us > 0 || !handoff_take_job(t->handoff, &job))
+    if (t->stop_us > 0 || !take_job(t, &job))
         return;
     uint64_t start = clock_thread_us();
     do
         run_job(t, &job);
-    while (t->stop_us == 0 && handoff_take_job(t->handoff, &job));
+    while (t->stop_us == 0 && take_job(t, &job));
     t->report.job_us += clock_thread_us() - start;
     handoff_notify(t->handoff);
+}
+
+/* ---- jobs that are merged into a step ------------------------------------------------------- */
+
+_Static_assert((int)LEARNER_BLOCK == (int)GOSSIP_SLICE_FLOATS,
+               "a slice is updated from its start to its end");
+
+/* An exchange's, of one block, so that its buffer is filled from its start to its end. */
+static bool can_be_merged(const struct job *job)
+{
+    bool exchanges = fills_buffer(job) || job->type == JOB_ADD || job->type == JOB_MIX;
+    return exchanges && !job->measure && job->count > 0 &&
+           job->offset / LEARNER_BLOCK == (job->offset + job->count - 1) / LEARNER_BLOCK;
+}
+
+/* Jobs keep their order, so those behind one that has to wait do, too. */
+static void take_jobs_to_merge(struct trainer *t)
+{
+    struct job job;
+    t->is_taken = true;
+    while (!t->waits && handoff_take_job(t->handoff, &job)) {
+        if (t->n_merged == TRAINER_MERGED_MAX || !can_be_merged(&job)) {
+            t->waiting = job;
+            t->waits = true;
+            return;
+        }
+        struct merged_job *m = &t->merged[t->n_merged++];
+        m->job = job;
+        wire_sum_start(&m->sum);
+    }
+}
+
+/* A range of theta has been updated, and is in the cache: what the jobs that came during the step
+ * do to it costs half of what it does afterwards. */
+static void on_moved(void *ctx, uint64_t offset, uint64_t n)
+{
+    struct trainer *t = ctx;
+    if (!t->is_taken)
+        take_jobs_to_merge(t);
+    if (t->n_merged == 0)
+        return;
+    uint64_t start = clock_thread_us();
+    for (uint32_t i = 0; i < t->n_merged; i++) {
+        const struct job *job = &t->merged[i].job;
+        uint64_t end = job->offset + job->count;
+        uint64_t from = offset > job->offset ? offset : job->offset;
+        uint64_t to = offset + n < end ? offset + n : end;
+        if (from < to)
+            run_range(t, job, &t->merged[i].sum, from, to - from);
+    }
+    t->merged_us += clock_thread_us() - start;
+}
+
+/* The step is over, and with it the jobs that were merged into it. Returns what they took. */
+static uint64_t complete_merged(struct trainer *t)
+{
+    uint64_t took_us = t->merged_us;
+    for (uint32_t i = 0; i < t->n_merged; i++) {
+        const struct job *job = &t->merged[i].job;
+        struct completion c = {.type = COMPLETED_JOB, .job = *job, .step = t->learner.step};
+        if (fills_buffer(job))
+            c.sum = wire_sum_get(&t->merged[i].sum);
+        handoff_complete(t->handoff, &c);
+    }
+    if (t->n_merged > 0)
+        handoff_notify(t->handoff);
+    t->report.job_us += took_us;
+    t->n_merged = 0;
+    t->merged_us = 0;
+    t->is_taken = false;
+    return took_us;
 }
 
 /* Runs jobs as they come until the deadline. */
@@ -207,6 +312,7 @@ static void step(struct trainer *t)
     t->learner.swarm_step = handoff_swarm_step(t->handoff);
     t->learner.factor = handoff_factor(t->handoff);
     double loss = learner_step(&t->learner, &t->workspace);
+    uint64_t jobs_us = complete_merged(t);
     r->steps_done++;
     r->diverged = !isfinite(loss);
     if (r->diverged) {
@@ -216,11 +322,11 @@ static void step(struct trainer *t)
     }
     r->loss += (loss - r->loss) / (double)(r->steps_done < 100 ? r->steps_done : 100);
     if (c->slow > 1) {
-        uint64_t took = clock_us() - start;
+        uint64_t took = clock_us() - start - jobs_us;
         uint64_t least = took > c->pace_us ? took : c->pace_us;
-        clock_sleep_until(start + took + (uint64_t)((c->slow - 1) * (double)least));
+        clock_sleep_until(start + jobs_us + took + (uint64_t)((c->slow - 1) * (double)least));
     }
-    r->step_us += clock_us() - start;
+    r->step_us += clock_us() - start - jobs_us;
     report(t, false);
     if (c->eval_epochs > 0 && r->epochs >= t->next_eval && !t->evaluating) {
         t->next_eval += c->eval_epochs;

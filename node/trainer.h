@@ -28,6 +28,14 @@ struct trainer_config {
     uint32_t shard; /* names the sample order and the snapshots */
 };
 
+enum { TRAINER_MERGED_MAX = 16 };
+
+/* A job that is done piece by piece, as the update of a step comes by. */
+struct merged_job {
+    struct job job;
+    struct wire_sum sum; /* of its buffer, if it fills it */
+};
+
 struct trainer {
     struct trainer_config config;
     struct handoff *handoff;
@@ -36,6 +44,11 @@ struct trainer {
     float *storage; /* the learner's */
     struct evaluator evaluator;
     struct wire_sum sum; /* of a buffer being filled */
+    struct merged_job merged[TRAINER_MERGED_MAX];
+    uint32_t n_merged;
+    uint64_t merged_us;   /* processor time spent in them, of this step */
+    struct job waiting;   /* that was taken, and is for after the step */
+    bool is_taken, waits; /* jobs have been taken for this step; one is `waiting` */
     struct trainer_report report;
     pthread_t thread;
     bool evaluating, stepping;

@@ -14,9 +14,9 @@ enum { STALL_CYCLES = 6, JOIN_TRIES = 40 };
 
 /* An exchange, from the request on until its parcel is taken for another one. */
 struct exchange {
-    bool used, one_way, swapped, mixed, forgotten, broken;
+    bool used, one_way, answered, mixed, forgotten, broken;
     uint32_t initiator, responder, slice;
-    uint64_t sent_us;
+    uint64_t id, sent_us;
     double *delta; /* [of a slice] what the responder's side left for the initiator's to add */
 };
 
@@ -215,7 +215,7 @@ static struct exchange *record_of(struct check *c, uint32_t parcel)
 
 static bool is_half_applied(const struct exchange *r)
 {
-    return r->used && !r->one_way && r->swapped && !r->mixed;
+    return r->used && !r->one_way && r->answered && !r->mixed;
 }
 
 static void check_half(struct check *c, const struct exchange *r, uint64_t now_us)
@@ -250,21 +250,27 @@ void check_request(struct worker *w, const struct gossip_message *g, uint32_t pa
     if (delta == NULL)
         delta = MEM_NEW(double, slice_count(w->sim, 0));
     *r = (struct exchange){.used = true,
-                         .one_way = g->mode != GOSSIP_PAIRWISE,
-                         .initiator = w->id,
-                         .responder = g->peer,
-                         .slice = g->slice,
-                         .sent_us = w->now_us,
-                         .delta = delta};
+                           .one_way = g->mode != GOSSIP_PAIRWISE,
+                           .initiator = w->id,
+                           .responder = g->peer,
+                           .slice = g->slice,
+                           .id = g->id,
+                           .sent_us = w->now_us,
+                           .delta = delta};
 }
 
 void check_forgotten(struct worker *w, uint32_t parcel)
 {
     struct exchange *r = record_of(w->sim->check, parcel);
-    if (!r->used || r->initiator != w->id)
+    if (!r->used || (r->initiator != w->id && r->responder != w->id))
         return;
     r->forgotten = true;
     check_half(w->sim->check, r, w->now_us);
+}
+
+void check_lost(struct worker *w, uint32_t parcel)
+{
+    record_of(w->sim->check, parcel)->broken = true;
 }
 
 void check_broke(struct worker *w, uint32_t peer)
@@ -333,21 +339,8 @@ static bool crosses(const struct check *c, const struct exchange *r)
     return false;
 }
 
-/* Replies that wait to be mixed have left the count of the core. */
-static bool is_answered(const struct worker *w, uint32_t parcel)
-{
-    uint32_t last = w->node->last_job, job = last;
-    for (bool more = last != PARCEL_NONE; more; more = job != last) {
-        const struct parcel *p = parcel_at(&w->sim->parcels, job);
-        if (p->job.type == GOSSIP_MIX && p->job.base == parcel)
-            return true;
-        job = p->next;
-    }
-    return false;
-}
-
-/* Of models of one slice, where what is over is forgotten at once. The one with the peer itself
- * crosses, and gives way. */
+/* Of models of one slice, where what is over is forgotten at once. Under way is what the core would
+ * take an answer of; the one with the peer itself crosses, and gives way. */
 void check_weight(struct worker *w, uint32_t peer, uint32_t slice, float weight)
 {
     struct check *c = w->sim->check;
@@ -356,7 +349,7 @@ void check_weight(struct worker *w, uint32_t peer, uint32_t slice, float weight)
         const struct exchange *r = &c->records[i];
         n += r->used && !r->one_way && !r->mixed && !r->forgotten && !r->broken &&
              r->initiator == w->id && r->responder != peer && r->slice == slice &&
-             !is_answered(w, i);
+             gossip_expects(node_core(w->sim, w->node), r->responder, r->id);
     }
     if (w->sim->gossip_config.n_slices == 1 && weight * (float)n > 0.5f * (1 + 1e-6f))
         fail(c, w->id, w->now_us,
@@ -365,20 +358,20 @@ void check_weight(struct worker *w, uint32_t peer, uint32_t slice, float weight)
              peer, (double)weight, n - 1);
 }
 
-void check_swapped(struct worker *w, uint32_t parcel)
+void check_answered(struct worker *w, uint32_t parcel)
 {
     struct check *c = w->sim->check;
     struct exchange *r = record_of(c, parcel);
     const float *theta = node_floats(w->sim, w->node);
-    if (!r->used || r->one_way || r->responder != w->id || r->swapped || r->mixed) {
+    if (!r->used || r->one_way || r->responder != w->id || r->answered || r->mixed) {
         fail(c, w->id, w->now_us, "a request of node %" PRIu32 " is served %s", r->initiator,
-             r->swapped ? "twice" : "that is not under way");
+             r->answered ? "twice" : "that is not under way");
         return;
     }
     if (crosses(c, r))
         fail(c, w->id, w->now_us, "two exchanges with node %" PRIu32 " cross, and both are applied",
              r->initiator);
-    r->swapped = true;
+    r->answered = true;
     for (uint32_t k = 0; k < slice_count(w->sim, r->slice); k++)
         r->delta[k] = -change(c, theta, slice_offset(r->slice) + k);
     c->n_changes++;
@@ -403,23 +396,32 @@ static void check_cancels(struct worker *w, const struct exchange *r)
     }
 }
 
-void check_mixed(struct worker *w, uint32_t parcel, uint32_t base)
+static bool is_applied_once(struct worker *w, const struct exchange *r, bool fits)
 {
-    struct check *c = w->sim->check;
-    bool one_way = base == PARCEL_NONE;
-    struct exchange *r = record_of(c, one_way ? parcel : base);
-    if (!r->used || r->mixed || r->one_way != one_way || (!one_way && !r->swapped) ||
-        (!one_way && r->initiator != w->id)) {
-        fail(c, w->id, w->now_us, "an exchange of nodes %" PRIu32 " and %" PRIu32 " is applied %s",
-             r->initiator, r->responder, r->mixed ? "twice" : "that is not under way");
+    if (!r->used || r->mixed || !fits)
+        fail(w->sim->check, w->id, w->now_us,
+             "an exchange of nodes %" PRIu32 " and %" PRIu32 " is applied %s", r->initiator,
+             r->responder, r->mixed ? "twice" : "that is not under way");
+    return w->sim->check->failed[0] == '\0';
+}
+
+void check_added(struct worker *w, uint32_t parcel)
+{
+    struct exchange *r = record_of(w->sim->check, parcel);
+    if (!is_applied_once(w, r, !r->one_way && r->answered && r->initiator == w->id))
         return;
-    }
     r->mixed = true;
-    if (one_way)
-        expect_change(w, slice_offset(r->slice), slice_count(w->sim, r->slice));
-    else
-        check_cancels(w, r);
-    c->n_changes++;
+    check_cancels(w, r);
+    w->sim->check->n_changes++;
+}
+
+void check_mixed(struct worker *w, uint32_t parcel)
+{
+    struct exchange *r = record_of(w->sim->check, parcel);
+    if (!is_applied_once(w, r, r->one_way))
+        return;
+    r->mixed = true;
+    expect_change(w, slice_offset(r->slice), slice_count(w->sim, r->slice));
 }
 
 /* ---- everybody ------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
  *   - nobody breaks the protocol, and who joins gives its weights to nobody.
  *
  * The books are one thread's, so the simulation is, too. An exchange is known by the parcel of its
- * request, which its initiator holds as long as it is open. Not for other rooms.
+ * request, in which its answer comes back. Not for other rooms.
  */
 #ifndef HUBBUB_SIM_CHECK_H
 #define HUBBUB_SIM_CHECK_H
@@ -37,7 +37,8 @@ void check_answer(struct worker *w, const struct gossip_message *g);
 
 /* A request leaves, in that parcel. */
 void check_request(struct worker *w, const struct gossip_message *g, uint32_t parcel);
-void check_forgotten(struct worker *w, uint32_t parcel);
+void check_forgotten(struct worker *w, uint32_t parcel); /* by either side: it ends here */
+void check_lost(struct worker *w, uint32_t parcel);      /* with its link */
 void check_broke(struct worker *w, uint32_t peer);
 void check_crashed(struct worker *w);
 
@@ -46,9 +47,10 @@ void check_weight(struct worker *w, uint32_t peer, uint32_t slice, float c);
 
 /* Before and after theta changes. */
 void check_before(struct worker *w);
-void check_changed(struct worker *w);                  /* by a step or a start */
-void check_swapped(struct worker *w, uint32_t parcel); /* of the request */
-void check_mixed(struct worker *w, uint32_t parcel, uint32_t base);
+void check_changed(struct worker *w); /* by a step or a start */
+void check_answered(struct worker *w, uint32_t parcel);
+void check_added(struct worker *w, uint32_t parcel);
+void check_mixed(struct worker *w, uint32_t parcel);
 
 /* ---- between windows ---------------------------------------------------------------------------
  */

@@ -20,7 +20,8 @@ struct details {
     struct details_peer *peers;
     uint32_t n_edges;
     uint32_t (*edges)[2]; /* places in peers; one way where edges have a direction */
-    /* Where there are more than DETAILS_CLASSES_MAX the last stands for all but the most frequent. */
+    /* Where there are more than DETAILS_CLASSES_MAX the last stands for all but the most frequent.
+     */
     uint32_t n_classes, n_classes_all;
     char **class_names; /* [n_classes] */
     uint32_t *samples;  /* [n_peers, n_classes] */

@@ -31,13 +31,6 @@ uint64_t parcels_count(const struct parcels *p)
     return (uint64_t)p->n_blocks << p->shift;
 }
 
-/* A free parcel's links: `next` on the shelf, and the first of a batch's `job.base` to the first of
- * the next batch in the store. */
-static uint32_t *next_batch(const struct parcels *p, uint32_t first)
-{
-    return &parcel_at(p, first)->job.base;
-}
-
 /* Cuts the first batch off a full shelf. */
 static void give_batch(struct parcel_shelf *shelf)
 {
@@ -49,7 +42,7 @@ static void give_batch(struct parcel_shelf *shelf)
     shelf->n -= p->batch;
     parcel_at(p, last)->next = PARCEL_NONE;
     pthread_mutex_lock(&p->lock);
-    *next_batch(p, first) = p->store;
+    parcel_at(p, first)->next_batch = p->store;
     p->store = first;
     pthread_mutex_unlock(&p->lock);
 }
@@ -61,7 +54,7 @@ static void restock(struct parcel_shelf *shelf)
     if (p->store != PARCEL_NONE) {
         shelf->first = p->store;
         shelf->n = p->batch;
-        p->store = *next_batch(p, p->store);
+        p->store = parcel_at(p, p->store)->next_batch;
         pthread_mutex_unlock(&p->lock);
         return;
     }

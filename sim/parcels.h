@@ -1,10 +1,11 @@
 /* Parcels: a message on its way, and the slice in it.
  *
- * A slice is copied once, when it is taken from theta. From then on it is sealed: the message that
- * carries it and the sender, who needs it as the base of its mixing, share it by references. A
- * parcel waits in at most one list, of the jobs of a node or of free ones, and holds the link
- * itself. Who frees a parcel keeps it for its own next one; too many go to a common store, so that
- * memory follows the greatest number of parcels there ever was at once, whichever way they travel.
+ * A slice is copied once, when it is taken from theta; the answer comes back in the same parcel.
+ * What a transfer carries is sealed: its sender, who may have to take it back, shares it by
+ * reference. A parcel waits in at most one list, of the jobs of a node or of free ones, and holds
+ * the link itself. Who frees a parcel keeps it for its own next one; too many go to a common store,
+ * so that memory follows the greatest number of parcels there ever was at once, whichever way they
+ * travel.
  */
 #ifndef HUBBUB_SIM_PARCELS_H
 #define HUBBUB_SIM_PARCELS_H
@@ -28,13 +29,14 @@ struct parcel {
         /* A job that waits on this parcel as its buffer. */
         struct {
             uint32_t type : 8, exchange : 24;
-            uint32_t slice, base;
+            uint32_t slice;
             float c;
         } job;
         /* While it is under way: bytes of the frame, steps of the sender (as a STATUS says). */
         struct {
             uint32_t bytes, n_steps;
         } flight;
+        uint32_t next_batch; /* in the store, of the first one of a batch */
     };
     uint32_t taken_at;   /* local step of whose weights these are, when they were taken */
     uint32_t head_bytes; /* of the frame's head */

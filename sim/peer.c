@@ -119,9 +119,11 @@ static void go_on(struct worker *w)
 
 /* ---- jobs ---------------------------------------------------------------------------------- */
 
-/* A slice has been mixed into theta. */
-static void note_merge(struct worker *w)
+/* A slice that came has been mixed into theta. */
+static void note_merge(struct worker *w, uint32_t handle)
 {
+    if (w->record != NULL)
+        record_mixed(w->record, w->id, handle, w->now_us);
     if (w->sim->config.train == SIM_ON_RECEIVE)
         w->node->n_merged++;
 }
@@ -130,7 +132,7 @@ static void run_job(struct worker *w, uint32_t handle)
 {
     const struct sim *s = w->sim;
     struct parcel *parcel = parcel_at(&s->parcels, handle);
-    uint32_t slice = parcel->job.slice, base = parcel->job.base, n = slice_count(s, slice);
+    uint32_t slice = parcel->job.slice, n = slice_count(s, slice);
     uint64_t offset = slice_offset(slice);
     struct gossip_event done = {.type = GOSSIP_DONE,
                                 .done = {.exchange = parcel->job.exchange, .buffer = handle}};
@@ -142,31 +144,26 @@ static void run_job(struct worker *w, uint32_t handle)
         learner_take(&w->learner, offset, n, parcel->slice);
         parcel->taken_at = (uint32_t)w->learner.step;
         break;
-    case GOSSIP_SWAP: {
-        if (w->record != NULL)
-            record_mixed(w->record, w->id, handle, w->now_us);
-        /* What came is sealed, and the initiator's base: mine goes into a parcel of its own. */
-        done.done.buffer = parcel_new(&w->shelf);
-        float *mine = parcel_at(&s->parcels, done.done.buffer)->slice;
-        learner_take_and_mix(&w->learner, offset, n, parcel->job.c, parcel->slice, mine);
+    case GOSSIP_ANSWER:
+        learner_answer(&w->learner, offset, n, parcel->job.c, parcel->slice);
+        note_merge(w, handle);
         if (s->check != NULL)
-            check_swapped(w, handle);
-        parcel_unref(&w->shelf, handle);
-        note_merge(w);
+            check_answered(w, handle);
         break;
-    }
-    case GOSSIP_MIX:
-        if (w->record != NULL)
-            record_mixed(w->record, w->id, handle, w->now_us);
-        learner_mix(&w->learner, offset, n, parcel->job.c, parcel->slice,
-                    base != PARCEL_NONE ? parcel_at(&s->parcels, base)->slice : NULL);
+    case GOSSIP_ADD:
+        learner_add(&w->learner, offset, n, parcel->job.c, parcel->slice);
+        staleness_add(&w->staleness, w->learner.step - parcel->taken_at);
+        note_merge(w, handle);
         if (s->check != NULL)
-            check_mixed(w, handle, base);
-        if (base != PARCEL_NONE)
-            staleness_add(&w->staleness, w->learner.step - parcel_at(&s->parcels, base)->taken_at);
+            check_added(w, handle);
         parcel_unref(&w->shelf, handle);
-        parcel_unref(&w->shelf, base);
-        note_merge(w);
+        break;
+    case GOSSIP_MIX:
+        learner_mix(&w->learner, offset, n, parcel->job.c, parcel->slice);
+        note_merge(w, handle);
+        if (s->check != NULL)
+            check_mixed(w, handle);
+        parcel_unref(&w->shelf, handle);
         break;
     case GOSSIP_SEND:
     case GOSSIP_FORGET:
@@ -209,9 +206,8 @@ void peer_drop_jobs(struct worker *w)
         return;
     do {
         const struct parcel *parcel = parcel_at(&w->sim->parcels, job);
-        uint32_t next = parcel->next, base = parcel->job.base;
+        uint32_t next = parcel->next;
         parcel_unref(&w->shelf, job);
-        parcel_unref(&w->shelf, base);
         job = next;
     } while (job != last);
 }
@@ -221,12 +217,11 @@ static void queue_job(struct worker *w, const struct gossip_action *action)
     uint32_t handle =
         action->job.buffer != GOSSIP_NONE ? action->job.buffer : parcel_new(&w->shelf);
     struct parcel *parcel = parcel_at(&w->sim->parcels, handle);
-    if (w->sim->check != NULL && action->type == GOSSIP_SWAP)
+    if (w->sim->check != NULL && action->type == GOSSIP_ANSWER)
         check_weight(w, action->job.peer, action->job.slice, action->job.c);
     parcel->job.type = action->type & UINT8_MAX;
     parcel->job.exchange = action->job.exchange & JOB_EXCHANGE_MAX;
     parcel->job.slice = action->job.slice;
-    parcel->job.base = action->job.base;
     parcel->job.c = action->job.c;
     parcel->next = handle;
     if (w->node->last_job != PARCEL_NONE) {
@@ -302,28 +297,26 @@ static struct gossip_message unpack(struct worker *w, uint32_t handle)
     return g;
 }
 
-/* A push is its sender's until it has left: word of that comes when the way out was clear, but not
- * within this window. The reference keeps its name from being used again, whatever happens. */
+/* Word that a push has left comes when it has, but not within this window. Its reference keeps the
+ * parcel's name from being used again, whatever happens. */
 static void note_leaving(struct worker *w, uint32_t handle, uint64_t leaves_us)
 {
-    const struct sim *s = w->sim;
     struct gossip_event sent = {.type = GOSSIP_SENT, .sent = handle};
     if (leaves_us == w->now_us) {
         peer_drive(w, &sent);
         return;
     }
-    uint64_t end_us = (w->now_us / s->window_us + 1) * s->window_us;
+    uint64_t end_us = (w->now_us / w->sim->window_us + 1) * w->sim->window_us;
     struct letter word = {.arrival_us = leaves_us > end_us ? leaves_us : end_us,
                           .sent_us = w->now_us,
                           .dst = w->id,
                           .src = w->id,
                           .number = w->node->outbox.n_sent,
                           .parcel = handle};
-    parcel_ref(parcel_at(&s->parcels, handle));
     engine_post(w, &word);
 }
 
-/* The parcel that a message leaves in. That of a request stays the core's; one that is sent again,
+/* The parcel that a message leaves in. That of a transfer stays the core's; one that is sent again,
  * while what went out before may still wait for its receiver's step, leaves as a copy. */
 static uint32_t parcel_to_send(struct worker *w, const struct gossip_message *g)
 {
@@ -331,7 +324,7 @@ static uint32_t parcel_to_send(struct worker *w, const struct gossip_message *g)
     if (g->buffer == GOSSIP_NONE)
         return parcel_new(&w->shelf);
     struct parcel *parcel = parcel_at(&s->parcels, g->buffer);
-    if (g->kind != GOSSIP_REQUEST)
+    if (!gossip_keeps(g))
         return g->buffer;
     if (parcel_is_mine(parcel)) {
         parcel_ref(parcel);
@@ -373,9 +366,15 @@ static void post(struct worker *w, const struct gossip_message *g)
         d.lost = true;
     if (w->record != NULL)
         record_sent(w->record, w->id, g->peer, bytes);
-    if (d.lost) { /* and the link with it, as both ends will learn */
+    bool tells =
+        g->kind == GOSSIP_REQUEST && g->mode == GOSSIP_PUSH && !s->gossip_config.leaves_at_once;
+    if (tells && d.leaves_us > w->now_us)
+        parcel_ref(parcel); /* for word of it */
+    if (d.lost) {           /* and the link with it, as both ends will learn */
         letter.sent_us = d.arrival_us;
         w->totals.lost++;
+        if (s->check != NULL)
+            check_lost(w, handle);
         parcel_unref(&w->shelf, handle);
         letter.parcel = PARCEL_NONE;
         struct letter mine = letter;
@@ -384,7 +383,7 @@ static void post(struct worker *w, const struct gossip_message *g)
         engine_post(w, &mine);
     }
     engine_post(w, &letter);
-    if (g->kind == GOSSIP_REQUEST && g->mode == GOSSIP_PUSH)
+    if (tells)
         note_leaving(w, handle, d.leaves_us);
 }
 
@@ -455,10 +454,13 @@ static void receive(struct worker *w, const struct letter *letter)
         g->buffer = letter->parcel;
     else if (g->kind == GOSSIP_DECLINE || !gossip_expects(node_core(s, w->node), g->peer, g->id))
         g->buffer = GOSSIP_NONE;
-    if (g->buffer == GOSSIP_NONE)
+    if (g->buffer == GOSSIP_NONE) {
+        if (s->check != NULL && g->kind == GOSSIP_REPLY)
+            check_forgotten(w, letter->parcel);
         parcel_unref(&w->shelf, letter->parcel);
-    else if (w->record != NULL)
+    } else if (w->record != NULL) {
         record_came(w->record, w->id, letter->parcel, letter->sent_us);
+    }
     peer_drive(w, &event);
 }
 
@@ -468,7 +470,8 @@ static void act(struct worker *w, const struct gossip_action *action)
 {
     switch (action->type) {
     case GOSSIP_TAKE:
-    case GOSSIP_SWAP:
+    case GOSSIP_ANSWER:
+    case GOSSIP_ADD:
     case GOSSIP_MIX:
         queue_job(w, action);
         break;
@@ -561,11 +564,8 @@ void peer_init(struct sim *s, uint32_t id, uint64_t start_us)
 void peer_expect(struct worker *w, uint32_t id)
 {
     const struct sim *s = w->sim;
-    struct learner l = {.config = &s->learner_config,
-                        .shard = split_shard(&s->split, id),
-                        .node = id,
-                        .step = sim_node(s, id)->n_steps};
-    learner_fetch(&l, &w->workspace);
+    struct shard shard = split_shard(&s->split, id);
+    learner_fetch(&s->learner_config, &shard, id, sim_node(s, id)->n_steps, &w->workspace);
 }
 
 static void pick_up(struct worker *w, uint32_t id)

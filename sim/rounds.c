@@ -144,12 +144,12 @@ static void part_combine(void *ctx, uint32_t i)
     for (uint32_t node = p->first; node < p->end; node++) {
         uint32_t n = mixing_row(&r->mixing, r->n_done, node, p->row);
         const float *own = sent_by(r, node);
-        memcpy(p->mixed, own, dim * sizeof *own);
+        memset(p->mixed, 0, dim * sizeof *p->mixed);
         for (uint64_t at = 0; at < dim; at += PIECE)
             for (uint32_t k = 1; k < n; k++)
                 vec_mix(p->mixed + at, (float)p->row[k].weight, sent_by(r, p->row[k].node) + at,
                         own + at, piece_at(at, dim));
-        learner_mix(&r->learners[node], 0, dim, 1.0f, p->mixed, own);
+        learner_add(&r->learners[node], 0, dim, 1.0f, p->mixed);
     }
 }
 

@@ -26,8 +26,8 @@ struct run_options {
     const char *name;         /* of the run among others, in its metrics; "": it is the only one */
     struct series *series;    /* filled with what the caller frees; NULL: not wanted */
     struct details **details; /* the same */
-    bool tell;  /* of each evaluation, also where that is a line of the log */
-    bool quiet; /* evaluate for nobody */
+    bool tell;                /* of each evaluation, also where that is a line of the log */
+    bool quiet;               /* evaluate for nobody */
 };
 
 /* Errors of sim_open; ERR_FAILURE: a bug of hubbub's, or what cannot be saved; ERR_UNREACHED:

@@ -124,19 +124,20 @@ static void set_gossip(struct sim *s)
     uint32_t serves = c->serve_per_slice > 0 ? c->serve_per_slice : serve_default(c->train);
     uint64_t open = n_slices * (per_slice * fanout + parked), serve = n_slices * serves;
     bool fragile = c->network.drop > 0 || c->network.split.n_groups > 0;
-    s->gossip_config =
-        (struct gossip_config){.mode = c->gossip,
-                               .n_slices = (uint32_t)n_slices,
-                               .open_max = (uint16_t)open,
-                               .serve_max = (uint16_t)serve,
-                               .open_per_slice = (uint16_t)per_slice,
-                               .fanout = (uint16_t)fanout,
-                               .n_remembered = fragile ? REMEMBERED : 0,
-                               .seed = c->seed,
-                               .in_turn = s->topology.kind == TOPOLOGY_ONE_PEER_EXPONENTIAL,
-                               .neighbour = neighbour,
-                               .is_clear = is_clear,
-                               .ctx = s};
+    s->gossip_config = (struct gossip_config){
+        .mode = c->gossip,
+        .n_slices = (uint32_t)n_slices,
+        .open_max = (uint16_t)open,
+        .serve_max = (uint16_t)serve,
+        .open_per_slice = (uint16_t)per_slice,
+        .fanout = (uint16_t)fanout,
+        .n_remembered = fragile ? REMEMBERED : 0,
+        .seed = c->seed,
+        .in_turn = s->topology.kind == TOPOLOGY_ONE_PEER_EXPONENTIAL,
+        .neighbour = neighbour,
+        .is_clear = is_clear,
+        .leaves_at_once = c->network.bytes_per_s == 0 && c->network.link_bytes_per_s == 0,
+        .ctx = s};
     s->head_bytes = MEM_NEW(uint32_t, n_slices + 1);
     uint8_t *head = MEM_NEW(uint8_t, WIRE_HEAD_MAX);
     struct wire_message m = {.kind = WIRE_REQUEST, .id = 1};

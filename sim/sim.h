@@ -51,7 +51,7 @@ struct sim_config {
     uint32_t every_steps; /* local steps between initiations; 0: by time */
     uint64_t every_us;
     uint32_t open_per_slice, serve_per_slice; /* 0: as a real peer has: 1, 4 */
-    uint32_t parked_per_slice; /* a real peer has GOSSIP_PARKED_PER_SLICE */
+    uint32_t parked_per_slice;                /* a real peer has GOSSIP_PARKED_PER_SLICE */
     uint32_t fanout;
     enum sim_train train;
     struct network network;   /* floor_us 0: a thousandth of a cycle */

@@ -2,6 +2,7 @@
  *
  * All that arrives at a node's door in a window is known when the window starts, so its queue can
  * be gone through before the node is run. Where one need not wait for others nothing changes. */
+#include "sim/check.h"
 #include "sim/inner.h"
 
 #include <stdlib.h>
@@ -19,6 +20,8 @@ static bool comes_in(struct worker *w, uint32_t id, struct letter *letter, uint6
         w->id = id;
         w->node = sim_node(s, id);
         w->totals.lost++;
+        if (s->check != NULL)
+            check_lost(w, letter->parcel);
         life_tell(w, letter->src, churn_next_us(&s->churn, id, door_us));
         parcel_unref(&w->shelf, letter->parcel);
         return false;

@@ -64,8 +64,7 @@ static void deliver(struct world *w, uint32_t from, const struct gossip_message 
     event.received.message.peer = from;
     event.received.message.buffer = take_buffer(w, to);
     w->buffers[to][event.received.message.buffer] = w->buffers[from][m->buffer];
-    if (m->kind == GOSSIP_REPLY)
-        give_buffer(w, from, m->buffer);
+    give_buffer(w, from, m->buffer);
     drive(w, to, &event);
 }
 
@@ -78,13 +77,12 @@ static void run_job(struct world *w, uint32_t i, const struct gossip_action *a)
         if (done.done.buffer == GOSSIP_NONE)
             done.done.buffer = take_buffer(w, i);
         own[done.done.buffer] = w->x[i];
-    } else if (a->type == GOSSIP_SWAP) {
-        vec_swap_mix(&w->x[i], a->job.c, &own[a->job.buffer], 1);
+    } else if (a->type == GOSSIP_ANSWER) {
+        vec_answer(&w->x[i], a->job.c, &own[a->job.buffer], 1);
     } else {
-        CHECK(a->type == GOSSIP_MIX && a->job.base != GOSSIP_NONE);
-        vec_mix(&w->x[i], a->job.c, &own[a->job.buffer], &own[a->job.base], 1);
+        CHECK(a->type == GOSSIP_ADD);
+        vec_add_scaled(&w->x[i], a->job.c, &own[a->job.buffer], 1);
         give_buffer(w, i, a->job.buffer);
-        give_buffer(w, i, a->job.base);
     }
     drive(w, i, &done);
 }

@@ -37,7 +37,7 @@ enum {
 
 struct job {
     enum gossip_action_type type;
-    uint32_t exchange, slice, buffer, base, peer, epoch;
+    uint32_t exchange, slice, buffer, peer, epoch;
     float c;
     uint64_t id; /* of the exchange, where known */
 };
@@ -53,8 +53,8 @@ struct peer {
     struct job jobs[JOBS_MAX];
     uint32_t n_jobs;
     uint32_t neighbours[N_MAX], n_neighbours;
-    uint32_t swapped_for[POOL_MAX]; /* serving: whose request lies in this buffer */
-    uint64_t swapped_id[POOL_MAX];
+    uint32_t served_for[POOL_MAX]; /* serving: whose request lies in this buffer */
+    uint64_t served_id[POOL_MAX];
     bool joining, adopting, running_jobs;
 };
 
@@ -182,8 +182,7 @@ static void check_sum(struct world *w)
         for (uint32_t i = 0; i < w->n; i++)
             sum[d] += (double)w->peers[i].mass * (double)w->peers[i].theta[d];
         if (!(fabs(sum[d] - w->expected[d]) <= tolerance))
-            fail(w, "sum of theta and open increments is kept", sum[d] - w->expected[d],
-                 tolerance);
+            fail(w, "sum of theta and open increments is kept", sum[d] - w->expected[d], tolerance);
     }
 }
 
@@ -242,7 +241,8 @@ static void give_buffer(struct world *w, struct peer *p, uint32_t b)
 }
 
 /* The responder's increment is applied: the initiator's is now pending. */
-static void note_swap(struct world *w, uint32_t i, const struct job *job, const double *before_job)
+static void note_answer(struct world *w, uint32_t i, const struct job *job,
+                        const double *before_job)
 {
     const struct peer *p = &w->peers[i];
     struct pending *free_slot = NULL;
@@ -274,16 +274,17 @@ static void run_job(struct world *w, uint32_t i, const struct job *job)
                                 .done = {.exchange = job->exchange, .buffer = job->buffer}};
     if (job->type == GOSSIP_TAKE) {
         memcpy(p->pool[job->buffer], x, LEN * sizeof *x);
-    } else if (job->type == GOSSIP_SWAP) {
-        vec_swap_mix(x, job->c, p->pool[job->buffer], LEN);
-        note_swap(w, i, job, before_job);
+    } else if (job->type == GOSSIP_ANSWER) {
+        vec_answer(x, job->c, p->pool[job->buffer], LEN);
+        note_answer(w, i, job, before_job);
     } else {
-        if (job->base == GOSSIP_NONE)
-            vec_mix_current(x, job->c, p->pool[job->buffer], LEN);
+        bool adds = job->type == GOSSIP_ADD;
+        if (adds)
+            vec_add_scaled(x, job->c, p->pool[job->buffer], LEN);
         else
-            vec_mix(x, job->c, p->pool[job->buffer], p->pool[job->base], LEN);
+            vec_mix_current(x, job->c, p->pool[job->buffer], LEN);
         struct pending *open = find_pending(w, i, job->id);
-        if (job->base == GOSSIP_NONE) /* a pull or a push: one-sided by design */
+        if (!adds) /* a pull or a push: one-sided by design */
             for (uint32_t k = 0; k < LEN; k++)
                 w->expected[job->slice * LEN + k] +=
                     (double)p->mass * ((double)x[k] - before_job[k]);
@@ -293,7 +294,6 @@ static void run_job(struct world *w, uint32_t i, const struct job *job)
             fail(w, "an increment is applied on both sides", 0, 0);
         w->slice_mixes[job->slice]++;
         give_buffer(w, p, job->buffer);
-        give_buffer(w, p, job->base);
     }
     drive(w, i, &done);
     check_distance(w);
@@ -325,16 +325,15 @@ static void queue_job(struct world *w, uint32_t i, const struct gossip_action *a
                       .exchange = action->job.exchange,
                       .slice = action->job.slice,
                       .buffer = action->job.buffer,
-                      .base = action->job.base,
                       .peer = action->job.peer,
                       .c = action->job.c,
                       .epoch = w->epoch[i][action->job.peer]};
     if (job.type == GOSSIP_TAKE && job.buffer == GOSSIP_NONE)
         job.buffer = take_buffer(w, p);
-    if (job.type == GOSSIP_SWAP)
-        job.id = p->swapped_id[job.buffer];
-    if (job.type == GOSSIP_MIX) {
-        job.id = p->swapped_id[job.buffer];
+    if (job.type == GOSSIP_ANSWER)
+        job.id = p->served_id[job.buffer];
+    if (job.type == GOSSIP_ADD || job.type == GOSSIP_MIX) {
+        job.id = p->served_id[job.buffer];
         struct pending *open = find_pending(w, i, job.id);
         if (open != NULL)
             open->mix_queued = true;
@@ -367,9 +366,9 @@ static void start_adoption(struct world *w, uint32_t i)
     if (!w->peers[i].joining || w->peers[i].adopting || w->peers[i].n_neighbours == 0)
         return;
     w->peers[i].adopting = true;
-    struct gossip_event event = {.type = GOSSIP_ADOPT,
-                                 .adopt = w->peers[i].neighbours[rng_below(
-                                     &w->rng, w->peers[i].n_neighbours)]};
+    struct gossip_event event = {
+        .type = GOSSIP_ADOPT,
+        .adopt = w->peers[i].neighbours[rng_below(&w->rng, w->peers[i].n_neighbours)]};
     drive(w, i, &event);
 }
 
@@ -378,7 +377,8 @@ static void act(struct world *w, uint32_t i, const struct gossip_action *action)
     struct peer *p = &w->peers[i];
     switch (action->type) {
     case GOSSIP_TAKE:
-    case GOSSIP_SWAP:
+    case GOSSIP_ANSWER:
+    case GOSSIP_ADD:
     case GOSSIP_MIX:
         queue_job(w, i, action);
         break;
@@ -388,7 +388,7 @@ static void act(struct world *w, uint32_t i, const struct gossip_action *action)
             struct gossip_event sent = {.type = GOSSIP_SENT, .sent = action->send.buffer};
             drive(w, i, &sent);
         }
-        if (action->send.kind == GOSSIP_REPLY)
+        if (!gossip_keeps(&action->send))
             give_buffer(w, p, action->send.buffer);
         break;
     case GOSSIP_FORGET:
@@ -437,7 +437,7 @@ static void arrive(struct world *w, const struct happening *h)
         (m->kind == GOSSIP_REPLY && gossip_expects(p->core, from, m->id))) {
         m->buffer = take_buffer(w, p);
         memcpy(p->pool[m->buffer], h->body, sizeof h->body);
-        p->swapped_id[m->buffer] = m->id;
+        p->served_id[m->buffer] = m->id;
         p->lent[m->buffer] = request;
         p->n_lent += request;
     } else if (m->kind == GOSSIP_REPLY) {
@@ -460,9 +460,8 @@ static void tell_link(struct world *w, uint32_t i, uint32_t other, bool up)
     for (uint32_t j = 0; j < w->n; j++)
         if (j != i && w->up[i][j])
             p->neighbours[p->n_neighbours++] = j;
-    struct gossip_event event = {
-        .type = GOSSIP_LINK,
-        .link = {.peer = other, .up = up, .n_peers = p->n_neighbours}};
+    struct gossip_event event = {.type = GOSSIP_LINK,
+                                 .link = {.peer = other, .up = up, .n_peers = p->n_neighbours}};
     drive(w, i, &event);
 }
 
@@ -476,8 +475,8 @@ static void set_link(struct world *w, uint32_t a, uint32_t b, bool up)
     w->last_arrival[a][b] = w->last_arrival[b][a] = w->now;
     for (uint32_t i = 0; !up && i < PENDING_MAX; i++) {
         struct pending *p = &w->pending[i];
-        bool between = (p->initiator == a && p->responder == b) ||
-                       (p->initiator == b && p->responder == a);
+        bool between =
+            (p->initiator == a && p->responder == b) || (p->initiator == b && p->responder == a);
         if (p->used && between && !p->mix_queued)
             lose(w, p);
     }
@@ -551,7 +550,9 @@ static void draw_world(struct world *w, uint64_t seed)
     w->pushes = !w->pulls && rng_below(&more, 8) == 0;
     uint16_t per_slice = (uint16_t)(1 + rng_below(&w->rng, GOSSIP_OPEN_PER_SLICE_MAX));
     w->config = (struct gossip_config){
-        .mode = w->pulls ? GOSSIP_PULL : w->pushes ? GOSSIP_PUSH : GOSSIP_PAIRWISE,
+        .mode = w->pulls    ? GOSSIP_PULL
+                : w->pushes ? GOSSIP_PUSH
+                            : GOSSIP_PAIRWISE,
         .n_slices = w->n_slices,
         .open_max = (uint16_t)(w->n_slices * per_slice + rng_below(&w->rng, 4)),
         .serve_max = rooms[rng_below(&w->rng, 3)],
@@ -657,13 +658,17 @@ static bool run_seed(struct world *w, uint64_t seed, bool verbose)
     for (uint32_t i = 0; i < w->n; i++)
         free(w->peers[i].core);
     if (w->failed != NULL || verbose)
-        printf("seed %llu: %s%s%s%s (%u peers, %u slices, delay %u, %u open, %u served%s%s%s%s%s%s%s%s)"
+        printf("seed %llu: %s%s%s%s (%u peers, %u slices, delay %u, %u open, %u "
+               "served%s%s%s%s%s%s%s%s)"
                " ratio %.3g worst %.6g\n",
                (unsigned long long)seed, w->failed ? "FAILED: " : "ok", w->failed ? w->failed : "",
                w->failed ? ": " : "", w->failed ? w->why : "", w->n, w->n_slices, w->delay_max,
                w->config.open_per_slice, w->config.serve_max, w->synchronous ? ", in step" : "",
                w->boundary_jobs ? ", jobs at steps" : "", w->cuts ? ", cuts" : "",
-               w->unequal ? ", masses" : "", w->learns ? ", learns" : "", w->pulls ? ", pull" : w->pushes ? ", push" : "",
+               w->unequal ? ", masses" : "", w->learns ? ", learns" : "",
+               w->pulls    ? ", pull"
+               : w->pushes ? ", push"
+                           : "",
                w->newcomer ? ", newcomer" : "", w->camps ? ", camps" : "", ratio, w->worst_ratio);
     return w->failed == NULL;
 }
@@ -676,9 +681,9 @@ int main(int argc, char **argv)
     w->queue = calloc(QUEUE_MAX, sizeof *w->queue);
     for (uint64_t seed = first; seed < first + n; seed++)
         n_failed += !run_seed(w, seed, argc > 3);
-    printf("gossip core, seeds %llu to %llu\n%llu passed, %llu failed\n",
-           (unsigned long long)first, (unsigned long long)(first + n - 1),
-           (unsigned long long)(n - n_failed), (unsigned long long)n_failed);
+    printf("gossip core, seeds %llu to %llu\n%llu passed, %llu failed\n", (unsigned long long)first,
+           (unsigned long long)(first + n - 1), (unsigned long long)(n - n_failed),
+           (unsigned long long)n_failed);
     free(w->queue);
     free(w);
     return n_failed > 0 || n == 0;

@@ -4,7 +4,8 @@
  *   - each job is completed exactly once, in the order in which it was given, many times around the
  *     rings, also when the thread is told to stop in the middle of them;
  *   - buffers hold what was promised: with lr = 0 only jobs move theta, so this side keeps a copy
- *     of it, bit for bit, by applying to it what it gave (a SWAP leaves the old theta, for one);
+ *     of it, bit for bit, by applying to it what it gave (an ANSWER leaves the difference, for
+ * one);
  *   - theta is finite at the end, and the same as the copy.
  *
  * usage: handoff [SECONDS [SEED]]       default: 5 1
@@ -43,7 +44,7 @@ enum { N_PHASES = sizeof phases / sizeof phases[0] };
 struct slot {
     bool used;
     struct job job;
-    float *data, *base, *sent; /* sent: a copy of what data held when it was given */
+    float *data, *sent; /* sent: a copy of what data held when it was given */
 };
 
 struct loop {
@@ -92,7 +93,6 @@ static void give_one(struct loop *l, struct slot *s)
 {
     uint64_t length = l->model.dim / SLICES;
     uint32_t slice = rng_below(&l->rng, SLICES);
-    bool has_base = rng_below(&l->rng, 2);
     s->used = true;
     s->job = (struct job){.type = (enum job_type)rng_below(&l->rng, JOB_MIX + 1),
                           .exchange = l->n_given++,
@@ -102,10 +102,7 @@ static void give_one(struct loop *l, struct slot *s)
                           .count = length,
                           .c = 0.5f,
                           .measure = rng_below(&l->rng, 2)};
-    if (s->job.type == JOB_MIX && has_base)
-        s->job.base_data = s->base;
     fill(l, s->data, length);
-    fill(l, s->base, length);
     memcpy(s->sent, s->data, length * sizeof(float));
     l->n_types[s->job.type]++;
     handoff_give_job(&l->handoff, &s->job);
@@ -127,11 +124,11 @@ static void check_job(struct loop *l, const struct slot *s)
     const struct job *job = &s->job;
     size_t bytes = job->count * sizeof(float);
     float *x = l->copy + job->offset;
-    if (job->type == JOB_MIX) {
+    if (job->type == JOB_ADD || job->type == JOB_MIX) {
         if (memcmp(s->data, s->sent, bytes) != 0)
-            fail(l, "MIX wrote into its buffer");
-        if (job->base_data != NULL)
-            vec_mix(x, job->c, s->data, s->base, job->count);
+            fail(l, "ADD or MIX wrote into its buffer");
+        if (job->type == JOB_ADD)
+            vec_add_scaled(x, job->c, s->data, job->count);
         else
             vec_mix_current(x, job->c, s->data, job->count);
         return;
@@ -141,12 +138,13 @@ static void check_job(struct loop *l, const struct slot *s)
     if (l->phase->lr > 0)
         return;
     memcpy(l->scratch, s->sent, bytes);
-    if (job->type == JOB_SWAP)
-        vec_swap_mix(x, job->c, l->scratch, job->count);
+    if (job->type == JOB_ANSWER)
+        vec_answer(x, job->c, l->scratch, job->count);
     else
         memcpy(l->scratch, x, bytes);
     if (memcmp(l->scratch, s->data, bytes) != 0)
-        fail(l, job->type == JOB_SWAP ? "SWAP did not leave the old theta" : "TAKE took another");
+        fail(l,
+             job->type == JOB_ANSWER ? "ANSWER did not leave the difference" : "TAKE took another");
 }
 
 static void on_completion(struct loop *l, const struct completion *c)
@@ -210,7 +208,6 @@ static bool open_loop(struct loop *l, const struct phase *phase, uint64_t seed)
     memcpy(l->copy, l->trainer.learner.theta, l->model.dim * sizeof(float));
     for (int i = 0; i < SLOTS; i++) {
         l->slots[i].data = MEM_NEW(float, l->model.dim);
-        l->slots[i].base = MEM_NEW(float, l->model.dim);
         l->slots[i].sent = MEM_NEW(float, l->model.dim);
     }
     return true;
@@ -220,7 +217,6 @@ static void close_loop(struct loop *l)
 {
     for (int i = 0; i < SLOTS; i++) {
         free(l->slots[i].data);
-        free(l->slots[i].base);
         free(l->slots[i].sent);
     }
     free(l->copy);

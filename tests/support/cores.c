@@ -13,7 +13,7 @@ enum { JOBS_MAX = 64, PENDING_MAX = 4096 };
 
 struct job {
     enum gossip_action_type type;
-    uint32_t exchange, buffer, base;
+    uint32_t exchange, buffer;
     float c;
 };
 
@@ -182,15 +182,14 @@ static void run_job(struct cores *s, uint32_t i, const struct job *job)
                                 .done = {.exchange = job->exchange, .buffer = job->buffer}};
     if (job->type == GOSSIP_TAKE) {
         memcpy(buffer_at(s, job->buffer), x, dim * sizeof *x);
-    } else if (job->type == GOSSIP_SWAP) {
-        vec_swap_mix(x, job->c, buffer_at(s, job->buffer), dim);
+    } else if (job->type == GOSSIP_ANSWER) {
+        vec_answer(x, job->c, buffer_at(s, job->buffer), dim);
     } else {
-        if (job->base == GOSSIP_NONE)
-            vec_mix_current(x, job->c, buffer_at(s, job->buffer), dim);
+        if (job->type == GOSSIP_ADD)
+            vec_add_scaled(x, job->c, buffer_at(s, job->buffer), dim);
         else
-            vec_mix(x, job->c, buffer_at(s, job->buffer), buffer_at(s, job->base), dim);
+            vec_mix_current(x, job->c, buffer_at(s, job->buffer), dim);
         buffer_free(s, job->buffer);
-        buffer_free(s, job->base);
     }
     drive(s, i, &done);
 }
@@ -214,19 +213,19 @@ static void act(struct cores *s, uint32_t i, const struct gossip_action *a)
     struct peer *p = &s->peers[i];
     switch (a->type) {
     case GOSSIP_TAKE:
-    case GOSSIP_SWAP:
+    case GOSSIP_ANSWER:
+    case GOSSIP_ADD:
     case GOSSIP_MIX:
         CHECK(p->n_jobs < JOBS_MAX);
         p->jobs[p->n_jobs++] =
             (struct job){.type = a->type,
                          .exchange = a->job.exchange,
                          .buffer = a->job.buffer != GOSSIP_NONE ? a->job.buffer : buffer_new(s),
-                         .base = a->job.base,
                          .c = a->job.c};
         break;
     case GOSSIP_SEND:
         post(s, i, &a->send);
-        if (a->send.kind == GOSSIP_REPLY)
+        if (!gossip_keeps(&a->send))
             buffer_free(s, a->send.buffer);
         if (a->send.kind == GOSSIP_REQUEST && a->send.mode == GOSSIP_PUSH) {
             struct gossip_event sent = {.type = GOSSIP_SENT, .sent = a->send.buffer};

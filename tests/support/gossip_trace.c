@@ -50,7 +50,6 @@ static void print_job(struct trace *t, const char *name, const struct gossip_act
 {
     print(t, "%s e%u s%u", name, a->job.exchange, a->job.slice);
     print_buffer(t, " ", a->job.buffer);
-    print_buffer(t, "-", a->job.base);
     if (a->type != GOSSIP_TAKE)
         print(t, " c=%g", (double)a->job.c);
     print(t, " for %u\n", a->job.peer);
@@ -75,8 +74,11 @@ static void print_action(struct trace *t, const struct gossip_action *a)
     case GOSSIP_TAKE:
         print_job(t, "TAKE", a);
         break;
-    case GOSSIP_SWAP:
-        print_job(t, "SWAP", a);
+    case GOSSIP_ANSWER:
+        print_job(t, "ANSWER", a);
+        break;
+    case GOSSIP_ADD:
+        print_job(t, "ADD", a);
         break;
     case GOSSIP_MIX:
         print_job(t, "MIX", a);
@@ -185,6 +187,7 @@ static void make_core(struct trace *t, const char *line)
                                        .n_remembered = (uint16_t)number(line, "remembers=", 4),
                                        .seed = 1,
                                        .in_turn = strstr(line, "turns") != NULL,
+                                       .leaves_at_once = strstr(line, "at-once") != NULL,
                                        .neighbour = neighbour,
                                        .ctx = t};
     t->core = malloc(gossip_size(&t->config));

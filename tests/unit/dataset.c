@@ -43,6 +43,47 @@ Test(dataset, gathers_bytes_and_floats)
     }
 }
 
+/* Only what lies as the floats that it stands for is read in its place. */
+Test(dataset, reads_floats_where_they_lie)
+{
+    enum { N = 6, WIDTH = 5 };
+    static const float shift[WIDTH] = {1, 1, 1, 1, 1}, scale[WIDTH] = {2, 2, 2, 2, 2};
+    static uint8_t labels[N], moved[N * WIDTH * sizeof(float) + 1];
+    static float floats[N * WIDTH];
+    for (int i = 0; i < N * WIDTH; i++)
+        floats[i] = (float)i * 0.5f;
+    for (int i = 0; i < N; i++)
+        labels[i] = (uint8_t)(i % 3);
+    memcpy(moved + 1, floats, sizeof floats);
+    enum { PLAIN, ODD, SCALED, SHIFTED, BYTES, IMAGE, CASES };
+    for (int k = 0; k < CASES; k++) {
+        struct dataset set = {.n_samples = N,
+                              .shape = data_flat(WIDTH, 3),
+                              .x = array_of(k == ODD     ? (const void *)(moved + 1)
+                                            : k == BYTES ? (const void *)moved
+                                                         : (const void *)floats,
+                                            WIDTH, k == BYTES ? ELEMENT_U8 : ELEMENT_F32),
+                              .y = array_of(labels, 1, ELEMENT_U8),
+                              .shift = k == SHIFTED ? shift : NULL,
+                              .scale = k == SHIFTED ? scale : NULL,
+                              .scale_all = k == SCALED ? 0.5f : 1.0f,
+                              .channels_last = k == IMAGE};
+        set.shape.image[0] = 5;
+        set.shape.image[1] = set.shape.image[2] = 1;
+        for (uint32_t n = 1; n <= 2; n++) {
+            uint32_t rows[2] = {4, 1};
+            float x[2 * WIDTH], due[2 * WIDTH];
+            union target y[2], due_y[2];
+            const float *read = dataset_read(&set, rows, n, x, y);
+            cr_assert_eq(read == floats + 4 * WIDTH, k == PLAIN && n == 1, "%d, %u", k, n);
+            cr_assert(read == x || k == PLAIN);
+            dataset_gather(&set, rows, n, due, due_y);
+            cr_assert_arr_eq(read, due, n * WIDTH * sizeof(float));
+            cr_assert_arr_eq(y, due_y, n * sizeof *y);
+        }
+    }
+}
+
 Test(dataset, blobs_are_the_same_every_time)
 {
     struct data_pair a, b, c;

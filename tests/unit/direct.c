@@ -109,6 +109,43 @@ Test(direct, as_the_chain_has_it)
             }
 }
 
+/* A descent as the gradient is computed has the bits of one that has it first. */
+Test(direct, descends)
+{
+    static const char *const specs[] = {"softmax", "logistic", "svm", "linear"};
+    static const uint32_t features[] = {1, 7, 16, 28, 57}, batches[] = {1, 2, 8};
+    enum { SPECS = 4, FEATURES = 5, BATCHES = 3, WIDTH_MAX = 57, BATCH_MAX = 8 };
+    for (uint32_t k = 0; k < SPECS * FEATURES * BATCHES * 2; k++) {
+        struct model m;
+        struct error err;
+        const char *spec = specs[k % SPECS];
+        uint32_t n = features[k / SPECS % FEATURES],
+                 batch = batches[k / SPECS / FEATURES % BATCHES];
+        uint32_t n_classes = strcmp(spec, "linear") == 0 ? 0 : 2;
+        struct optim_config c = optim_defaults(OPTIM_SGD);
+        struct optim_rates rates = {.lr = 0.3f, .scale = 1.0f, .age = 1, .factor = 1.7f};
+        struct rng r = rng_stream(k, 0, RNG_TEST);
+        float x[WIDTH_MAX * BATCH_MAX], theta[2 * WIDTH_MAX + 2], due[2 * WIDTH_MAX + 2];
+        float grad[2 * WIDTH_MAX + 2];
+        union target y[BATCH_MAX];
+        c.momentum = 0.0f;
+        c.weight_decay = k % 2 == 0 ? 0.0f : 0.01f;
+        cr_assert_eq(model_parse(&m, spec, data_flat(n, n_classes), &err), 0, "%s", err.text);
+        cr_assert(direct_suits(&m, batch) && optim_is_plain(&c));
+        for (uint64_t i = 0; i < m.dim; i++)
+            theta[i] = due[i] = (float)rng_normal(&r);
+        for (uint32_t i = 0; i < n * batch; i++)
+            x[i] = (float)rng_normal(&r);
+        for (uint32_t i = 0; i < batch; i++)
+            y[i].class = n_classes > 0 ? rng_below(&r, 2) : 0;
+        double loss = direct_loss_grad(&m, due, x, y, batch, 0.0f, grad);
+        optim_step(&c, &rates, due, NULL, NULL, grad, m.dim);
+        cr_assert_eq(direct_descend(&m, theta, x, y, batch, &c, &rates), loss);
+        cr_assert_arr_eq(theta, due, m.dim * sizeof *theta, "%s, %u features, batch %u", spec, n,
+                         batch);
+    }
+}
+
 /* Where the backward pass is to move theta, it does. */
 Test(direct, moves_theta)
 {

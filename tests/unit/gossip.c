@@ -25,7 +25,7 @@ Test(gossip, pairwise)
                 "> expects #1 3\n"
                 "no\n"
                 "> reply #1 s0 from 2 b5 w=0.5 m=1\n"
-                "MIX e0 s0 b5-b3 c=0.5 for 2\n"
+                "ADD e0 s0 b5 c=0.5 for 2\n"
                 "> expects #1 2\n"
                 "no\n"
                 "> done e0\n"
@@ -38,7 +38,7 @@ Test(gossip, pairwise)
                 "> up 2\n"
                 "> active\n"
                 "> request #9 s0 from 2 b4 w=0.5 m=1\n"
-                "SWAP e0 s0 b4 c=0.5 for 2\n"
+                "ANSWER e0 s0 b4 c=0.5 for 2\n"
                 "> open\n"
                 "1\n"
                 "> done e0 b4\n"
@@ -54,7 +54,7 @@ Test(gossip, pairwise)
                 "> up 2\n"
                 "> active\n"
                 "> request #9 s0 from 2 b4 w=0.5 m=1\n"
-                "SWAP e0 s0 b4 c=0.25 for 2\n"
+                "ANSWER e0 s0 b4 c=0.25 for 2\n"
                 "> done e0 b4\n"
                 "SEND reply #9 s0 b4 w=0.5 m=3 -> 2\n"
                 "> steps 1\n"
@@ -62,7 +62,7 @@ Test(gossip, pairwise)
                 "> done e0 b3\n"
                 "SEND request #1 s0 b3 w=0.5 m=3 -> 2\n"
                 "> reply #1 s0 from 2 b5 w=0.5 m=1\n"
-                "MIX e0 s0 b5-b3 c=0.25 for 2\n"
+                "ADD e0 s0 b5 c=0.25 for 2\n"
                 "> done e0\n");
     /* A request finds the other side's weight lowered: w of the reply counts. */
     trace_check("> pair\n"
@@ -71,7 +71,7 @@ Test(gossip, pairwise)
                 "> done e0 b3\n"
                 "SEND request #1 s0 b3 w=0.5 m=1 -> 2\n"
                 "> reply #1 s0 from 2 b5 w=0.125 m=1\n"
-                "MIX e0 s0 b5-b3 c=0.125 for 2\n");
+                "ADD e0 s0 b5 c=0.125 for 2\n");
 }
 
 /* Each slice goes round the neighbours, whatever the number of slices. */
@@ -90,9 +90,7 @@ Test(gossip, turns)
                 "> done e1 b4\n"
                 "SEND request #2 s1 b4 w=0.5 m=1 -> 0\n"
                 "> decline #1 from 0\n"
-                "FORGET b3\n"
                 "> decline #2 from 0\n"
-                "FORGET b4\n"
                 "> steps 1\n"
                 "TAKE e0 s0 for 1\n"
                 "TAKE e1 s1 for 1\n"
@@ -101,9 +99,7 @@ Test(gossip, turns)
                 "> done e1 b4\n"
                 "SEND request #4 s1 b4 w=0.5 m=1 -> 1\n"
                 "> decline #3 from 1\n"
-                "FORGET b3\n"
                 "> decline #4 from 1\n"
-                "FORGET b4\n"
                 "> steps 1\n"
                 "TAKE e0 s0 for 0\n"
                 "TAKE e1 s1 for 0\n");
@@ -118,7 +114,6 @@ Test(gossip, declined)
                 "> done e0 b3\n"
                 "SEND request #1 s0 b3 w=0.5 m=1 -> 2\n"
                 "> decline #1 from 2\n"
-                "FORGET b3\n"
                 "> open\n"
                 "0\n"
                 "> decline #1 from 2\n"
@@ -136,9 +131,9 @@ Test(gossip, declined)
                 "> request #2 s0 from 2 b- w=0.5 m=1\n"
                 "SEND decline #2 -> 2\n"
                 "> request #3 s0 from 2 b4 w=0.5 m=1\n"
-                "SWAP e0 s0 b4 c=0.5 for 2\n"
+                "ANSWER e0 s0 b4 c=0.5 for 2\n"
                 "> request #4 s1 from 2 b5 w=0.5 m=1\n"
-                "SWAP e1 s1 b5 c=0.5 for 2\n"
+                "ANSWER e1 s1 b5 c=0.5 for 2\n"
                 "> request #5 s2 from 2 b6 w=0.5 m=1\n"
                 "SEND decline #5 -> 2\n"
                 "FORGET b6\n"
@@ -167,9 +162,8 @@ Test(gossip, declined)
                 "SEND request #2 s1 b4 w=0.5 m=1 -> 2\n"
                 "> steps 1\n"
                 "> reply #1 s0 from 2 b5 w=0.5 m=1\n"
-                "MIX e0 s0 b5-b3 c=0.5 for 2\n"
+                "ADD e0 s0 b5 c=0.5 for 2\n"
                 "> decline #2 from 2\n"
-                "FORGET b4\n"
                 "> done e0\n"
                 "> open\n"
                 "0\n");
@@ -186,7 +180,7 @@ Test(gossip, crossing_seen_by_the_smaller)
                 "> done e0 b3\n"
                 "SEND request #1 s0 b3 w=0.5 m=1 -> 2\n"
                 "> reply #1 s0 from 2 b5 w=0.5 m=1\n"
-                "MIX e0 s0 b5-b3 c=0.5 for 2\n"
+                "ADD e0 s0 b5 c=0.5 for 2\n"
                 "> done e0\n"
                 "> counts\n"
                 "initiated=1 mixed=1 crossed=1\n");
@@ -201,7 +195,7 @@ Test(gossip, crossing_seen_by_the_smaller)
                 "> expects #1 2\n"
                 "yes\n"
                 "> reply #1 s0 from 2 b5 w=0.5 m=1\n"
-                "MIX e0 s0 b5-b3 c=0.5 for 2\n"
+                "ADD e0 s0 b5 c=0.5 for 2\n"
                 "> done e0\n"
                 "> counts\n"
                 "initiated=1 mixed=1 crossed=1\n");
@@ -220,7 +214,7 @@ Test(gossip, crossing_seen_by_the_smaller)
                 "> expects #1 2\n"
                 "yes\n"
                 "> reply #1 s0 from 2 b5 w=0.5 m=1\n"
-                "MIX e0 s0 b5-b3 c=0.5 for 2\n"
+                "ADD e0 s0 b5 c=0.5 for 2\n"
                 "> done e0\n"
                 "> counts\n"
                 "initiated=1 mixed=1 crossed=1 busy=4 parked=1\n");
@@ -239,9 +233,9 @@ Test(gossip, crossing_needs_two_of_a_kind)
                 "> done e0 b3\n"
                 "SEND request #1 s0 b3 w=0.5 m=1 -> 2\n"
                 "> request #7 s0 from 3 b4 w=0.5 m=1\n"
-                "SWAP e1 s0 b4 c=0.25 for 3\n"
+                "ANSWER e1 s0 b4 c=0.25 for 3\n"
                 "> request #8 s1 from 2 b5 w=0.5 m=1\n"
-                "SWAP e2 s1 b5 c=0.5 for 2\n"
+                "ANSWER e2 s1 b5 c=0.5 for 2\n"
                 "> expects #1 2\n"
                 "yes\n"
                 "> counts\n"
@@ -253,9 +247,9 @@ Test(gossip, crossing_needs_two_of_a_kind)
                 "> done e0 b3\n"
                 "SEND request #1 s0 b3 w=0.5 m=1 -> 2\n"
                 "> reply #1 s0 from 2 b5 w=0.5 m=1\n"
-                "MIX e0 s0 b5-b3 c=0.5 for 2\n"
+                "ADD e0 s0 b5 c=0.5 for 2\n"
                 "> request #7 s0 from 2 b4 w=0.5 m=1\n"
-                "SWAP e1 s0 b4 c=0.5 for 2\n");
+                "ANSWER e1 s0 b4 c=0.5 for 2\n");
 }
 
 Test(gossip, crossing_seen_by_the_larger)
@@ -265,7 +259,7 @@ Test(gossip, crossing_seen_by_the_larger)
                 "> steps 1\n"
                 "TAKE e0 s0 for 2\n"
                 "> request #7 s0 from 2 b4 w=0.5 m=1 smaller\n"
-                "SWAP e1 s0 b4 c=0.5 for 2\n"
+                "ANSWER e1 s0 b4 c=0.5 for 2\n"
                 "> done e0 b3\n"
                 "FORGET b3\n"
                 "> done e1 b4\n"
@@ -281,8 +275,7 @@ Test(gossip, crossing_seen_by_the_larger)
                 "> done e0 b3\n"
                 "SEND request #1 s0 b3 w=0.5 m=1 -> 2\n"
                 "> request #7 s0 from 2 b4 w=0.5 m=1 smaller\n"
-                "SWAP e1 s0 b4 c=0.5 for 2\n"
-                "FORGET b3\n"
+                "ANSWER e1 s0 b4 c=0.5 for 2\n"
                 "> expects #1 2\n"
                 "no\n"
                 "> done e1 b4\n"
@@ -300,8 +293,7 @@ Test(gossip, crossing_seen_by_the_larger)
                 "> steps 1\n"
                 "> steps 1\n"
                 "> request #7 s0 from 2 b4 w=0.5 m=1 smaller\n"
-                "SWAP e1 s0 b4 c=0.5 for 2\n"
-                "FORGET b3\n"
+                "ANSWER e1 s0 b4 c=0.5 for 2\n"
                 "> expects #1 2\n"
                 "no\n"
                 "> done e1 b4\n"
@@ -322,13 +314,12 @@ Test(gossip, crossing_leaves_the_place_free)
                 "SEND request #1 s0 b3 w=0.5 m=1 -> 2\n"
                 "> request #7 s0 from 2 b- w=0.5 m=1 smaller\n"
                 "SEND decline #7 -> 2\n"
-                "FORGET b3\n"
                 "> open\n"
                 "0\n");
     /* No exchange is begun with a peer whose request for the slice is being served. */
     trace_check("> pair\n"
                 "> request #7 s0 from 2 b4 w=0.5 m=1\n"
-                "SWAP e0 s0 b4 c=0.5 for 2\n"
+                "ANSWER e0 s0 b4 c=0.5 for 2\n"
                 "> steps 1\n"
                 "> done e0 b4\n"
                 "SEND reply #7 s0 b4 w=0.5 m=1 -> 2\n"
@@ -365,10 +356,10 @@ Test(gossip, parking)
                 "> done e1 b4\n"
                 "SEND request #2 s0 b4 w=0.25 m=1 -> 3\n"
                 "> reply #2 s0 from 3 b5 w=0.25 m=1\n"
-                "MIX e1 s0 b5-b4 c=0.25 for 3\n"
+                "ADD e1 s0 b5 c=0.25 for 3\n"
                 "> done e1\n"
                 "> reply #1 s0 from 2 b6 w=0.5 m=1\n"
-                "MIX e0 s0 b6-b3 c=0.5 for 2\n"
+                "ADD e0 s0 b6 c=0.5 for 2\n"
                 "> done e0\n"
                 "> counts\n"
                 "initiated=2 mixed=2 busy=7 parked=1\n");
@@ -397,7 +388,7 @@ Test(gossip, parking)
                 "> steps 1\n"
                 "> steps 1\n"
                 "> reply #1 s0 from 2 b5 w=0.5 m=1\n"
-                "MIX e0 s0 b5-b3 c=0.5 for 2\n"
+                "ADD e0 s0 b5 c=0.5 for 2\n"
                 "> done e0\n"
                 "TAKE e0 s0 for 2\n"
                 "> counts\n"
@@ -430,11 +421,11 @@ Test(gossip, parking_the_oldest)
                 "TAKE e2 s0 for 4\n"
                 "> draw 5\n"
                 "> reply #1 s0 from 2 b3 w=0.5 m=1\n"
-                "MIX e0 s0 b3-b0 c=0.5 for 2\n"
+                "ADD e0 s0 b3 c=0.5 for 2\n"
                 "> done e0\n"
                 "> steps 1\n"
                 "> reply #2 s0 from 3 b4 w=0.25 m=1\n"
-                "MIX e1 s0 b4-b1 c=0.25 for 3\n"
+                "ADD e1 s0 b4 c=0.25 for 3\n"
                 "> done e1\n"
                 "> steps 1\n"
                 "TAKE e0 s0 for 5\n");
@@ -454,7 +445,6 @@ Test(gossip, parking_the_oldest)
                 "> done e1 b1\n"
                 "SEND request #2 s0 b1 w=0.25 m=1 -> 3\n"
                 "> decline #1 from 2\n"
-                "FORGET b0\n"
                 "> draw 2\n"
                 "> steps 1\n"
                 "TAKE e0 s0 for 2\n"
@@ -468,7 +458,7 @@ Test(gossip, parking_the_oldest)
                 "TAKE e2 s0 for 4\n"
                 "> draw 5\n"
                 "> reply #2 s0 from 3 b4 w=0.25 m=1\n"
-                "MIX e1 s0 b4-b1 c=0.25 for 3\n"
+                "ADD e1 s0 b4 c=0.25 for 3\n"
                 "> done e1\n"
                 "> steps 1\n");
 }
@@ -499,9 +489,9 @@ Test(gossip, several_open)
                 "> done e2 b2\n"
                 "SEND request #3 s0 b2 w=0.166667 m=1 -> 4\n"
                 "> request #7 s0 from 9 b4 w=0.5 m=1\n"
-                "SWAP e3 s0 b4 c=0.125 for 9\n"
+                "ANSWER e3 s0 b4 c=0.125 for 9\n"
                 "> request #8 s0 from 8 b6 w=0.0625 m=1\n"
-                "SWAP e4 s0 b6 c=0.0625 for 8\n"
+                "ANSWER e4 s0 b6 c=0.0625 for 8\n"
                 "> done e3 b4\n"
                 "SEND reply #7 s0 b4 w=0.125 m=1 -> 9\n"
                 "> draw 5\n"
@@ -509,7 +499,7 @@ Test(gossip, several_open)
                 "TAKE e3 s0 for 5\n"
                 "> steps 1\n"
                 "> reply #2 s0 from 3 b5 w=0.25 m=1\n"
-                "MIX e1 s0 b5-b1 c=0.25 for 3\n"
+                "ADD e1 s0 b5 c=0.25 for 3\n"
                 "> counts\n"
                 "initiated=3 mixed=1 served=1 busy=1\n");
     /* Each slice counts by itself. */
@@ -522,7 +512,7 @@ Test(gossip, several_open)
                 "> done e1 b1\n"
                 "SEND request #2 s1 b1 w=0.5 m=1 -> 2\n"
                 "> request #7 s1 from 9 b4 w=0.5 m=1\n"
-                "SWAP e2 s1 b4 c=0.25 for 9\n");
+                "ANSWER e2 s1 b4 c=0.25 for 9\n");
 }
 
 Test(gossip, link_lost_mine)
@@ -547,7 +537,6 @@ Test(gossip, link_lost_mine)
                 "> done e0 b3\n"
                 "SEND request #1 s0 b3 w=0.5 m=1 -> 2\n"
                 "> down 2\n"
-                "FORGET b3\n"
                 "> open\n"
                 "0\n"
                 "> reply #1 s0 from 2 b5 w=0.5 m=1\n"
@@ -565,7 +554,6 @@ Test(gossip, link_lost_mine)
                 "> steps 1\n"
                 "> steps 1\n"
                 "> down 2\n"
-                "FORGET b3\n"
                 "> counts\n"
                 "initiated=1 busy=4 parked=1 lost=1\n");
     /* Mixing: the exchange is complete. */
@@ -575,7 +563,7 @@ Test(gossip, link_lost_mine)
                 "> done e0 b3\n"
                 "SEND request #1 s0 b3 w=0.5 m=1 -> 2\n"
                 "> reply #1 s0 from 2 b5 w=0.5 m=1\n"
-                "MIX e0 s0 b5-b3 c=0.5 for 2\n"
+                "ADD e0 s0 b5 c=0.5 for 2\n"
                 "> down 2\n"
                 "> done e0\n"
                 "> open\n"
@@ -591,7 +579,7 @@ Test(gossip, link_lost_theirs)
                 "> up 2\n"
                 "> active\n"
                 "> request #7 s0 from 2 b4 w=0.5 m=1\n"
-                "SWAP e0 s0 b4 c=0.5 for 2\n"
+                "ANSWER e0 s0 b4 c=0.5 for 2\n"
                 "> down 2\n"
                 "> up 2\n"
                 "> request #7 s0 from 2 b5 w=0.5 m=1\n"
@@ -600,7 +588,7 @@ Test(gossip, link_lost_theirs)
                 "> done e0 b4\n"
                 "FORGET b4\n"
                 "> request #8 s0 from 2 b5 w=0.5 m=1\n"
-                "SWAP e0 s0 b5 c=0.5 for 2\n"
+                "ANSWER e0 s0 b5 c=0.5 for 2\n"
                 "> done e0 b5\n"
                 "SEND reply #8 s0 b5 w=0.5 m=1 -> 2\n"
                 "> open\n"
@@ -635,7 +623,7 @@ Test(gossip, link_lost_of_another)
                 "> done e0 b3\n"
                 "SEND request #1 s0 b3 w=0.5 m=1 -> 2\n"
                 "> request #7 s0 from 4 b4 w=0.5 m=1\n"
-                "SWAP e1 s0 b4 c=0.25 for 4\n"
+                "ANSWER e1 s0 b4 c=0.25 for 4\n"
                 "> down 3\n"
                 "> expects #1 2\n"
                 "yes\n"
@@ -680,7 +668,7 @@ Test(gossip, pull)
                 "> request pull #7 s0 from 2 b4 w=0.5 m=1\n"
                 "TAKE e1 s0 b4 for 2\n"
                 "> request #8 s0 from 2 b6 w=0.5 m=1\n"
-                "SWAP e2 s0 b6 c=0.25 for 2\n"
+                "ANSWER e2 s0 b6 c=0.25 for 2\n"
                 "> reply pull #1 s0 from 2 b5 w=0.5 m=1\n"
                 "MIX e0 s0 b5 c=0.5 for 2\n"
                 "> done e1 b4\n"
@@ -694,7 +682,8 @@ Test(gossip, pull)
 
 Test(gossip, push)
 {
-    /* Goes out with its age, one more than the steps behind it; SENT gives place and buffer back. */
+    /* Goes out with its age, one more than the steps behind it; SENT gives place and buffer back.
+     */
     trace_check("> pair mode=push\n"
                 "> steps 3\n"
                 "TAKE e0 s0 for 2\n"
@@ -702,15 +691,23 @@ Test(gossip, push)
                 "SEND request push #1 s0 b3 w=0.5 m=4 -> 2\n"
                 "> steps 1\n"
                 "> sent b3\n"
-                "FORGET b3\n"
                 "TAKE e0 s0 for 2\n"
                 "> done e0 b3\n"
                 "SEND request push #2 s0 b3 w=0.5 m=5 -> 2\n"
                 "> down 2\n"
                 "> sent b3\n"
-                "FORGET b3\n"
                 "> counts\n"
                 "initiated=2\n");
+    /* Where what is sent leaves at once no word of it is awaited. */
+    trace_check("> pair mode=push at-once\n"
+                "> steps 1\n"
+                "TAKE e0 s0 for 2\n"
+                "> done e0 b3\n"
+                "SEND request push #1 s0 b3 w=0.5 m=2 -> 2\n"
+                "> open\n"
+                "0\n"
+                "> steps 1\n"
+                "TAKE e0 s0 for 2\n");
     /* Merged by age: c = 6/(2 + 6), and what was merged is as old as its oldest part. Its own
      * steps add to that; a younger one leaves the age as it is. */
     trace_check("> pair mode=push serve=2 slices=2 open=2\n"

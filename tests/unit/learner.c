@@ -20,6 +20,7 @@ struct world {
     struct learner_config config;
     struct workspace workspace; /* all learners of a world take turns */
     float decay, clip;
+    bool plain;       /* without momentum */
     const char *spec; /* NULL: an MLP */
     uint32_t batch;   /* 0: BATCH */
     float *storage[3];
@@ -59,6 +60,8 @@ static void make_learner(struct learner *l, struct world *w, enum optimizer kind
         w->config.optim.lr = lr;
         w->config.optim.weight_decay = w->decay;
         w->config.optim.clip = w->clip;
+        if (w->plain)
+            w->config.optim.momentum = 0;
         workspace_init(&w->workspace, &w->config);
     }
     float *storage = MEM_NEW(float, learner_floats(&w->config));
@@ -98,12 +101,14 @@ Test(learner, threads)
 /* A model that goes the direct way makes the step that its halves make, up to rounding. */
 Test(learner, direct_steps)
 {
-    for (int kind = 0; kind < N_OPTIMIZERS; kind++)
+    for (int k = 0; k <= N_OPTIMIZERS; k++)
         for (int clipped = 0; clipped < 2; clipped++) {
             struct world w = {.spec = "softmax", .batch = 4, .decay = 0.01f};
             struct learner whole, halves;
             float grad[210];
+            int kind = k < N_OPTIMIZERS ? k : OPTIM_SGD;
             w.clip = clipped ? 0.5f : 0.0f;
+            w.plain = k == N_OPTIMIZERS;
             make_world(&w);
             make_learner(&whole, &w, (enum optimizer)kind, 0.1f);
             make_learner(&halves, &w, (enum optimizer)kind, 0.1f);
@@ -136,8 +141,8 @@ Test(learner, first_batch_of_a_fresh_workspace)
     other.node = 1;
     cr_assert_null(a.shard.rows);
     learner_step(&a, &w.workspace);
-    learner_fetch(&b, &w.workspace);
-    learner_fetch(&other, &w.workspace);
+    learner_fetch(&w.config, &b.shard, b.node, b.step, &w.workspace);
+    learner_fetch(&w.config, &other.shard, other.node, other.step, &w.workspace);
     learner_step(&other, &w.workspace);
     learner_step(&other, &w.workspace);
     learner_step(&b, &w.workspace);
@@ -347,9 +352,9 @@ Test(learner, adopted_weights_forget_the_moments)
     learner_step(&a, &w.workspace);
     for (int i = 0; i < 3; i++)
         learner_step(&b, &w.workspace);
-    learner_mix(&a, 0, w.m.dim, 1.0f, b.theta, NULL);
+    learner_mix(&a, 0, w.m.dim, 1.0f, b.theta);
     learner_resume(&a, 3);
-    learner_mix(&b, 0, w.m.dim, 1.0f, a.theta, NULL);
+    learner_mix(&b, 0, w.m.dim, 1.0f, a.theta);
     learner_resume(&b, 3);
     for (int i = 0; i < 3; i++) {
         learner_step(&a, &w.workspace);
@@ -361,20 +366,21 @@ Test(learner, adopted_weights_forget_the_moments)
     close_world(&w);
 }
 
-/* Four ways in which an exchange moves theta between two steps. */
+/* Three ways in which an exchange moves theta between two steps. */
 static void mix_somehow(struct learner *l, int how, const float *theirs, const float *base,
                         float *buffer, uint64_t dim)
 {
-    if (how == 0)
-        learner_mix(l, 0, dim, 0.5f, theirs, base);
+    if (how == 0) {
+        for (uint64_t i = 0; i < dim; i++)
+            buffer[i] = theirs[i] - base[i];
+        learner_add(l, 0, dim, 0.5f, buffer);
+    }
     if (how == 1)
-        learner_mix(l, 0, dim, 0.25f, theirs, NULL);
+        learner_mix(l, 0, dim, 0.25f, theirs);
     if (how == 2) {
         memcpy(buffer, theirs, dim * sizeof *buffer);
-        learner_swap_mix(l, 0, dim, 0.5f, buffer);
+        learner_answer(l, 0, dim, 0.5f, buffer);
     }
-    if (how == 3)
-        learner_take_and_mix(l, 0, dim, 0.5f, theirs, buffer);
 }
 
 /* Algorithm 1 of arXiv 2102.04761 with x_t - x_{t+1} taken literally, x_{t+1} after mixing. */
@@ -399,7 +405,7 @@ Test(learner, qgm_as_written)
             theirs[i] = l.theta[i] + 0.02f * (float)rng_normal(&r);
             base[i] = l.theta[i] + 0.01f * (float)rng_normal(&r);
         }
-        for (int how = 0; how < 4 && step % 3 == 1; how++) {
+        for (int how = 0; how < 3 && step % 3 == 1; how++) {
             for (uint64_t i = 0; i < w.m.dim; i++)
                 n.x[i] += how == 0 ? 0.5 * ((double)theirs[i] - (double)base[i])
                                    : (how == 1 ? 0.25 : 0.5) * ((double)theirs[i] - n.x[i]);
@@ -427,7 +433,7 @@ Test(learner, qgm_with_rare_mixing_stays_together)
     make_learner(&a, &w, OPTIM_QGM, 0.05f);
     make_learner(&b, &w, OPTIM_QGM, 0.05f);
     b.node = 3; /* the same shard in another order */
-    float *buffer = MEM_NEW(float, w.m.dim), *sent = MEM_NEW(float, w.m.dim);
+    float *buffer = MEM_NEW(float, w.m.dim);
     double apart = 0;
     for (int step = 1; step <= 960; step++) {
         learner_step(&a, &w.workspace);
@@ -436,14 +442,87 @@ Test(learner, qgm_with_rare_mixing_stays_together)
             continue;
         apart = vec_distance_sq(a.theta, b.theta, w.m.dim) / vec_norm_sq(a.theta, w.m.dim);
         learner_take(&a, 0, w.m.dim, buffer);
-        learner_take(&a, 0, w.m.dim, sent);
-        learner_swap_mix(&b, 0, w.m.dim, 0.5f, buffer);
-        learner_mix(&a, 0, w.m.dim, 0.5f, buffer, sent);
+        learner_answer(&b, 0, w.m.dim, 0.5f, buffer);
+        learner_add(&a, 0, w.m.dim, 0.5f, buffer);
     }
     cr_assert_lt(sqrt(apart), 0.5, "relative distance before the last mixing: %g", sqrt(apart));
     free(buffer);
-    free(sent);
     close_world(&w);
+}
+
+/* What is done to the ranges of theta as a step moves them. */
+struct passer_by {
+    struct learner *learner;
+    const float *difference;
+    float *answers;
+    uint64_t offsets[64], counts[64];
+    int n;
+};
+
+static void exchange(struct passer_by *p, int k)
+{
+    uint64_t at = p->offsets[k], n = p->counts[k];
+    learner_add(p->learner, at, n, 0.25f, p->difference + at);
+    learner_answer(p->learner, at, n, 0.5f, p->answers + at);
+}
+
+static void on_moved(void *ctx, uint64_t offset, uint64_t n)
+{
+    struct passer_by *p = ctx;
+    cr_assert_lt(p->n, 64);
+    p->offsets[p->n] = offset;
+    p->counts[p->n] = n;
+    exchange(p, p->n++);
+}
+
+/* Each range comes once, blocks from the last to the first, and exchanges with it are as good as
+ * after the step. */
+Test(learner, exchanges_within_a_step)
+{
+    static const enum optimizer kinds[] = {OPTIM_SGD, OPTIM_QGM, OPTIM_ADAMW};
+    for (int k = 0; k < 4; k++) {
+        struct world w = {
+            .spec = k < 3 ? "mlp:20-4096-10" : "softmax", .plain = k == 0, .batch = 4};
+        struct learner a, b;
+        make_world(&w);
+        make_learner(&a, &w, kinds[k % 3], 0.01f);
+        make_learner(&b, &w, kinds[k % 3], 0.01f);
+        cr_assert(k == 3 || (w.m.dim > LEARNER_BLOCK && w.m.dim < 2 * LEARNER_BLOCK));
+        uint64_t bytes = w.m.dim * sizeof(float);
+        float *difference = MEM_NEW(float, w.m.dim), *answers[2];
+        for (int i = 0; i < 2; i++)
+            answers[i] = MEM_NEW(float, w.m.dim);
+        for (uint64_t i = 0; i < w.m.dim; i++)
+            difference[i] = answers[0][i] = answers[1][i] = 1e-3f * (float)(i % 13);
+        for (int step = 0; step < 5; step++) {
+            struct passer_by p = {.learner = &a, .difference = difference, .answers = answers[0]};
+            w.workspace.moved = on_moved;
+            w.workspace.moved_ctx = &p;
+            learner_step(&a, &w.workspace);
+            uint64_t sum = 0, next = w.m.dim > LEARNER_BLOCK ? LEARNER_BLOCK : 0;
+            for (int i = 0; i < p.n; i++, sum += p.counts[i - 1]) {
+                next = next == w.m.dim ? 0 : next;
+                cr_assert_eq(p.offsets[i], next);
+                next += p.counts[i];
+            }
+            cr_assert_eq(sum, w.m.dim);
+            w.workspace.moved = NULL;
+            learner_step(&b, &w.workspace);
+            p.learner = &b;
+            p.answers = answers[1];
+            for (int i = 0; i < p.n; i++)
+                exchange(&p, i);
+        }
+        cr_assert_arr_eq(a.theta, b.theta, bytes);
+        cr_assert_arr_eq(answers[0], answers[1], bytes);
+        if (a.momentum != NULL)
+            cr_assert_arr_eq(a.momentum, b.momentum, bytes);
+        cr_assert_eq(a.mix_rate, b.mix_rate);
+        for (int i = 0; i < 2; i++)
+            free(answers[i]);
+        free(difference);
+        close_world(&w);
+    }
 }
 
 Test(learner, exchanges_move_their_range_alone)
@@ -460,24 +539,23 @@ Test(learner, exchanges_move_their_range_alone)
         memcpy(before, l.theta, w.m.dim * sizeof(float));
         memcpy(momentum, l.momentum, w.m.dim * sizeof(float));
         for (int i = 0; i < N; i++) {
-            theirs[i] = (float)i;
+            theirs[i] = (float)i + 1;
             base[i] = (float)i - 0.5f;
         }
         learner_take(&l, AT, N, out);
         cr_assert_arr_eq(out, before + AT, sizeof out);
-        learner_mix(&l, AT, N, 0.5f, theirs, base);
+        learner_add(&l, AT, N, 0.5f, theirs);
         for (uint64_t i = 0; i < w.m.dim; i++) {
             bool inside = i >= AT && i < AT + N;
             cr_assert_eq(memcmp(&l.theta[i], &before[i], 4) != 0, inside);
             cr_assert_eq(memcmp(&l.momentum[i], &momentum[i], 4) != 0, inside && kind == OPTIM_QGM);
         }
         learner_take(&l, AT, N, before);
-        learner_take_and_mix(&l, AT, N, 0.5f, theirs, out);
-        cr_assert_arr_eq(out, before, sizeof out);
-        learner_take(&l, AT, N, before);
-        learner_swap_mix(&l, AT, N, 0.5f, theirs);
-        cr_assert_arr_eq(theirs, before, sizeof theirs);
-        learner_mix(&l, AT, N, 1.0f, base, NULL);
+        for (int i = 0; i < N; i++)
+            out[i] = before[i] - theirs[i];
+        learner_answer(&l, AT, N, 0.5f, theirs);
+        cr_assert_arr_eq(theirs, out, sizeof out);
+        learner_mix(&l, AT, N, 1.0f, base);
         cr_assert_arr_eq(l.theta + AT, base, sizeof base);
         for (int i = 0; i < N; i++)
             cr_assert_eq(fpclassify(l.momentum[AT + i]), FP_ZERO);
@@ -499,7 +577,7 @@ Test(learner, resume_follows_schedule_and_order)
         learner_step(&a, &w.workspace);
     memset(a.momentum, 0, w.m.dim * sizeof(float));
     learner_step(&b, &w.workspace);
-    learner_mix(&b, 0, w.m.dim, 1.0f, a.theta, NULL);
+    learner_mix(&b, 0, w.m.dim, 1.0f, a.theta);
     learner_resume(&b, 37);
     cr_assert(fabs(learner_epochs(&b) - learner_epochs(&a)) < 1e-12);
     for (int i = 0; i < 10; i++) {

@@ -82,27 +82,6 @@ Test(pool, taken_is_not_lent)
     pool_close(&p);
 }
 
-/* Forgotten while a write holds it: stranded until the write is over. */
-Test(pool, stranded)
-{
-    struct pool p;
-    pool_init(&p, N, FLOATS, LENT);
-    uint32_t a = pool_take(&p), b = pool_take(&p);
-    pool_ref(&p, a);
-    cr_assert(pool_forget(&p, a));
-    cr_assert_not(pool_forget(&p, b));
-    cr_assert_eq(p.n_stranded, 1);
-    cr_assert_eq(p.n_free, N - 1);
-    pool_unref(&p, a);
-    cr_assert_eq(p.n_stranded, 0);
-    cr_assert_eq(p.n_free, N);
-    uint32_t again = pool_take(&p);
-    pool_unref(&p, again);
-    cr_assert_eq(p.n_stranded, 0, "the mark went with the buffer");
-    cr_assert_eq(p.n_free, N);
-    pool_close(&p);
-}
-
 /* Bugs of the caller stop the program. */
 Test(pool, one_too_many, .signal = SIGABRT)
 {

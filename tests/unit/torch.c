@@ -75,7 +75,8 @@ static void follow(const struct recorded *r)
                                       apart ? grad : momentum, scratch);
         cr_assert(fabs(loss - r->losses[step]) < 1e-5, "%s, %s, step %u: %.9g, not %.9g", r->spec,
                   optimizer_names[r->kind], step, loss, r->losses[step]);
-        struct optim_rates rates = {c.lr, apart ? optim_clip(&c, grad, m.dim) : 1.0f, step + 1, 1.0f};
+        struct optim_rates rates = {c.lr, apart ? optim_clip(&c, grad, m.dim) : 1.0f, step + 1,
+                                    1.0f};
         optim_step(&c, &rates, theta, momentum, second, apart ? grad : NULL, m.dim);
     }
     void *all[] = {theta, grad, x, momentum, second, scratch};

@@ -409,8 +409,8 @@ Test(trainer, trains_on_from_an_adopted_step)
     finish(&b);
 }
 
-/* Exchanges with a buffer in the place of another peer: SWAP moves what it takes from the one to
- * the other, and MIX what was agreed, so the sum over both stays. Its move is reported. */
+/* Exchanges with a buffer in the place of another peer: ANSWER moves what it takes from the one to
+ * the other, and ADD what was agreed, so the sum over both stays. Its move is reported. */
 Test(trainer, jobs_keep_the_sum)
 {
     struct bench b;
@@ -426,7 +426,7 @@ Test(trainer, jobs_keep_the_sum)
         const float c = 0.125f;
         memcpy(buffer, theirs, n * sizeof(float));
         b.n_back = 0;
-        struct job job = {.type = JOB_SWAP,
+        struct job job = {.type = JOB_ANSWER,
                           .data = buffer,
                           .offset = offset,
                           .count = n,
@@ -436,10 +436,10 @@ Test(trainer, jobs_keep_the_sum)
         wait_for(&b, is_back);
         double moved = 0, norm = 0, sum = 0;
         for (uint64_t i = 0; i < n; i++) {
-            float was = theirs[i];
-            moved += pow((double)(c * (was - buffer[i])), 2);
-            norm += (double)buffer[i] * (double)buffer[i];
-            theirs[i] += c * (buffer[i] - was); /* the other side's MIX, base as sent */
+            double mine_before = (double)buffer[i] + (double)theirs[i];
+            moved += pow((double)(c * buffer[i]), 2);
+            norm += mine_before * mine_before;
+            theirs[i] += c * buffer[i]; /* the other side's ADD */
             sum = (double)mine[i] + (double)theirs[i];
             cr_assert_lt(fabs(sum - (double)before[i] - (double)sinf((float)i)), 1e-5);
         }
@@ -454,31 +454,28 @@ Test(trainer, jobs_keep_the_sum)
     finish(&b);
 }
 
-/* MIX adds c (buffer - base); without a base it moves towards the buffer. */
-Test(trainer, mix)
+/* ADD adds c buffer, MIX moves towards the buffer. */
+Test(trainer, add_and_mix)
 {
     enum { N = 100 };
-    float buffer[N], base[N], before[N];
+    float buffer[N], before[N];
     struct bench b;
     prepare(&b);
     start(&b);
     for (int k = 0; k < 2; k++) {
         float *x = b.trainer.learner.theta + 7;
         memcpy(before, x, sizeof before);
-        for (int i = 0; i < N; i++) {
+        for (int i = 0; i < N; i++)
             buffer[i] = cosf((float)i);
-            base[i] = sinf((float)i);
-        }
         b.n_back = 0;
-        handoff_give_job(&b.handoff, &(struct job){.type = JOB_MIX,
+        handoff_give_job(&b.handoff, &(struct job){.type = k == 0 ? JOB_ADD : JOB_MIX,
                                                    .data = buffer,
-                                                   .base_data = k == 0 ? base : NULL,
                                                    .offset = 7,
                                                    .count = N,
                                                    .c = 0.25f});
         wait_for(&b, is_back);
         for (int i = 0; i < N; i++) {
-            float from = k == 0 ? base[i] : before[i];
+            float from = k == 0 ? 0 : before[i];
             cr_assert_lt(fabsf(x[i] - (before[i] + 0.25f * (buffer[i] - from))), 1e-6f);
         }
         cr_assert_eq(b.moved, 0, "not asked to measure");
@@ -487,11 +484,11 @@ Test(trainer, mix)
     finish(&b);
 }
 
-/* With the buffer of a TAKE or SWAP comes the sum of what is in it now. */
+/* With the buffer of a TAKE or ANSWER comes the sum of what is in it now. */
 Test(trainer, sums_what_it_fills)
 {
     enum { N = 200 };
-    static const enum job_type types[] = {JOB_TAKE, JOB_SWAP};
+    static const enum job_type types[] = {JOB_TAKE, JOB_ANSWER};
     float buffer[N] = {0};
     struct bench b;
     prepare(&b);
