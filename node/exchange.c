@@ -69,10 +69,11 @@ void exchange_init(struct node *n)
     n->gossip = mem_alloc(1, gossip_size(&n->gossip_config));
     gossip_init(n->gossip, &n->gossip_config, c->shard);
     uint64_t floats = n->model.dim < GOSSIP_SLICE_FLOATS ? n->model.dim : GOSSIP_SLICE_FLOATS;
-    /* For each exchange of ours one that a job or a link has, and two that are being written, with
-     * the one that takes them over that (see send_message); one for each that we answer. */
-    pool_init(&n->pool, 3 * open_max + 1 + serve_max, floats, serve_max);
+    /* For each exchange of ours one that a job or a link has, and two that are being written, or
+     * three until the link that holds them has ended; one for each that we answer. */
+    pool_init(&n->pool, 4 * open_max + serve_max, floats, serve_max);
     n->asking = MEM_NEW(uint16_t, n->pool.n);
+    n->asked = MEM_NEW(uint32_t, n->pool.n);
     n->taken_at = MEM_NEW(uint64_t, open_max + serve_max);
     n->sums = MEM_NEW(uint64_t, n->pool.n);
 }
@@ -81,6 +82,7 @@ void exchange_close(struct node *n)
 {
     pool_close(&n->pool);
     free(n->asking);
+    free(n->asked);
     free(n->taken_at);
     free(n->sums);
     free(n->gossip);
@@ -120,6 +122,22 @@ static void give_job(struct node *n, const struct gossip_action *action)
     handoff_give_job(&n->handoff, &job);
 }
 
+/* Requests whose exchange is over wait to be written still, and fill the pool: the peer that most
+ * of them are for takes none. One whose link ends already gives them back soon. */
+static void cut_who_does_not_read(struct node *n)
+{
+    uint32_t counts[PEERS_MAX] = {0}, total = 0, most = 0;
+    for (uint32_t b = 0; b < n->pool.n; b++) {
+        if (n->asking[b] == 0 || peering_ends(n, n->asked[b]))
+            continue;
+        total += n->asking[b];
+        counts[n->asked[b]] += n->asking[b];
+        most = counts[n->asked[b]] > counts[most] ? n->asked[b] : most;
+    }
+    if (total > 2u * n->gossip_config.open_max)
+        peering_punish(n, most, "it does not read what we send");
+}
+
 static void send_message(struct node *n, const struct gossip_message *g)
 {
     const struct peer *peer = &n->peers.slots[g->peer];
@@ -149,13 +167,12 @@ static void send_message(struct node *n, const struct gossip_message *g)
     n->n_leaving += has_body;
     if (asks) {
         n->asking[g->buffer]++;
+        n->asked[g->buffer] = g->peer;
         n->n_asking++;
     }
     tcp_send_tensor(peer->link, &m, body, has_body ? n->sums[g->buffer] : 0, body);
-    /* A peer that stops reading would hold on to buffers, in its link's queue, without end: the
-     * last one to take the pool over its allowance is cut. */
     if (asks && n->n_asking > 2u * n->gossip_config.open_max)
-        peering_punish(n, g->peer, "it does not read what we send");
+        cut_who_does_not_read(n);
 }
 
 static void act(struct node *n, const struct gossip_action *action)

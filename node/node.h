@@ -115,6 +115,7 @@ struct node {
     uint32_t n_leaving; /* bodies of tensors that wait to be written, or are being */
     uint32_t n_asking;  /* REQUESTs among them */
     uint16_t *asking;   /* of a buffer: REQUESTs that it is being written with */
+    uint32_t *asked;    /* and to whom, the last of them */
     uint64_t *taken_at; /* of an exchange: the trainer's step at its TAKE */
     uint64_t *sums;     /* of a buffer that a TAKE or ANSWER filled: its wire_body_sum */
     struct staleness staleness;
@@ -206,6 +207,8 @@ void peering_tick(struct node *n, uint64_t now_us);
 void peering_send_status(struct node *n);
 /* BYE to all. */
 void peering_say_goodbye(struct node *n, enum wire_bye reason, const char *text);
+/* Whether it has no link, or one that is being closed. */
+bool peering_ends(const struct node *n, uint32_t slot);
 void peering_punish(struct node *n, uint32_t slot, const char *reason);
 /* Logs who is linked and which addresses do not answer. */
 void peering_log_table(const struct node *n);

@@ -202,6 +202,12 @@ void peering_say_goodbye(struct node *n, enum wire_bye reason, const char *text)
             say_bye(tcp_user(n->peers.slots[i].link), reason, text);
 }
 
+bool peering_ends(const struct node *n, uint32_t slot)
+{
+    const struct tcp_link *link = n->peers.slots[slot].link;
+    return link == NULL || ((const struct contact *)tcp_user(link))->closing;
+}
+
 void peering_punish(struct node *n, uint32_t slot, const char *reason)
 {
     struct peer *peer = &n->peers.slots[slot];

@@ -188,8 +188,8 @@ static void take_jobs_to_merge(struct trainer *t)
     }
 }
 
-/* A range of theta has been updated, and is in the cache: what the jobs that came during the step
- * do to it costs half of what it does afterwards. */
+/* A range of theta has been updated, and is in the cache: the turn of the jobs that came during the
+ * step. */
 static void on_moved(void *ctx, uint64_t offset, uint64_t n)
 {
     struct trainer *t = ctx;

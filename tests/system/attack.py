@@ -238,3 +238,19 @@ def never_reads(n):
             time.sleep(0.2)
         return "still linked after 70 s"
     return act
+
+
+def crosses(peer, attack):
+    """Asks for the first slice whenever the node may have asked for it, which ends the node's own
+    exchange, and reads nothing."""
+    peer.keep_alive()
+    peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    body = bytes(4 * frames.SLICE)
+    try:
+        for id in range(1, 100):
+            peer.send(request(body, id, n=frames.SLICE, off=0, w=1e-6))
+            time.sleep(0.05)
+    except OSError:
+        pass
+    time.sleep(1)  # for what the log says; outcome() looks there
+    return FINE
