@@ -103,24 +103,32 @@ static bool fills_buffer(const struct job *job)
     return job->type == JOB_TAKE || job->type == JOB_ANSWER;
 }
 
+/* sum: of its buffer, if it fills it. */
+static void complete_job(struct trainer *t, const struct job *job, const struct wire_sum *sum,
+                         float moved)
+{
+    struct completion c = {
+        .type = COMPLETED_JOB, .job = *job, .step = t->learner.step, .moved = moved};
+    if (fills_buffer(job))
+        c.sum = wire_sum_get(sum);
+    handoff_complete(t->handoff, &c);
+}
+
 static void run_job(struct trainer *t, const struct job *job)
 {
-    struct learner *l = &t->learner;
-    struct completion c = {.type = COMPLETED_JOB, .job = *job, .step = l->step};
+    float moved = 0;
     switch (job->type) {
     case JOB_TAKE:
     case JOB_ANSWER:
     case JOB_ADD:
     case JOB_MIX:
         if (job->measure && job->type != JOB_TAKE)
-            c.moved = relative_move(l, job);
+            moved = relative_move(&t->learner, job);
         wire_sum_start(&t->sum);
         run_range(t, job, &t->sum, job->offset, job->count);
-        if (fills_buffer(job))
-            c.sum = wire_sum_get(&t->sum);
         break;
     case JOB_COPY:
-        learner_take(l, job->offset, job->count, job->data);
+        learner_take(&t->learner, job->offset, job->count, job->data);
         break;
     case JOB_TRAIN:
         start_training(t, job->step);
@@ -133,7 +141,7 @@ static void run_job(struct trainer *t, const struct job *job)
         t->stop_us = clock_us();
         return;
     }
-    handoff_complete(t->handoff, &c);
+    complete_job(t, job, &t->sum, moved);
 }
 
 static bool take_job(struct trainer *t, struct job *job)
@@ -213,13 +221,8 @@ static void on_moved(void *ctx, uint64_t offset, uint64_t n)
 static uint64_t complete_merged(struct trainer *t)
 {
     uint64_t took_us = t->merged_us;
-    for (uint32_t i = 0; i < t->n_merged; i++) {
-        const struct job *job = &t->merged[i].job;
-        struct completion c = {.type = COMPLETED_JOB, .job = *job, .step = t->learner.step};
-        if (fills_buffer(job))
-            c.sum = wire_sum_get(&t->merged[i].sum);
-        handoff_complete(t->handoff, &c);
-    }
+    for (uint32_t i = 0; i < t->n_merged; i++)
+        complete_job(t, &t->merged[i].job, &t->merged[i].sum, 0);
     if (t->n_merged > 0)
         handoff_notify(t->handoff);
     t->report.job_us += took_us;

@@ -398,11 +398,12 @@ static void check_cancels(struct worker *w, const struct exchange *r)
 
 static bool is_applied_once(struct worker *w, const struct exchange *r, bool fits)
 {
-    if (!r->used || r->mixed || !fits)
+    bool good = r->used && !r->mixed && fits;
+    if (!good)
         fail(w->sim->check, w->id, w->now_us,
              "an exchange of nodes %" PRIu32 " and %" PRIu32 " is applied %s", r->initiator,
              r->responder, r->mixed ? "twice" : "that is not under way");
-    return w->sim->check->failed[0] == '\0';
+    return good;
 }
 
 void check_added(struct worker *w, uint32_t parcel)

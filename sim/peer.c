@@ -297,22 +297,19 @@ static struct gossip_message unpack(struct worker *w, uint32_t handle)
     return g;
 }
 
-/* Word that a push has left comes when it has, but not within this window. Its reference keeps the
- * parcel's name from being used again, whatever happens. */
+/* Where bandwidth is short: word that a push has left comes when it has, but not within this
+ * window. Its reference keeps the parcel's name from being used again, whatever happens. */
 static void note_leaving(struct worker *w, uint32_t handle, uint64_t leaves_us)
 {
-    struct gossip_event sent = {.type = GOSSIP_SENT, .sent = handle};
-    if (leaves_us == w->now_us) {
-        peer_drive(w, &sent);
-        return;
-    }
-    uint64_t end_us = (w->now_us / w->sim->window_us + 1) * w->sim->window_us;
+    const struct sim *s = w->sim;
+    uint64_t end_us = (w->now_us / s->window_us + 1) * s->window_us;
     struct letter word = {.arrival_us = leaves_us > end_us ? leaves_us : end_us,
                           .sent_us = w->now_us,
                           .dst = w->id,
                           .src = w->id,
                           .number = w->node->outbox.n_sent,
                           .parcel = handle};
+    parcel_ref(parcel_at(&s->parcels, handle));
     engine_post(w, &word);
 }
 
@@ -366,11 +363,9 @@ static void post(struct worker *w, const struct gossip_message *g)
         d.lost = true;
     if (w->record != NULL)
         record_sent(w->record, w->id, g->peer, bytes);
-    bool tells =
-        g->kind == GOSSIP_REQUEST && g->mode == GOSSIP_PUSH && !s->gossip_config.leaves_at_once;
-    if (tells && d.leaves_us > w->now_us)
-        parcel_ref(parcel); /* for word of it */
-    if (d.lost) {           /* and the link with it, as both ends will learn */
+    if (g->kind == GOSSIP_REQUEST && g->mode == GOSSIP_PUSH && !s->gossip_config.leaves_at_once)
+        note_leaving(w, handle, d.leaves_us);
+    if (d.lost) { /* and the link with it, as both ends will learn */
         letter.sent_us = d.arrival_us;
         w->totals.lost++;
         if (s->check != NULL)
@@ -383,8 +378,6 @@ static void post(struct worker *w, const struct gossip_message *g)
         engine_post(w, &mine);
     }
     engine_post(w, &letter);
-    if (tells)
-        note_leaving(w, handle, d.leaves_us);
 }
 
 static void receive_own(struct worker *w, const struct letter *letter)
