@@ -4,6 +4,7 @@
 #include "data/schema.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 void data_close(struct data_pair *data)
 {
@@ -12,6 +13,13 @@ void data_close(struct data_pair *data)
     free(data->schema);
     memory_close(&data->memory);
     *data = (struct data_pair){0};
+}
+
+void data_settle(struct data_pair *data)
+{
+    uint64_t physical = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    struct array *x = &data->train.x;
+    x->bytes = memory_settle(&data->memory, x->bytes, physical / 4);
 }
 
 void dataset_prefetch(const struct dataset *set, const uint32_t *samples, uint32_t n)

@@ -85,6 +85,11 @@ int data_open(struct data_pair *data, const char *spec, const struct data_option
               struct error *err) MUST_USE;
 void data_close(struct data_pair *data);
 
+/* For who gathers all the time and alone: training rows that lie in a mapped file come onto huge
+ * pages, if they take no more than a quarter of the machine's memory. Main thread, before others
+ * read. */
+void data_settle(struct data_pair *data);
+
 /* The row that a sample is in. */
 static inline uint64_t dataset_row(const struct dataset *set, uint32_t sample)
 {

@@ -134,6 +134,22 @@ const uint8_t *memory_map(struct memory **list, int fd, uint64_t n, const char *
     return p;
 }
 
+const void *memory_settle(struct memory **list, const void *at, uint64_t most)
+{
+    for (struct memory *m = *list; m != NULL; m = m->next) {
+        uint64_t offset = (uint64_t)((const uint8_t *)at - (const uint8_t *)m->at);
+        if (!m->is_mapped || offset >= m->n)
+            continue;
+        uint8_t *copy = m->n <= most ? memory_alloc(list, m->n) : NULL;
+        if (copy == NULL)
+            return at;
+        memcpy(copy, m->at, m->n);
+        (void)madvise(m->at, m->n, MADV_DONTNEED); /* as much as it was before it was read */
+        return copy + offset;
+    }
+    return at;
+}
+
 static void give_back(struct memory *m)
 {
     if (m->is_mapped) {

@@ -19,6 +19,10 @@ void *memory_alloc(struct memory **list, uint64_t n);
 const uint8_t *memory_map(struct memory **list, int fd, uint64_t n, const char *path,
                           struct error *err);
 
+/* Copies the mapped file that `at` lies in into memory of our own, and returns the same place there;
+ * `at` when it lies in none, or the file has more than `most` bytes, or there is no memory. */
+const void *memory_settle(struct memory **list, const void *at, uint64_t most);
+
 /* Gives back the one piece that starts there. */
 void memory_drop(struct memory **list, const void *at);
 void memory_close(struct memory **list);

@@ -3,32 +3,49 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-enum { BLOCK_BYTES = 1 << 20, BATCH_BYTES = BLOCK_BYTES / 8 };
+enum { BATCH_BYTES = 1 << 17, OPEN_BYTES = 1 << 21 };
 
-void parcels_init(struct parcels *p, uint64_t slice_floats, uint32_t n_threads)
+static size_t up_to(size_t n, size_t unit)
 {
-    size_t bytes = sizeof(struct parcel) + slice_floats * sizeof(float);
-    *p = (struct parcels){.stride = (bytes + MEM_ALIGN - 1) / MEM_ALIGN * MEM_ALIGN,
-                          .store = PARCEL_NONE,
-                          .is_shared = n_threads > 1};
-    while (p->stride << (p->shift + 1) <= BLOCK_BYTES)
-        p->shift++;
-    p->batch = p->stride < BATCH_BYTES ? (uint32_t)(BATCH_BYTES / p->stride) : 1;
+    return (n + unit - 1) / unit * unit;
+}
+
+/* On huge pages, where the system has them: parcels are met in no order. */
+int parcels_open(struct parcels *p, uint64_t slice_floats, uint32_t n_threads, struct error *err)
+{
+    size_t stride = up_to(sizeof(struct parcel) + slice_floats * sizeof(float), MEM_ALIGN);
+    size_t physical = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+    size_t most = physical / stride < PARCEL_NONE ? physical / stride : PARCEL_NONE;
+    *p = (struct parcels){.stride = stride,
+                          .batch = stride < BATCH_BYTES ? (uint32_t)(BATCH_BYTES / stride) : 1,
+                          .is_shared = n_threads > 1,
+                          .n_max = (uint32_t)most,
+                          .reserved_bytes = up_to(most * stride, OPEN_BYTES),
+                          .store = PARCEL_NONE};
+    p->first = mmap(NULL, p->reserved_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                    -1, 0);
+    if (p->first == MAP_FAILED) {
+        p->first = NULL;
+        return error_set(err, ERR_FAILURE, "no addresses for %zu bytes of messages: %m",
+                         p->reserved_bytes);
+    }
+    (void)madvise(p->first, p->reserved_bytes, MADV_HUGEPAGE);
     CHECK(pthread_mutex_init(&p->lock, NULL) == 0);
+    return 0;
 }
 
 void parcels_close(struct parcels *p)
 {
-    for (uint32_t i = 0; i < p->n_blocks; i++)
-        free(p->blocks[i]);
+    if (p->first == NULL)
+        return;
+    munmap(p->first, p->reserved_bytes);
     pthread_mutex_destroy(&p->lock);
-}
-
-uint64_t parcels_count(const struct parcels *p)
-{
-    return (uint64_t)p->n_blocks << p->shift;
 }
 
 /* Cuts the first batch off a full shelf. */
@@ -47,6 +64,24 @@ static void give_batch(struct parcel_shelf *shelf)
     pthread_mutex_unlock(&p->lock);
 }
 
+/* Returns the first of a new batch. */
+static uint32_t make_batch(struct parcels *p)
+{
+    uint32_t first = p->n;
+    bool has_room = p->n_max - p->n >= p->batch;
+    size_t needed = has_room ? up_to((p->n + p->batch) * p->stride, OPEN_BYTES) : 0;
+    if (!has_room ||
+        (needed > p->opened_bytes && mprotect(p->first + p->opened_bytes, needed - p->opened_bytes,
+                                              PROT_READ | PROT_WRITE) != 0)) {
+        fprintf(stderr, "hubbub: out of memory: %" PRIu32 " messages of %zu bytes under way\n",
+                p->n, p->stride);
+        exit(1);
+    }
+    p->opened_bytes = needed > p->opened_bytes ? needed : p->opened_bytes;
+    p->n += p->batch;
+    return first;
+}
+
 static void restock(struct parcel_shelf *shelf)
 {
     struct parcels *p = shelf->parcels;
@@ -58,15 +93,12 @@ static void restock(struct parcel_shelf *shelf)
         pthread_mutex_unlock(&p->lock);
         return;
     }
-    CHECK(p->n_blocks < PARCEL_BLOCKS_MAX);
-    uint32_t block = p->n_blocks++;
-    p->blocks[block] = mem_alloc(1, p->stride << p->shift);
+    uint32_t first = make_batch(p);
     pthread_mutex_unlock(&p->lock);
-    shelf->n = UINT32_C(1) << p->shift;
-    shelf->first = block << p->shift;
+    shelf->n = p->batch;
+    shelf->first = first;
     for (uint32_t i = 0; i < shelf->n; i++)
-        parcel_at(p, shelf->first + i)->next =
-            i + 1 < shelf->n ? shelf->first + i + 1 : PARCEL_NONE;
+        parcel_at(p, first + i)->next = i + 1 < shelf->n ? first + i + 1 : PARCEL_NONE;
 }
 
 uint32_t parcel_new(struct parcel_shelf *shelf)

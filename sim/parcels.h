@@ -10,6 +10,7 @@
 #ifndef HUBBUB_SIM_PARCELS_H
 #define HUBBUB_SIM_PARCELS_H
 
+#include "base/error.h"
 #include "net/gossip.h"
 
 #include <pthread.h>
@@ -20,7 +21,7 @@
 
 #define PARCEL_NONE GOSSIP_NONE
 
-enum { PARCEL_HEAD_MAX = 96, PARCEL_BLOCKS_MAX = 1 << 16, JOB_EXCHANGE_MAX = (1 << 24) - 1 };
+enum { PARCEL_HEAD_MAX = 96, JOB_EXCHANGE_MAX = (1 << 24) - 1 };
 
 struct parcel {
     _Atomic uint32_t refs;
@@ -49,15 +50,17 @@ struct parcel {
 
 _Static_assert(offsetof(struct parcel, slice) == 128, "two cache lines before the slice");
 
+/* Parcel number i lies i strides after the first: addresses are reserved for as many as the machine
+ * could ever hold, and get memory as they are needed. */
 struct parcels {
+    char *first;
     size_t stride;
-    uint32_t shift; /* log2 of the parcels in a block */
     uint32_t batch; /* parcels that go to the store, and come from it, at a time */
     bool is_shared; /* by several threads */
     pthread_mutex_t lock;
-    uint32_t n_blocks;
-    char *blocks[PARCEL_BLOCKS_MAX];
-    uint32_t store; /* the first batch of free ones */
+    uint32_t n, n_max;                   /* there are; there is room for */
+    size_t opened_bytes, reserved_bytes; /* with memory; in all */
+    uint32_t store;                      /* the first batch of free ones */
 };
 
 /* The free parcels of one thread. */
@@ -66,14 +69,14 @@ struct parcel_shelf {
     uint32_t first, n;
 };
 
-/* slice_floats: of the largest slice. */
-void parcels_init(struct parcels *p, uint64_t slice_floats, uint32_t n_threads);
+/* slice_floats: of the largest slice. ERR_FAILURE: no addresses. */
+int parcels_open(struct parcels *p, uint64_t slice_floats, uint32_t n_threads,
+                 struct error *err) MUST_USE;
 void parcels_close(struct parcels *p);
 
 static inline struct parcel *parcel_at(const struct parcels *p, uint32_t handle)
 {
-    uint32_t in_block = handle & ((UINT32_C(1) << p->shift) - 1);
-    return (struct parcel *)(void *)(p->blocks[handle >> p->shift] + in_block * p->stride);
+    return (struct parcel *)(void *)(p->first + handle * p->stride);
 }
 
 /* With one reference. */
@@ -97,8 +100,5 @@ static inline bool parcel_is_mine(const struct parcel *p)
 
 /* NONE does nothing. */
 void parcel_unref(struct parcel_shelf *shelf, uint32_t handle);
-
-/* Parcels there are, in use or free. */
-uint64_t parcels_count(const struct parcels *p);
 
 #endif

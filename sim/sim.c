@@ -52,6 +52,8 @@ static int open_data(struct sim *s, struct error *err)
     c->data.group = c->partition.kind == PARTITION_BY ? c->partition.column : NULL;
     int rc = data_open(&s->data, c->data.spec, &c->data, err);
     if (rc == 0)
+        data_settle(&s->data);
+    if (rc == 0)
         rc = model_parse(&s->model, c->model_spec, s->data.train.shape, err);
     if (rc == 0)
         rc = split_init(&s->split, &s->data.train, &c->partition, c->n_nodes, c->seed, err);
@@ -216,6 +218,8 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
         set_means(s);
         rc = make_arena(s, err);
     }
+    if (rc == 0)
+        rc = parcels_open(&s->parcels, slice_count(s, 0), s->config.n_threads, err);
     if (rc != 0) {
         sim_close(s);
         *sim = NULL;
@@ -225,8 +229,6 @@ int sim_open(struct sim **sim, const struct sim_config *config, struct error *er
         s->way_out_us = MEM_NEW(uint64_t, s->config.n_nodes);
         s->way_in_us = MEM_NEW(uint64_t, s->config.n_nodes);
     }
-    uint64_t floats = s->model.dim < GOSSIP_SLICE_FLOATS ? s->model.dim : GOSSIP_SLICE_FLOATS;
-    parcels_init(&s->parcels, floats, s->config.n_threads);
     s->team = team_new(s->config.n_threads);
     s->evaluators = MEM_NEW(struct evaluator, s->config.n_threads);
     for (uint32_t i = 0; i < s->config.n_threads; i++)
@@ -248,12 +250,12 @@ void sim_close(struct sim *s)
     if (s->rounds != NULL)
         rounds_free(s->rounds);
     if (s->workers != NULL || s->rounds != NULL) {
-        parcels_close(&s->parcels);
         team_free(s->team);
         for (uint32_t i = 0; i < s->config.n_threads; i++)
             evaluator_close(&s->evaluators[i]);
         free(s->evaluators);
     }
+    parcels_close(&s->parcels);
     if (s->arena != NULL)
         munmap(s->arena, s->arena_bytes);
     if (s->sample != NULL)
@@ -328,7 +330,6 @@ struct sim_memory sim_memory(const struct sim *s)
 {
     if (s->rounds != NULL)
         return (struct sim_memory){.node_bytes = rounds_node_bytes(s->rounds)};
-    return (struct sim_memory){.node_bytes = s->floats_offset,
-                               .parcels = parcels_count(&s->parcels),
-                               .parcel_bytes = s->parcels.stride};
+    return (struct sim_memory){
+        .node_bytes = s->floats_offset, .parcels = s->parcels.n, .parcel_bytes = s->parcels.stride};
 }

@@ -1,7 +1,9 @@
 #include "data/dataset.h"
+#include "data/memory.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 TestSuite(dataset, .timeout = 30);
@@ -135,4 +137,24 @@ Test(dataset, specs_nobody_understands)
         cr_assert_not_null(strstr(err.text, cases[i].text), "%s: %s", cases[i].spec, err.text);
         data_close(&data);
     }
+}
+
+Test(dataset, settles_what_is_mapped)
+{
+    enum { N = 3 << 20, AT = 12345 };
+    struct memory *list = NULL;
+    struct error err;
+    FILE *f = tmpfile();
+    for (int i = 0; i < N; i++)
+        putc(i * 7 + i / 251, f);
+    fflush(f);
+    const uint8_t *mapped = memory_map(&list, fileno(f), N, "a file", &err);
+    cr_assert_not_null(mapped);
+    cr_assert_eq(memory_settle(&list, mapped + AT, N - 1), mapped + AT, "larger than it may be");
+    const uint8_t *at = memory_settle(&list, mapped + AT, N);
+    cr_assert(at < mapped || at >= mapped + N);
+    cr_assert_arr_eq(at - AT, mapped, N);
+    cr_assert_eq(memory_settle(&list, at, N), at, "it is our own already");
+    memory_close(&list);
+    fclose(f);
 }
