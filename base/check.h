@@ -11,7 +11,11 @@
             check_failed(__FILE__, __LINE__, #cond);                                               \
     } while (0)
 
+/* Of a function that few runs call, or hardly any: what leads to its calls is laid out of the way
+ * of the rest. */
+#define RARELY __attribute__((cold))
+
 /* Prints "file:line: CHECK(expression) failed" on stderr and aborts. Any thread. */
-_Noreturn void check_failed(const char *file, int line, const char *expression);
+RARELY _Noreturn void check_failed(const char *file, int line, const char *expression);
 
 #endif

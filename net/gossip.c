@@ -71,7 +71,8 @@ static void raise_age(struct gossip *g, uint32_t slice, float age)
         *lead_of(g, slice) = (uint32_t)(seen - 1 - g->n_stepped);
 }
 
-static void punish(struct gossip_update *out, const struct gossip_message *m, const char *reason)
+RARELY static void punish(struct gossip_update *out, const struct gossip_message *m,
+                          const char *reason)
 {
     struct gossip_action *action = add(out, GOSSIP_PUNISH);
     action->punish.peer = m->peer;
@@ -236,7 +237,7 @@ static void offer_slices(struct gossip *g, struct gossip_update *out)
  * came are a prefix, and the number that is open tells the next one. After a decline no more are
  * asked for; once the rest has been answered (and copied, though it counts for nothing beyond the
  * gap), the adoption has failed. */
-static void adopt_slices(struct gossip *g, struct gossip_update *out)
+RARELY static void adopt_slices(struct gossip *g, struct gossip_update *out)
 {
     uint32_t n_asked = 0;
     for (uint32_t i = 0; i < n_entries(g); i++)

@@ -17,12 +17,13 @@
 #ifndef HUBBUB_SIM_CHECK_H
 #define HUBBUB_SIM_CHECK_H
 
+#include "base/check.h"
 #include "sim/inner.h"
 
 struct check;
 
 struct check *check_open(const struct sim *s);
-void check_close(struct check *c);
+RARELY void check_close(struct check *c);
 
 /* What is violated, or NULL. */
 const char *check_failed_text(const struct check *c);
@@ -30,31 +31,31 @@ const char *check_failed_text(const struct check *c);
 /* ---- of the node that is being run ------------------------------------------------------------
  */
 
-void check_event(struct worker *w);
-void check_letter(struct worker *w, const struct letter *letter);
-void check_punished(struct worker *w, uint32_t peer, const char *reason);
-void check_answer(struct worker *w, const struct gossip_message *g);
+RARELY void check_event(struct worker *w);
+RARELY void check_letter(struct worker *w, const struct letter *letter);
+RARELY void check_punished(struct worker *w, uint32_t peer, const char *reason);
+RARELY void check_answer(struct worker *w, const struct gossip_message *g);
 
 /* A request leaves, in that parcel. */
-void check_request(struct worker *w, const struct gossip_message *g, uint32_t parcel);
-void check_forgotten(struct worker *w, uint32_t parcel); /* by either side: it ends here */
-void check_lost(struct worker *w, uint32_t parcel);      /* with its link */
-void check_broke(struct worker *w, uint32_t peer);
-void check_crashed(struct worker *w);
+RARELY void check_request(struct worker *w, const struct gossip_message *g, uint32_t parcel);
+RARELY void check_forgotten(struct worker *w, uint32_t parcel); /* by either side: it ends here */
+RARELY void check_lost(struct worker *w, uint32_t parcel);      /* with its link */
+RARELY void check_broke(struct worker *w, uint32_t peer);
+RARELY void check_crashed(struct worker *w);
 
 /* A request is going to be served, with c. */
-void check_weight(struct worker *w, uint32_t peer, uint32_t slice, float c);
+RARELY void check_weight(struct worker *w, uint32_t peer, uint32_t slice, float c);
 
 /* Before and after theta changes. */
-void check_before(struct worker *w);
-void check_changed(struct worker *w); /* by a step or a start */
-void check_answered(struct worker *w, uint32_t parcel);
-void check_added(struct worker *w, uint32_t parcel);
-void check_mixed(struct worker *w, uint32_t parcel);
+RARELY void check_before(struct worker *w);
+RARELY void check_changed(struct worker *w); /* by a step or a start */
+RARELY void check_answered(struct worker *w, uint32_t parcel);
+RARELY void check_added(struct worker *w, uint32_t parcel);
+RARELY void check_mixed(struct worker *w, uint32_t parcel);
 
 /* ---- between windows ---------------------------------------------------------------------------
  */
 
-void check_all(struct sim *s);
+RARELY void check_all(struct sim *s);
 
 #endif

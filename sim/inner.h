@@ -208,11 +208,11 @@ static inline uint64_t life_next_us(const struct sim *s, uint32_t id)
 }
 
 /* That moment has come for the node that is being run. */
-void life_happen(struct worker *w);
+RARELY void life_happen(struct worker *w);
 
 /* What its core says of an adoption. */
-void life_adopted(struct worker *w);
-void life_adopt_failed(struct worker *w);
+RARELY void life_adopted(struct worker *w);
+RARELY void life_adopt_failed(struct worker *w);
 
 /* The other end learns that src, the node that is being run, crashed at crash_us. */
 void life_tell(struct worker *w, uint32_t dst, uint64_t crash_us);

@@ -6,6 +6,7 @@
 #ifndef HUBBUB_SIM_RECORD_H
 #define HUBBUB_SIM_RECORD_H
 
+#include "base/check.h"
 #include "sim/topology.h"
 
 #include <stddef.h>
@@ -51,9 +52,9 @@ void record_init(struct record *r, const struct record_sample *sample);
 void record_close(struct record *r);
 
 /* Of any node of the thread. */
-void record_sent(struct record *r, uint32_t from, uint32_t to, uint64_t bytes);
-void record_came(struct record *r, uint32_t node, uint32_t handle, uint64_t sent_us);
-void record_mixed(struct record *r, uint32_t node, uint32_t handle, uint64_t now_us);
+RARELY void record_sent(struct record *r, uint32_t from, uint32_t to, uint64_t bytes);
+RARELY void record_came(struct record *r, uint32_t node, uint32_t handle, uint64_t sent_us);
+RARELY void record_mixed(struct record *r, uint32_t node, uint32_t handle, uint64_t now_us);
 
 /* The least age of a bin of ages. */
 uint64_t record_age_us(uint32_t bin);
