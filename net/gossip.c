@@ -593,6 +593,16 @@ static void fall_due(struct gossip *g, uint64_t now_us)
     g->due = g->config->n_slices * fanout(g);
 }
 
+static void count_steps(struct gossip *g, uint32_t n, uint64_t now_us)
+{
+    g->steps += n;
+    g->n_stepped += n < UINT32_MAX - g->n_stepped ? n : UINT32_MAX - g->n_stepped;
+    if (g->every_steps > 0 && g->steps >= g->every_steps) {
+        g->steps = 0;
+        fall_due(g, now_us);
+    }
+}
+
 static void check_period(struct gossip *g, uint64_t now_us)
 {
     if (g->period_us == 0 || now_us < g->due_us)
@@ -607,15 +617,7 @@ void gossip_step(struct gossip *g, const struct gossip_event *event, struct goss
     out->n_actions = 0;
     switch (event->type) {
     case GOSSIP_WAKE:
-        break;
     case GOSSIP_STEPPED:
-        g->steps += event->n_steps;
-        g->n_stepped +=
-            event->n_steps < UINT32_MAX - g->n_stepped ? event->n_steps : UINT32_MAX - g->n_stepped;
-        if (g->every_steps > 0 && g->steps >= g->every_steps) {
-            g->steps = 0;
-            fall_due(g, event->now_us);
-        }
         break;
     case GOSSIP_DONE:
         on_done(g, out, event->done.exchange, event->done.buffer);
@@ -636,6 +638,8 @@ void gossip_step(struct gossip *g, const struct gossip_event *event, struct goss
         g->adopt_peer = event->adopt;
         break;
     }
+    if (event->n_steps > 0)
+        count_steps(g, event->n_steps, event->now_us);
     check_period(g, event->now_us);
     bool all_flushed = flush_entries(g, out);
     if (g->adopt_peer != GOSSIP_NONE)

@@ -90,7 +90,7 @@ struct gossip_config {
 
 enum gossip_event_type {
     GOSSIP_WAKE,     /* the deadline came (or any other time: it does no harm) */
-    GOSSIP_STEPPED,  /* local steps were done */
+    GOSSIP_STEPPED,  /* local steps were done, and nothing else */
     GOSSIP_DONE,     /* a job was done; the buffer of a TAKE or ANSWER is sealed */
     GOSSIP_SENT,     /* a push has left, or was lost with its link */
     GOSSIP_RECEIVED, /* a REQUEST, REPLY or DECLINE */
@@ -116,8 +116,8 @@ struct gossip_message {
 struct gossip_event {
     uint64_t now_us;
     enum gossip_event_type type;
+    uint32_t n_steps; /* local steps that were done, of any event: after the job of a DONE */
     union {
-        uint32_t n_steps; /* STEPPED */
         struct {
             uint32_t exchange, buffer; /* of a TAKE or ANSWER */
         } done;

@@ -45,7 +45,7 @@ void peer_trace(struct worker *w, enum peer_happening what, uint32_t n)
 
 static uint64_t time_of(const struct worker *w)
 {
-    return w->sim->config.profile ? clock_us() : 0;
+    return w->workspace.is_timed ? clock_us() : 0;
 }
 
 /* ---- steps --------------------------------------------------------------------------------- */
@@ -79,29 +79,52 @@ static void learn(struct worker *w)
     w->totals.node_updates++;
 }
 
-static void end_step(struct worker *w)
+static void step(struct worker *w)
 {
     uint64_t settle_us = w->sim->config.settle_us;
-    w->node->busy_us = SIM_NEVER;
     if (settle_us == 0 || w->now_us < settle_us)
         learn(w);
     trace(w, &(struct trace_item){
                  .now_us = w->now_us, .what = STEPPED, .n_steps = (uint32_t)w->learner.step});
+}
+
+static void end_step(struct worker *w)
+{
     struct gossip_event event = {.type = GOSSIP_STEPPED, .n_steps = 1};
+    w->node->busy_us = SIM_NEVER;
+    step(w);
     peer_drive(w, &event);
 }
 
-/* A step of no length ends at once. */
+static void begin_step(struct worker *w, uint64_t length)
+{
+    const struct sim_config *c = &w->sim->config;
+    uint64_t computing = length - speed_rest_us(&c->speed, c->seed, w->id);
+    w->node->rests = false;
+    w->node->busy_us = w->now_us + (computing > 0 ? computing : 1);
+}
+
 void peer_begin_step(struct worker *w)
 {
     const struct sim_config *c = &w->sim->config;
+    begin_step(w, speed_step_us(&c->speed, c->seed, w->id));
+}
+
+/* On-receive: where all slices have been merged since the last step, the next one begins, or, of no
+ * length, is done at once. Returns how many were done. */
+static uint32_t step_if_merged(struct worker *w)
+{
+    const struct sim_config *c = &w->sim->config;
+    if (w->node->n_merged < w->sim->gossip_config.n_slices)
+        return 0;
     uint64_t length = speed_step_us(&c->speed, c->seed, w->id);
-    uint64_t computing = length - speed_rest_us(&c->speed, c->seed, w->id);
-    w->node->rests = false;
-    if (length == 0 && c->train == SIM_ON_RECEIVE)
-        end_step(w);
-    else
-        w->node->busy_us = w->now_us + (computing > 0 ? computing : 1);
+    w->node->n_merged = 0;
+    if (length > 0) {
+        begin_step(w, length);
+        return 0;
+    }
+    step(w);
+    return 1;
 }
 
 /* What is left of a step that is over, or the next one. */
@@ -173,6 +196,7 @@ static void run_job(struct worker *w, uint32_t handle)
         CHECK(false && "no job");
     }
     w->totals.mixing_us += time_of(w) - began;
+    done.n_steps = step_if_merged(w);
     peer_drive(w, &done);
 }
 
@@ -190,10 +214,6 @@ static void run_jobs(struct worker *w)
         else
             last->next = parcel_at(&w->sim->parcels, job)->next;
         run_job(w, job);
-        if (node->n_merged >= w->sim->gossip_config.n_slices) {
-            node->n_merged = 0;
-            peer_begin_step(w);
-        }
     }
     w->in_jobs = false;
 }

@@ -514,6 +514,27 @@ Test(gossip_limits, forty_slices_fall_due)
     free(c.core);
 }
 
+Test(gossip_limits, steps_come_with_any_event)
+{
+    struct crowd c;
+    uint32_t n[GOSSIP_ADOPT_FAILED + 1];
+    crowd_open(&c, GOSSIP_PAIRWISE, MANY, 1, 0);
+    crowd_step(&c, (struct gossip_event){.type = GOSSIP_STEPPED, .n_steps = 1});
+    crowd_drain(&c, n);
+    struct gossip_event done = {.type = GOSSIP_DONE, .done = {.exchange = 0, .buffer = 5}};
+    crowd_step(&c, done);
+    crowd_drain(&c, n);
+    cr_assert_eq(n[GOSSIP_SEND], 1);
+    cr_assert_eq(gossip_counts(c.core)->busy, 0);
+    done.done.exchange = 1;
+    done.n_steps = 1;
+    crowd_step(&c, done);
+    crowd_drain(&c, n);
+    cr_assert_eq(n[GOSSIP_SEND], 1, "the job is answered");
+    cr_assert_eq(gossip_counts(c.core)->busy, MANY, "and every slice fell due");
+    free(c.core);
+}
+
 static bool way_out_is_clear(const void *ctx, uint32_t self, uint64_t now_us)
 {
     cr_assert_eq(self, 5);
