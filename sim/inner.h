@@ -70,6 +70,7 @@ struct worker {
     struct visit *visits, *unsorted;
     uint32_t *starts;
     size_t visits_max;
+    uint64_t *seen; /* a bit a node */
     /* Mail to the others, and when the next thing happens, for the next window and this one. */
     struct letters out[2][SIM_THREADS_MAX];
     uint64_t next[2];
