@@ -117,12 +117,20 @@ size_t vec_first_beyond(const float *x, float max, size_t n)
 {
     int32_t bound = magnitude(max);
     for (size_t start = 0; start < n; start += BLOCK) {
-        size_t end = n - start < BLOCK ? n : start + BLOCK;
+        size_t end = n - start < BLOCK ? n : start + BLOCK, i = start;
+        int32_t lane[2 * LANES] = {0};
+        for (; i + 2 * LANES <= end; i += 2 * LANES)
+            for (int l = 0; l < 2 * LANES; l++) {
+                int32_t size = magnitude(x[i + (size_t)l]);
+                lane[l] = lane[l] > size ? lane[l] : size;
+            }
         int found = 0;
-        for (size_t i = start; i < end; i++)
+        for (int l = 0; l < 2 * LANES; l++)
+            found |= lane[l] > bound;
+        for (; i < end; i++)
             found |= magnitude(x[i]) > bound;
         if (found)
-            for (size_t i = start; i < end; i++)
+            for (i = start; i < end; i++)
                 if (magnitude(x[i]) > bound)
                     return i;
     }

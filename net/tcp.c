@@ -15,6 +15,7 @@
 enum { BACKLOG = 128 };
 
 static void on_tick(uv_timer_t *timer);
+static void before_waiting(uv_prepare_t *to_wait);
 static void on_turn(uv_check_t *turn);
 
 /* So many that the process never runs out of open files: no accept fails then, and what else opens
@@ -42,8 +43,11 @@ struct tcp *tcp_new(uv_loop_t *loop, const struct tcp_ops *ops, void *ctx, uint3
     CHECK(uv_check_init(loop, &tcp->turn) == 0);
     CHECK(uv_check_start(&tcp->turn, on_turn) == 0);
     uv_unref((uv_handle_t *)&tcp->turn);
-    tcp->timer.data = tcp->turn.data = tcp;
-    tcp->n_handles = 2;
+    CHECK(uv_prepare_init(loop, &tcp->to_wait) == 0);
+    CHECK(uv_prepare_start(&tcp->to_wait, before_waiting) == 0);
+    uv_unref((uv_handle_t *)&tcp->to_wait);
+    tcp->timer.data = tcp->turn.data = tcp->to_wait.data = tcp;
+    tcp->n_handles = 3;
     tcp_set_limits(tcp, &(struct tcp_limits){.links_max = default_links_max(),
                                              .strangers_max = TCP_STRANGERS_MAX,
                                              .hello_ms = TCP_HELLO_MS,
@@ -81,7 +85,7 @@ static void tick_open(struct tcp *tcp, struct tcp_link *link)
 {
     const struct tcp_limits *limits = &tcp->limits;
     if (link->quiet > 0) /* what trickles in breaks the silence too */
-        tcp_read_wait(link, 1);
+        tcp_read_end_wait(link);
     link->quiet++;
     link->frame_age += link->frame != NULL;
     link->write_age += link->writing;
@@ -234,9 +238,25 @@ static void on_connection(uv_stream_t *listener, int status)
     }
 }
 
+static void write_due(struct tcp *tcp)
+{
+    while (tcp->due != NULL) {
+        struct tcp_link *link = tcp->due;
+        tcp->due = link->next_due;
+        link->is_due = false;
+        tcp_link_write(link);
+    }
+}
+
+static void before_waiting(uv_prepare_t *to_wait)
+{
+    write_due(to_wait->data);
+}
+
 static void on_turn(uv_check_t *turn)
 {
     struct tcp *tcp = turn->data;
+    write_due(tcp);
     tcp->n_accepted = 0;
     if (tcp->accept_waits && !tcp->freeing)
         accept_one(tcp);
@@ -334,6 +354,7 @@ void tcp_gone(struct tcp *tcp)
     if (!uv_is_closing((uv_handle_t *)&tcp->timer)) {
         uv_close((uv_handle_t *)&tcp->timer, on_own_closed);
         uv_close((uv_handle_t *)&tcp->turn, on_own_closed);
+        uv_close((uv_handle_t *)&tcp->to_wait, on_own_closed);
     }
     if (tcp->n_handles > 0)
         return;

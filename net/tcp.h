@@ -2,9 +2,10 @@
  *
  * Everything here runs on the loop's thread. A link carries frames in both directions, in order.
  * It has two queues: control frames (HELLO, STATUS, SCORE, BYE) go out before the next tensor
- * frame; REQUEST, REPLY and DECLINE keep their order among themselves. At most one tensor frame, in
- * chunks of TCP_CHUNK_BYTES, is inside libuv at a time. Bodies are read straight into the memory
- * that `body` gave. No allocation per frame.
+ * frame; REQUEST, REPLY and DECLINE keep their order among themselves and leave together at the end
+ * of the loop's turn, in chunks of TCP_CHUNK_BYTES, at most one of which is inside libuv at a time.
+ * Each says how much follows it, so that the receiver wakes up once for all of them. Bodies are
+ * read straight into the memory that `body` gave. No allocation per frame.
  */
 #ifndef HUBBUB_NET_TCP_H
 #define HUBBUB_NET_TCP_H
@@ -19,6 +20,8 @@
 
 enum {
     TCP_CHUNK_BYTES = 256 * 1024,
+    TCP_BURST_BYTES = 1024 * 1024, /* of a link that a receiver waits for, or that a turn writes */
+    TCP_BURST_MS = 10,             /* and no longer than that: from about 1 Gbit/s on */
     TCP_LINKS_MAX = 1024,          /* one more takes the place of a stranger, or is told BUSY */
     TCP_STRANGERS_MAX = 512,       /* of them: accepted, and nothing whole has come yet */
     TCP_ACCEPTS_MAX = 16,          /* in one turn of the loop, so that a flood starves no link */

@@ -162,6 +162,11 @@ void tcp_link_finish(struct tcp_link *link)
 {
     struct tcp *tcp = link->tcp;
     tcp_frame_drop(link);
+    struct tcp_link **at = &tcp->due;
+    while (link->is_due && *at != link)
+        at = &(*at)->next_due;
+    if (link->is_due)
+        *at = link->next_due;
     while (link->n_items > 0) {
         void *token = pop_item(link).token;
         if (token != NULL)
@@ -236,21 +241,36 @@ static void write_control(struct tcp_link *link)
     write_out(link, bufs, ring->n > first ? 2 : 1);
 }
 
-/* The next chunk of the first item, with its head before the first one. */
-static void write_chunk(struct tcp_link *link)
+/* Bytes, at least, of the items behind the first one. */
+static uint32_t follow(const struct tcp_link *link)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 1; i < link->n_items && bytes < TCP_BURST_BYTES; i++)
+        bytes +=
+            WIRE_HEADER_BYTES + link->items[(link->first_item + i) % link->items_cap].body_bytes;
+    return (uint32_t)bytes;
+}
+
+static void encode_head(struct tcp_link *link, const struct tcp_item *item)
+{
+    struct wire_message message = {
+        .kind = item->kind, .id = item->id, .body_bytes = item->body_bytes, .tensor = item->tensor};
+    if (item->kind == WIRE_REQUEST || item->kind == WIRE_REPLY)
+        message.tensor.more = follow(link);
+    uint8_t head[WIRE_HEAD_MAX];
+    link->head_bytes = (uint32_t)wire_encode(&message, item->body_sum, head);
+    CHECK(link->head_bytes <= TCP_TENSOR_HEAD_MAX);
+    memcpy(link->head, head, link->head_bytes);
+}
+
+/* The next chunk of the first item, with its head before the first one; returns the number of
+ * bufs. */
+static unsigned next_chunk(struct tcp_link *link, uv_buf_t bufs[2])
 {
     const struct tcp_item *item = &link->items[link->first_item];
-    uv_buf_t bufs[2];
     unsigned n = 0;
     if (!link->sending) {
-        struct wire_message message = {.kind = item->kind,
-                                       .id = item->id,
-                                       .body_bytes = item->body_bytes,
-                                       .tensor = item->tensor};
-        uint8_t head[WIRE_HEAD_MAX];
-        link->head_bytes = (uint32_t)wire_encode(&message, item->body_sum, head);
-        CHECK(link->head_bytes <= TCP_TENSOR_HEAD_MAX);
-        memcpy(link->head, head, link->head_bytes);
+        encode_head(link, item);
         link->sending = true;
         link->body_sent = 0;
         bufs[n++] = buf_of(link->head, link->head_bytes);
@@ -259,6 +279,13 @@ static void write_chunk(struct tcp_link *link)
     link->chunk_bytes = left < TCP_CHUNK_BYTES ? left : TCP_CHUNK_BYTES;
     if (link->chunk_bytes > 0)
         bufs[n++] = buf_of(item->body + link->body_sent, link->chunk_bytes);
+    return n;
+}
+
+static void write_chunk(struct tcp_link *link)
+{
+    uv_buf_t bufs[2];
+    unsigned n = next_chunk(link, bufs);
     write_out(link, bufs, n);
 }
 
@@ -303,6 +330,42 @@ static void chunk_written(struct tcp_link *link)
         tcp->ops->released(tcp->ctx, link, token, true);
 }
 
+/* Straight into the socket; what it does not take waits inside libuv. False when the link failed or
+ * something waits. */
+static bool write_chunk_now(struct tcp_link *link)
+{
+    uv_buf_t bufs[2];
+    unsigned n = next_chunk(link, bufs), first = 0;
+    int rc = uv_try_write((uv_stream_t *)&link->handle, bufs, n);
+    if (rc < 0 && rc != UV_EAGAIN) {
+        tcp_link_fail(link, "cannot write: ", rc);
+        return false;
+    }
+    size_t done = rc > 0 ? (size_t)rc : 0;
+    while (first < n && done >= bufs[first].len)
+        done -= bufs[first++].len;
+    if (first == n) {
+        chunk_written(link);
+        return true;
+    }
+    bufs[first].base += done;
+    bufs[first].len -= done;
+    write_out(link, bufs + first, n - first);
+    return false;
+}
+
+void tcp_link_write(struct tcp_link *link)
+{
+    for (uint32_t bytes = 0; bytes < TCP_BURST_BYTES;
+         bytes += link->head_bytes + link->chunk_bytes) {
+        bool can = link->state == LINK_OPEN && !link->writing &&
+                   (link->sending || link->control == NULL) && link->n_items > 0;
+        if (!can || !write_chunk_now(link))
+            break;
+    }
+    pump(link);
+}
+
 static void on_written(uv_write_t *req, int status)
 {
     struct tcp_link *link = req->data;
@@ -315,7 +378,7 @@ static void on_written(uv_write_t *req, int status)
         control_written(link);
     else
         chunk_written(link);
-    pump(link);
+    tcp_link_write(link);
 }
 
 static void push_control(struct tcp_link *link, const uint8_t *bytes, uint32_t n)
@@ -407,7 +470,11 @@ void tcp_send_tensor(struct tcp_link *link, const struct wire_message *message, 
     if (message->kind == WIRE_REQUEST || message->kind == WIRE_REPLY)
         item->tensor = message->tensor;
     link->n_items++;
-    pump(link);
+    if (!link->is_due) {
+        link->is_due = true;
+        link->next_due = link->tcp->due;
+        link->tcp->due = link;
+    }
 }
 
 /* ---- what the owner asks ------------------------------------------------------------------ */

@@ -86,13 +86,18 @@ struct tcp_link {
     struct addrinfo *addresses, *address; /* all of a dial, and the one at hand */
 
     struct tcp_frame *frame; /* NULL between frames */
+    uint32_t more;           /* bytes that the last tensor frame said would follow it */
     uint32_t waits_for;      /* bytes: the socket is readable once so many are there; 0 is 1 */
+    uint64_t waits_since_ms; /* the loop's time */
+    bool is_slow;            /* what was waited for last took longer than TCP_BURST_MS */
 
     struct tcp_ring *control; /* NULL when none waits */
     uint32_t control_writing; /* bytes of it inside libuv */
     struct tcp_item *items;   /* ring of items_cap */
     uint32_t items_cap, first_item, n_items;
     bool sending; /* the first item has begun */
+    bool is_due;  /* in the list of those that have something to write at the end of this turn */
+    struct tcp_link *next_due;
     uint32_t head_bytes, body_sent, chunk_bytes;
     uint8_t head[TCP_TENSOR_HEAD_MAX];
 
@@ -107,13 +112,15 @@ struct tcp {
     struct tcp_limits limits;
     uv_tcp_t *listener; /* NULL when it does not listen */
     uv_timer_t timer;
-    uv_check_t turn;
+    uv_check_t turn;      /* the end of a turn: after what came was handled, */
+    uv_prepare_t to_wait; /* and before the next one waits for more, after the timers */
+    struct tcp_link *due;
     bool freeing;
     bool accept_warned;     /* since the last tick */
     bool accept_waits;      /* a connection, for the next turn of the loop */
     uint32_t n_accepted;    /* in this turn */
     uint32_t n_turned_away; /* since the last tick */
-    uint32_t n_handles;     /* timer, turn and listeners, not yet closed */
+    uint32_t n_handles;     /* timer, turn, to_wait and listeners, not yet closed */
     uint32_t n_links, n_refused;
     struct tcp_link *links;
     struct tcp_frame *spare_frames;
@@ -135,6 +142,7 @@ void tcp_dial_retry(struct tcp_link *link);            /* the handle has closed 
 struct tcp_link *tcp_link_new(struct tcp *tcp, size_t name_bytes, enum link_state state);
 void tcp_link_open(struct tcp_link *link);   /* connected: reads, and calls `opened` */
 void tcp_link_closed(uv_handle_t *handle);   /* close callback of the handle */
+void tcp_link_write(struct tcp_link *link);  /* what waits; calls `released` */
 void tcp_link_finish(struct tcp_link *link); /* once nothing of libuv points at it */
 void tcp_link_fail(struct tcp_link *link, const char *what, int status); /* libuv's error code */
 void tcp_link_broken(struct tcp_link *link, const char *why); /* by the peer: BYE PROTOCOL */
@@ -142,8 +150,8 @@ void tcp_link_broken(struct tcp_link *link, const char *why); /* by the peer: BY
 /* tcp_read.c */
 void tcp_read_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
 void tcp_read_done(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
-void tcp_read_wait(struct tcp_link *link, uint32_t bytes); /* sets waits_for, at least 1 */
-void tcp_frame_drop(struct tcp_link *link);                /* half a frame of a link that ends */
+void tcp_read_end_wait(struct tcp_link *link); /* whatever came is to be told of again */
+void tcp_frame_drop(struct tcp_link *link);    /* half a frame of a link that ends */
 void tcp_frame_free(struct tcp_frame *frame);
 
 #endif

@@ -119,6 +119,10 @@ static void end_of_map(struct tcp_link *link)
         return;
     }
     frame->in_body = true;
+    if (frame->message.kind == WIRE_REQUEST || frame->message.kind == WIRE_REPLY)
+        link->more = frame->message.tensor.more;
+    else if (frame->message.kind == WIRE_DECLINE)
+        link->more = 0; /* it was counted as following, but does not say what follows it */
     if (frame->header.body_bytes > 0)
         frame->body = tcp->ops->body(tcp->ctx, link, &frame->message);
     else
@@ -203,23 +207,44 @@ void tcp_read_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     buf->len = skips ? sizeof link->tcp->scratch : TCP_HEAD_READ_BYTES;
 }
 
-void tcp_read_wait(struct tcp_link *link, uint32_t bytes)
+/* Sets waits_for, at least 1. */
+static void wait_for(struct tcp_link *link, uint32_t bytes)
 {
     int fd, n = (int)bytes;
     if (link->waits_for == bytes || uv_fileno((uv_handle_t *)&link->handle, &fd) != 0)
         return;
     link->waits_for = bytes;
+    link->waits_since_ms = uv_now(link->tcp->loop);
     /* Only what it costs hangs on it. */
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof n);
 }
 
-/* Until the body is there: who wakes up for each segment of it takes the processor from the trainer
- * as often, and the sender pays for each waking. */
+static uint32_t at_most(uint32_t x, uint32_t most)
+{
+    return x < most ? x : most;
+}
+
+/* Until the body is there, and, where they come fast, those of the frames that follow: who wakes up
+ * for each segment takes the processor from the trainer as often, and the sender pays for each
+ * waking. */
 static void wait_for_rest(struct tcp_link *link)
 {
     const struct tcp_frame *frame = link->frame;
-    uint32_t left = fills_body(link) ? frame->header.body_bytes - frame->body_got : 1;
-    tcp_read_wait(link, left < TCP_CHUNK_BYTES ? left : TCP_CHUNK_BYTES);
+    bool between = link->state == LINK_OPEN && frame == NULL;
+    uint32_t left = fills_body(link) ? frame->header.body_bytes - frame->body_got : 0;
+    uint32_t more = link->is_slow || !(left > 0 || between) ? 0 : link->more;
+    left = at_most(left, TCP_CHUNK_BYTES) + at_most(more, TCP_BURST_BYTES - TCP_CHUNK_BYTES);
+    wait_for(link, left > 0 ? left : 1);
+}
+
+/* What was waited for is there. The rest is read until nothing is left, in as many pieces as libuv
+ * likes, so none may be too small to be told of. */
+void tcp_read_end_wait(struct tcp_link *link)
+{
+    if (link->waits_for <= 1)
+        return;
+    link->is_slow = uv_now(link->tcp->loop) - link->waits_since_ms > TCP_BURST_MS;
+    wait_for(link, 1);
 }
 
 static void end_of_stream(struct tcp_link *link, int status)
@@ -243,11 +268,14 @@ void tcp_read_done(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         link->quiet = 0;
     link->tcp->traffic.bytes_in += (uint64_t)n;
     const uint8_t *bytes = (const uint8_t *)buf->base;
+    bool is_drained = (size_t)n < buf->len;
+    tcp_read_end_wait(link);
     if (n > 0 && fills_body(link)) {
         take_body(link, bytes, (uint32_t)n);
     } else {
         for (uint32_t at = 0; at < (uint32_t)n && link->state == LINK_OPEN;)
             at += take_some(link, bytes + at, (uint32_t)n - at);
     }
-    wait_for_rest(link);
+    if (is_drained)
+        wait_for_rest(link);
 }

@@ -100,6 +100,7 @@ static const struct field tensor_fields[] = {
     {KEY("mode"), FIELD_ENUM, AT(tensor.mode), 0, WIRE_PUSH_SUM},
     {KEY("m"), FIELD_F32, AT(tensor.mass), 0, 0},
     {KEY("w"), FIELD_F32, AT(tensor.weight), 0, 0},
+    {KEY("more"), FIELD_U32, AT(tensor.more), 0, UINT32_MAX},
 };
 
 #define N(table) (sizeof(table) / sizeof(table)[0])

@@ -102,6 +102,7 @@ struct wire_tensor {
     enum wire_mode mode;
     float weight; /* w: asked for in a REQUEST, used in a REPLY; (0, 0.5], or 1 for a pull */
     float mass; /* m of the sender, of a push the age of its slice, of push-sum what is sent; > 0 */
+    uint32_t more; /* bytes, at least, of REQUESTs and REPLYs that follow this one without delay */
 };
 
 struct wire_message {

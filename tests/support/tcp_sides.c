@@ -150,6 +150,11 @@ void sides_close(void)
     cr_assert_eq(N_LEAKS(), 0);
 }
 
+void run_turn(void)
+{
+    uv_run(&loop, UV_RUN_NOWAIT);
+}
+
 void dial(void)
 {
     struct host_port address = at_loopback(a.port);

@@ -65,6 +65,7 @@ void sides_open(void);
 void sides_close(void);
 void sides_freed(void *side); /* for tcp_free */
 void run_for(uint64_t us);
+void run_turn(void); /* what was sent before it has begun to leave */
 
 void dial(void); /* b to a */
 struct host_port at_loopback(uint16_t port);

@@ -14,8 +14,9 @@ BODY = struct.pack("<f", 0.01) * N_LAST
 FINE = "fine"
 
 
-def tensor(n=N_LAST, off=frames.SLICE, codec=0, mode=0, w=0.5, m=1.0):
-    return {"off": off, "n": n, "codec": codec, "mode": mode, "m": F32(m), "w": F32(w)}
+def tensor(n=N_LAST, off=frames.SLICE, codec=0, mode=0, w=0.5, m=1.0, more=0):
+    return {"off": off, "n": n, "codec": codec, "mode": mode, "m": F32(m), "w": F32(w),
+            "more": more}
 
 
 def request(body=BODY, id=1, **fields):

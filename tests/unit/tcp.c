@@ -60,6 +60,7 @@ TCP_TEST(control_overtakes_waiting_tensors)
     dial();
     for (uint64_t i = 1; i <= FRAMES; i++)
         send_reply(b.link, i, bytes, BYTES);
+    run_turn();
     send_status(&b, 1);
     send_status(&b, 2);
     WAIT(a.n_received == FRAMES + 2);
@@ -119,6 +120,80 @@ TCP_TEST(control_frames_wait_in_order)
     close(fd);
 }
 
+/* Everything that a raw client got until it has n bytes. */
+static void raw_read(int fd, uint8_t *bytes, size_t n)
+{
+    uint64_t start = clock_us();
+    for (size_t at = 0; at < n;) {
+        uv_run(&loop, UV_RUN_NOWAIT);
+        ssize_t got = recv(fd, bytes + at, n - at, MSG_DONTWAIT);
+        at += got > 0 ? (size_t)got : 0;
+        cr_assert_lt(clock_us() - start, 10 * SECOND_US, "%zu bytes came, of %zu", at, n);
+    }
+}
+
+TCP_TEST(frames_of_a_turn_say_what_follows)
+{
+    static const uint32_t sizes[] = {400, 2000, 4, 0};
+    enum { N_FRAMES = sizeof sizes / sizeof sizes[0] };
+    static uint8_t got[N_FRAMES * WIRE_HEAD_MAX + 4096];
+    uint8_t *bytes = random_body(2000);
+    int fd = raw_dial();
+    WAIT(a.link != NULL);
+    for (uint32_t i = 0; i < N_FRAMES; i++) {
+        struct wire_message m = reply(i + 1, sizes[i]);
+        if (sizes[i] == 0)
+            m = (struct wire_message){.kind = WIRE_DECLINE, .id = i + 1};
+        tcp_send_tensor(a.link, &m, bytes, wire_body_sum(bytes, sizes[i]), (void *)(uintptr_t)1);
+    }
+    cr_assert_eq(recv(fd, got, 1, MSG_DONTWAIT), -1, "they leave together");
+    uint64_t more[N_FRAMES] = {0}, follows[N_FRAMES] = {0};
+    for (uint32_t i = 0; i < N_FRAMES; i++) {
+        struct wire_header header;
+        struct wire_message m;
+        struct error err;
+        raw_read(fd, got, WIRE_HEADER_BYTES);
+        cr_assert_eq(wire_decode_header(got, 4096, &header, &err), 0, "%s", err.text);
+        cr_assert_eq(header.id, i + 1);
+        raw_read(fd, got + WIRE_HEADER_BYTES, header.map_bytes + header.body_bytes);
+        cr_assert_eq(wire_decode_map(&header, got + WIRE_HEADER_BYTES, &m, &err), 0);
+        more[i] = m.kind == WIRE_REPLY ? m.tensor.more : 0;
+        for (uint32_t j = 0; j < i; j++)
+            follows[j] += WIRE_HEADER_BYTES + header.map_bytes + header.body_bytes;
+    }
+    for (uint32_t i = 0; i < N_FRAMES; i++) {
+        cr_assert_leq(more[i], follows[i], "who waits for more than comes waits in vain");
+        cr_assert_geq(more[i] + 64 * N_FRAMES, follows[i]);
+    }
+    close(fd);
+    free(bytes);
+}
+
+/* It says that a megabyte follows, and then sends something else, or nothing. */
+TCP_TEST(a_promise_that_is_not_kept)
+{
+    uint8_t *bytes = random_body(8), head[WIRE_HEAD_MAX];
+    tcp_set_limits(a.tcp, &quick);
+    int fd = raw_dial();
+    WAIT(a.link != NULL);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct wire_message m = reply(1, 8);
+        m.tensor.more = 1 << 20;
+        raw_send(fd, head, wire_encode(&m, wire_body_sum(bytes, 8), head));
+        raw_send(fd, bytes, 8);
+        WAIT(a.n_received == 2 * i + 1);
+        run_turn();
+        m = status(i);
+        raw_send(fd, head, wire_encode(&m, 0, head));
+        WAIT(a.n_received == 2 * i + 2);
+        cr_assert_eq(a.log[2 * i + 1].status.step, i);
+    }
+    cr_assert_eq(a.n_closed, 0);
+    close(fd);
+    WAIT(a.n_closed == 1);
+    free(bytes);
+}
+
 TCP_TEST(largest_body)
 {
     uint8_t *bytes = random_body(BODY_MAX);
@@ -136,6 +211,7 @@ TCP_TEST(refused_body_is_skipped)
     dial();
     a.refuse_bodies = true;
     send_reply(b.link, 1, bytes, BYTES);
+    run_turn();
     send_reply(b.link, 2, bytes, 8);
     send_status(&b, 5);
     WAIT(a.n_received == 3);

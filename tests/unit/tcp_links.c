@@ -316,6 +316,7 @@ LINKS_TEST(draining_ends_the_frame_begun_and_says_goodbye)
     struct tcp_link *link = a.link;
     for (uint64_t i = 1; i <= 3; i++)
         send_reply(link, i, bytes, BYTES);
+    run_turn();
     struct wire_message m = bye();
     tcp_send_control(link, &m);
     tcp_close(link, true, "over");
@@ -337,6 +338,7 @@ LINKS_TEST(freeing_lets_a_goodbye_out)
     uint8_t *bytes = random_body(BYTES);
     dial();
     send_reply(a.link, 1, bytes, BYTES);
+    run_turn();
     struct wire_message m = bye();
     tcp_send_control(a.link, &m);
     tcp_close(a.link, true, "over");

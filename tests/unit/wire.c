@@ -58,7 +58,8 @@ static struct wire_message tensor(enum wire_kind kind, enum wire_mode mode, floa
                                             .codec = WIRE_F32,
                                             .mode = mode,
                                             .weight = weight,
-                                            .mass = 2}};
+                                            .mass = 2,
+                                            .more = 0x1234}};
 }
 
 static struct wire_message bye(const char *text)
@@ -157,7 +158,7 @@ Test(wire, every_field_survives)
     cr_assert_eq(decode(head, &back, &err), 0, "%s", err.text);
     cr_assert(back.tensor.offset == 131072 && back.tensor.count == 3 &&
               back.tensor.codec == WIRE_F32 && back.tensor.mode == WIRE_PULL &&
-              back.tensor.weight == 1.0f && back.tensor.mass == 2.0f);
+              back.tensor.weight == 1.0f && back.tensor.mass == 2.0f && back.tensor.more == 0x1234);
 
     m = bye("all links are taken");
     wire_encode(&m, 0, head);
@@ -189,9 +190,9 @@ Test(wire, golden_bytes)
         0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
         0xc1, 0xc0, 0x85, 0x48, 0x05, 0x2b, 0xae, 0x34, 0x82, 0xa5, 0x73, 0x74,
         0x61, 0x74, 0x65, 0x01, 0xa4, 0x73, 0x74, 0x65, 0x70, 0xcd, 0x04, 0xd2};
-    static const uint8_t request_map[] = "\x86\xa3off\xce\x00\x02\x00\x00\xa1n\x03\xa5"
+    static const uint8_t request_map[] = "\x87\xa3off\xce\x00\x02\x00\x00\xa1n\x03\xa5"
                                          "codec\x00\xa4mode\x00\xa1m\xca\x40\x00\x00\x00\xa1w\xca"
-                                         "\x3f\x00\x00\x00";
+                                         "\x3f\x00\x00\x00\xa4more\xcd\x12\x34";
     uint8_t head[WIRE_HEAD_MAX];
     struct wire_message m = status();
     size_t n = wire_encode(&m, 0, head);
@@ -337,8 +338,8 @@ struct bad_map {
 #define STATE "\xa5state\x01"
 #define STEP  "\xa4step\x05"
 #define TENSOR(n, codec, mode, m, w)                                                               \
-    "\x86\xa3off\x00\xa1n" n "\xa5"                                                                \
-    "codec" codec "\xa4mode" mode "\xa1m" m "\xa1w" w
+    "\x87\xa3off\x00\xa1n" n "\xa5"                                                                \
+    "codec" codec "\xa4mode" mode "\xa1m" m "\xa1w" w "\xa4more\x00"
 #define F(bytes) "\xca" bytes
 #define HALF     F("\x3f\x00\x00\x00")
 #define ONE      F("\x3f\x80\x00\x00")
