@@ -248,6 +248,11 @@ static struct job job_of(struct factor a, struct rows b, float beta, float *c, u
                         .c_row = c_row};
 }
 
+uint32_t product_width(void)
+{
+    return VECTORS_MAX * LANES;
+}
+
 void product(uint64_t m, uint64_t n, uint64_t k, struct factor a, struct rows b, float beta,
              const float *bias, float *c, uint64_t c_row)
 {
