@@ -183,8 +183,10 @@ int profile_mlp(uint32_t n_nodes, uint32_t every, uint64_t cycles,
     figures[0] = (struct figure){"mlp_every", "", "steps between a peer's exchanges", every};
     figures[1] = (struct figure){"mlp_step_us", "us", "a step of a peer, all in all",
                                  p.wall_us / (double)t->node_updates};
-    figures[2] = (struct figure){"mlp_kernels", "", "of it in the kernels of model and optimiser",
-                                 (double)t->kernels_us / p.wall_us};
+    figures[2] = (struct figure){
+        "mlp_kernels", "",
+        "of it in the kernels of model (gathering the batch included) and optimiser",
+        (double)t->kernels_us / p.wall_us};
     figures[3] = (struct figure){"mlp_mixing", "", "of it in copying and mixing slices",
                                  (double)t->mixing_us / p.wall_us};
     figures[4] = (struct figure){"mlp_frames", "", "of it in encoding, checking, decoding frames",

@@ -93,11 +93,11 @@ const float *dataset_read(const struct dataset *set, const uint32_t *samples, ui
     return (const float *)(const void *)array_row(&set->x, row);
 }
 
-void dataset_gather(const struct dataset *set, const uint32_t *samples, uint32_t n, float *x,
-                    union target *y)
+void dataset_rows(const struct dataset *set, const uint32_t *samples, uint32_t n, uint32_t first,
+                  uint32_t end, float *x)
 {
     enum { AHEAD = 4 }; /* rows lie anywhere: waiting for each in turn takes most of the time */
-    for (uint32_t i = 0; i < n; i++, x += set->x.n_columns) {
+    for (uint32_t i = first; i < end; i++, x += set->x.n_columns) {
         uint64_t row = dataset_row(set, samples[i]);
         if (i + AHEAD < n)
             dataset_prefetch(set, samples + i + AHEAD, 1);
@@ -107,6 +107,19 @@ void dataset_gather(const struct dataset *set, const uint32_t *samples, uint32_t
             get_channels(set, row, x);
         else
             array_get(&set->x, row, set->shift, set->scale, set->scale_all, x);
-        y[i] = target_of(set, row);
     }
+}
+
+void dataset_targets(const struct dataset *set, const uint32_t *samples, uint32_t n,
+                     union target *y)
+{
+    for (uint32_t i = 0; i < n; i++)
+        y[i] = dataset_target(set, samples[i]);
+}
+
+void dataset_gather(const struct dataset *set, const uint32_t *samples, uint32_t n, float *x,
+                    union target *y)
+{
+    dataset_rows(set, samples, n, 0, n, x);
+    dataset_targets(set, samples, n, y);
 }

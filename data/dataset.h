@@ -103,8 +103,15 @@ union target dataset_target(const struct dataset *set, uint32_t sample);
 void dataset_gather(const struct dataset *set, const uint32_t *samples, uint32_t n, float *x,
                     union target *y);
 
-/* The same for who only reads: x, or where one sample's floats lie if they need no conversion,
- * which is nowhere in particular of a cache line; x is not touched then. */
+/* Its two halves. Of x, a part: samples [first, end) of the n, into x [end - first, n_features];
+ * those that follow are asked for. */
+void dataset_rows(const struct dataset *set, const uint32_t *samples, uint32_t n, uint32_t first,
+                  uint32_t end, float *x);
+void dataset_targets(const struct dataset *set, const uint32_t *samples, uint32_t n,
+                     union target *y);
+
+/* dataset_gather for who only reads: x, or where one sample's floats lie if they need no
+ * conversion, which is nowhere in particular of a cache line; x is not touched then. */
 const float *dataset_read(const struct dataset *set, const uint32_t *samples, uint32_t n, float *x,
                           union target *y);
 

@@ -100,11 +100,16 @@ static const float *output_of(const struct plan *plan, uint32_t i, const float *
     return plan->outs[i] == GIVEN ? out : saved + plan->outs[i];
 }
 
+/* Whether a layer takes what the chain does. */
+static bool is_first(const struct plan *plan, uint32_t i)
+{
+    return i == 0 || plan->places[i - 1] == PLACE_INPUT;
+}
+
 static const float *input_of(const struct plan *plan, uint32_t i, const float *in, const float *out,
                              const float *saved)
 {
-    bool is_given = i == 0 || plan->places[i - 1] == PLACE_INPUT;
-    return is_given ? in : output_of(plan, i - 1, out, saved);
+    return is_first(plan, i) ? in : output_of(plan, i - 1, out, saved);
 }
 
 void chain_forward(struct chain c, const struct pass *p, const float *params, const float *in,
@@ -118,6 +123,9 @@ void chain_forward(struct chain c, const struct pass *p, const float *params, co
         const struct layer *l = plan.layers[i];
         if (l->ops->is_view && plan.places[i] != PLACE_OWN)
             continue;
+        if (!is_first(&plan, i))
+            pass.gather.set = NULL;
+        CHECK(pass.gather.set == NULL || (l->ops->gathers && pass.gather.x == in));
         l->ops->forward(l, &pass, params + (l->offset - c.first->offset),
                         input_of(&plan, i, in, out, saved),
                         plan.outs[i] == GIVEN ? out : saved + plan.outs[i], saved + plan.saveds[i]);

@@ -27,34 +27,71 @@ static double flops(const struct layer *l)
     return 2.0 * l->n_in * l->n_out;
 }
 
-/* The batch, transposed, and the output before it is. */
-static uint64_t n_scratch(const struct layer *l, uint32_t batch)
+/* ---- forward ---------------------------------------------------------------------------------
+ * Weights' rows run along the sum, so the batch has to lie innermost. It is transposed a panel of
+ * samples at a time, as many as a product is wide: what was gathered is in the cache when it is
+ * transposed, and what was transposed when it is multiplied. */
+
+static uint64_t panel_of(uint64_t batch)
 {
-    return chain_aligned((uint64_t)l->n_in * batch) + (uint64_t)l->n_out * batch;
+    uint64_t width = product_width();
+    return batch < width ? batch : width;
 }
 
-/* The weights' rows run along the sum, so the batch has to lie innermost; a batch too small for
- * that is multiplied along its own rows. */
+/* A panel, transposed, and its output before it is. */
+static uint64_t n_scratch(const struct layer *l, uint32_t batch)
+{
+    uint64_t panel = panel_of(batch);
+    return chain_aligned(l->n_in * panel) + l->n_out * panel;
+}
+
+/* Samples [first, end) of the input, [end - first, n_in]; backward will read all that are gathered,
+ * where there is one. */
+static const float *take_rows(const struct layer *l, const struct pass *p, const float *in,
+                              uint32_t first, uint32_t end)
+{
+    const struct gather *g = &p->gather;
+    uint64_t at = (uint64_t)first * l->n_in;
+    if (g->set == NULL)
+        return in + at;
+    float *x = p->training ? g->x + at : g->x;
+    dataset_rows(g->set, g->samples, p->batch, first, end, x);
+    return x;
+}
+
+/* A batch too small to lie innermost is multiplied along its own rows. */
+static void forward_small(const struct layer *l, const struct pass *p, const float *params,
+                          const float *in, float *out)
+{
+    uint64_t n_in = l->n_in, n_out = l->n_out;
+    in = take_rows(l, p, in, 0, p->batch);
+    for (uint64_t b = 0; b < p->batch; b++)
+        memcpy(out + b * n_out, params + n_out * n_in, n_out * sizeof *out);
+    product_dot(p->batch, n_out, (uint64_t[2]){1, 1}, n_in, (struct runs){{in, n_in, NULL}, {0, 0}},
+                (struct runs){{params, n_in, NULL}, {0, 0}}, 1.0f, out, n_out);
+}
+
 static void forward(const struct layer *l, const struct pass *p, const float *params,
                     const float *in, float *out, float *saved)
 {
     enum { BATCH_MIN = 8 };
-    uint64_t n_in = l->n_in, n_out = l->n_out, batch = p->batch;
-    const float *bias = params + n_out * n_in;
-    float *columns = p->scratch, *out_columns = columns + chain_aligned(n_in * batch);
+    uint64_t n_in = l->n_in, n_out = l->n_out, panel = panel_of(p->batch);
+    float *columns = p->scratch, *out_columns = columns + chain_aligned(n_in * panel);
     (void)saved;
-    if (batch >= BATCH_MIN) {
-        transpose(batch, n_in, in, n_in, columns, batch);
-        product(n_out, batch, n_in, (struct factor){params, n_in, 1},
-                (struct rows){columns, batch, NULL}, 0.0f, bias, out_columns, batch);
-        transpose(n_out, batch, out_columns, batch, out, n_out);
+    if (p->batch < BATCH_MIN) {
+        forward_small(l, p, params, in, out);
         return;
     }
-    for (uint64_t b = 0; b < batch; b++)
-        memcpy(out + b * n_out, bias, n_out * sizeof *out);
-    product_dot(batch, n_out, (uint64_t[2]){1, 1}, n_in, (struct runs){{in, n_in, NULL}, {0, 0}},
-                (struct runs){{params, n_in, NULL}, {0, 0}}, 1.0f, out, n_out);
+    for (uint32_t at = 0, n; at < p->batch; at += n) {
+        n = p->batch - at < panel ? p->batch - at : (uint32_t)panel;
+        transpose(n, n_in, take_rows(l, p, in, at, at + n), n_in, columns, n);
+        product(n_out, n, n_in, (struct factor){params, n_in, 1}, (struct rows){columns, n, NULL},
+                0.0f, params + n_out * n_in, out_columns, n);
+        transpose(n_out, n, out_columns, n, out + at * n_out, n_out);
+    }
 }
+
+/* ---- backward -------------------------------------------------------------------------------- */
 
 static void add_rows(float *restrict sum, const float *restrict rows, uint32_t n, uint32_t n_rows)
 {
@@ -85,6 +122,7 @@ static void backward(const struct layer *l, const struct pass *p, const float *p
 const struct layer_ops layer_dense = {.name = "dense",
                                       .args = ARGS_SIZE,
                                       .args_optional = true,
+                                      .gathers = true,
                                       .moves = true,
                                       .needs = NEEDS_IN,
                                       .plan = plan,

@@ -40,6 +40,14 @@ struct tensor_info {
     uint64_t offset; /* first float in theta */
 };
 
+/* A batch that the first layer of a pass is to gather itself, some samples at a time, so that it
+ * works on them while they are in the cache. */
+struct gather {
+    const struct dataset *set; /* NULL: the batch has been gathered */
+    const uint32_t *samples;
+    float *x; /* [batch, n_in], where they come to lie, which is `in` */
+};
+
 /* What all layers of one pass over a batch share. */
 struct pass {
     uint32_t batch; /* samples */
@@ -51,8 +59,9 @@ struct pass {
      * each layer's grads, as soon as those are known, for beta > 0; else NULL. */
     float *theta;
     float lr;
-    float *scratch; /* room for what the layer asked; holds nothing between two calls. Set by
-                       chain_forward and chain_backward */
+    struct gather gather; /* for a first layer that gathers (model_gathers) */
+    float *scratch;       /* room for what the layer asked; holds nothing between two calls. Set by
+                             chain_forward and chain_backward */
 };
 
 struct layer;
@@ -84,6 +93,8 @@ struct layer_ops {
     bool args_optional; /* may stand without any */
     bool in_place;      /* forward with out == in and backward with d_in == d_out are right, too */
     bool is_view;       /* gives what it takes: forward and backward are skipped, mostly */
+    bool gathers;       /* forward does what the pass's gather asks; in training x holds all of the
+                           batch after it, else it holds nothing */
     bool moves;         /* backward does what the pass's theta asks; else chain_backward does */
     enum layer_layout layout;
     int needs; /* NEEDS_* */

@@ -114,7 +114,10 @@ static const uint32_t *next_rows(const struct learner *l, struct workspace *w)
 void learner_fetch(const struct learner_config *c, const struct shard *shard, uint32_t node,
                    uint64_t step, struct workspace *w)
 {
-    dataset_prefetch(c->train, draw(c, shard, node, step, w), c->batch);
+    enum { BYTES_MAX = 16384 };
+    const uint32_t *rows = draw(c, shard, node, step, w);
+    if (c->batch * array_width(&c->train->x) <= BYTES_MAX)
+        dataset_prefetch(c->train, rows, c->batch);
 }
 
 struct step {
@@ -132,6 +135,17 @@ static uint64_t time_of(const struct workspace *w)
     return w->is_timed ? clock_us() : 0;
 }
 
+/* The batch of a pass and its targets: gathered into x, or to be gathered there by the model. */
+static void take_batch(struct pass *pass, const struct model *m, const struct dataset *set,
+                       const uint32_t *samples, float *x, union target *y)
+{
+    if (model_gathers(m, pass->batch))
+        pass->gather = (struct gather){set, samples, x};
+    else
+        dataset_rows(set, samples, pass->batch, 0, pass->batch, x);
+    dataset_targets(set, samples, pass->batch, y);
+}
+
 static void part_gradient(void *ctx, uint32_t i)
 {
     const struct step *s = ctx;
@@ -146,7 +160,7 @@ static void part_gradient(void *ctx, uint32_t i)
                         .step = l->step,
                         .theta = s->moves ? l->theta : NULL,
                         .lr = s->rates.lr * s->rates.factor};
-    dataset_gather(c->train, s->rows + part->first, part->n, part->x, y);
+    take_batch(&pass, c->model, c->train, s->rows + part->first, part->x, y);
     uint64_t start = time_of(s->workspace);
     part->loss = model_loss_grad(c->model, &pass, l->theta, part->x, y,
                                  part->grad != NULL ? 0.0f : c->optim.momentum,
@@ -463,8 +477,9 @@ int evaluator_run(struct evaluator *e)
         return 0;
     for (uint32_t i = 0; i < n; i++)
         e->rows[i] = e->next + i;
-    dataset_gather(e->test, e->rows, n, e->x, e->y);
-    model_evaluate(e->model, e->theta, e->x, e->y, n, e->scratch, &e->sum);
+    struct pass pass = {.batch = n};
+    take_batch(&pass, e->model, e->test, e->rows, e->x, e->y);
+    model_evaluate(e->model, &pass, e->theta, e->x, e->y, e->scratch, &e->sum);
     e->next += n;
     return e->next < e->test->n_samples;
 }

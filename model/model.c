@@ -109,6 +109,14 @@ uint64_t model_scratch(const struct model *m, uint32_t batch)
            stage_scratch(&s, batch);
 }
 
+bool model_gathers(const struct model *m, uint32_t batch)
+{
+    const struct layer *first = m->nodes;
+    while (first->ops->is_view && first < m->nodes + m->n_nodes - 1)
+        first++;
+    return first->ops->gathers && !direct_suits(m, batch);
+}
+
 double model_loss_grad(const struct model *m, const struct pass *pass, const float *theta,
                        const float *x, const union target *y, float beta, float *grad,
                        float *scratch)
@@ -126,18 +134,19 @@ double model_loss_grad(const struct model *m, const struct pass *pass, const flo
     return loss;
 }
 
-const float *model_forward(const struct model *m, const float *theta, const float *x,
-                           uint32_t batch, float *scratch)
+const float *model_forward(const struct model *m, const struct pass *pass, const float *theta,
+                           const float *x, float *scratch)
 {
-    struct areas a = place(m, &(struct pass){.batch = batch}, scratch);
+    struct areas a = place(m, pass, scratch);
     stage_forward(&a.stage, &a.pass, theta, x, a.logits, a.saved);
     return a.logits;
 }
 
-void model_evaluate(const struct model *m, const float *theta, const float *x,
-                    const union target *y, uint32_t batch, float *scratch, struct evaluation *sum)
+void model_evaluate(const struct model *m, const struct pass *pass, const float *theta,
+                    const float *x, const union target *y, float *scratch, struct evaluation *sum)
 {
-    struct areas a = place(m, &(struct pass){.batch = batch}, scratch);
+    uint32_t batch = pass->batch;
+    struct areas a = place(m, pass, scratch);
     stage_forward(&a.stage, &a.pass, theta, x, a.logits, a.saved);
     sum->loss_sum += batch * loss_gradient(m->loss, a.logits, y, batch, m->n_out, a.d_logits);
     sum->n += batch;

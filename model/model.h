@@ -64,6 +64,10 @@ void model_init(const struct model *m, uint64_t seed, float *theta);
 /* Floats of scratch, aligned to a cache line, that the calls below need for `batch` samples. */
 uint64_t model_scratch(const struct model *m, uint32_t batch);
 
+/* Whether a pass over `batch` samples may leave it to the first layer to gather them (pass->gather,
+ * whose x is then the x below). The bits of what comes out are the same. */
+bool model_gathers(const struct model *m, uint32_t batch);
+
 /* Mean loss of x [batch, n_in] with targets y [batch], and grad = beta * grad + d(loss)/d(theta).
  * beta > 0 accumulates for free inside the matrix product (momentum); beta = 0 overwrites,
  * whatever grad held. `pass` says the batch and names dropout's stream (its scratch is not looked
@@ -73,8 +77,8 @@ double model_loss_grad(const struct model *m, const struct pass *pass, const flo
                        float *scratch);
 
 /* Logits [batch, n_out], without dropout; they lie in scratch until its next use. */
-const float *model_forward(const struct model *m, const float *theta, const float *x,
-                           uint32_t batch, float *scratch);
+const float *model_forward(const struct model *m, const struct pass *pass, const float *theta,
+                           const float *x, float *scratch);
 
 /* Sums over the samples evaluated. */
 struct evaluation {
@@ -82,8 +86,8 @@ struct evaluation {
     uint64_t n_correct, n;        /* n_correct: of classes */
     double target_sum, target_sq; /* of real targets */
 };
-void model_evaluate(const struct model *m, const float *theta, const float *x,
-                    const union target *y, uint32_t batch, float *scratch, struct evaluation *sum);
+void model_evaluate(const struct model *m, const struct pass *pass, const float *theta,
+                    const float *x, const union target *y, float *scratch, struct evaluation *sum);
 
 /* Of classes, the share predicted rightly; of real targets R^2 = 1 - squared error / variance, the
  * share of the variance that the model explains (below 0: the mean would be better). */

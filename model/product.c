@@ -12,13 +12,19 @@
 #include <stddef.h>
 
 enum {
-    VECTORS_MAX = 4,
     ROWS_MAX = 12,
-    K_BLOCK = 1024 /* times VECTORS_MAX registers: 256 KiB of b */
+    K_BLOCK = 1024 /* times VECTORS_MAX registers: at most 256 KiB of b */
 };
 
-/* How many rows fit beside `vectors` registers of each, and those of b, in 32 registers. */
+/* How many rows fit beside `vectors` registers of each, those of b and one of a, in the registers
+ * there are: 32, or 16. A sum that has none waits for the cache twice a step. */
+#if defined(__AVX512F__)
+enum { VECTORS_MAX = 4 };
 static const uint32_t rows_max[VECTORS_MAX + 1] = {0, 12, 12, 8, 6};
+#else
+enum { VECTORS_MAX = 2 };
+static const uint32_t rows_max[VECTORS_MAX + 1] = {0, 12, 6};
+#endif
 
 #define UNROLL _Pragma("GCC unroll 16")
 
@@ -117,15 +123,14 @@ typedef void (*tile_fn)(const struct job *j);
 #define TILES_TO_8(mode, v) TILES_TO_6(mode, v) TILE(mode, 7, v) TILE(mode, 8, v)
 #define TILES_TO_12(mode, v)                                                                       \
     TILES_TO_8(mode, v) TILE(mode, 9, v) TILE(mode, 10, v) TILE(mode, 11, v) TILE(mode, 12, v)
-#define TILES(mode)                                                                                \
-    TILES_TO_12(mode, 1) TILES_TO_12(mode, 2) TILES_TO_8(mode, 3) TILES_TO_6(mode, 4)
-TILES(PLAIN)
-TILES(OFFSETS_B)
-TILES(OFFSETS_A)
 
 #define NAMES_TO_6(m, v)  NULL, m##_1x##v, m##_2x##v, m##_3x##v, m##_4x##v, m##_5x##v, m##_6x##v
 #define NAMES_TO_8(m, v)  NAMES_TO_6(m, v), m##_7x##v, m##_8x##v
 #define NAMES_TO_12(m, v) NAMES_TO_8(m, v), m##_9x##v, m##_10x##v, m##_11x##v, m##_12x##v
+
+#if defined(__AVX512F__)
+#define TILES(mode)                                                                                \
+    TILES_TO_12(mode, 1) TILES_TO_12(mode, 2) TILES_TO_8(mode, 3) TILES_TO_6(mode, 4)
 #define NAMES(m)                                                                                   \
     {                                                                                              \
         {NULL}, {NAMES_TO_12(m, 1)}, {NAMES_TO_12(m, 2)}, {NAMES_TO_8(m, 3)},                      \
@@ -133,6 +138,19 @@ TILES(OFFSETS_A)
             NAMES_TO_6(m, 4)                                                                       \
         }                                                                                          \
     }
+#else
+#define TILES(mode) TILES_TO_12(mode, 1) TILES_TO_6(mode, 2)
+#define NAMES(m)                                                                                   \
+    {                                                                                              \
+        {NULL}, {NAMES_TO_12(m, 1)},                                                               \
+        {                                                                                          \
+            NAMES_TO_6(m, 2)                                                                       \
+        }                                                                                          \
+    }
+#endif
+TILES(PLAIN)
+TILES(OFFSETS_B)
+TILES(OFFSETS_A)
 static const tile_fn tiles[3][VECTORS_MAX + 1][ROWS_MAX + 1] = {NAMES(PLAIN), NAMES(OFFSETS_B),
                                                                 NAMES(OFFSETS_A)};
 
@@ -228,6 +246,11 @@ static struct job job_of(struct factor a, struct rows b, float beta, float *c, u
                         .beta = beta,
                         .c = c,
                         .c_row = c_row};
+}
+
+uint32_t product_width(void)
+{
+    return VECTORS_MAX * LANES;
 }
 
 void product(uint64_t m, uint64_t n, uint64_t k, struct factor a, struct rows b, float beta,

@@ -21,6 +21,9 @@ struct rows {
     const uint64_t *offsets;
 };
 
+/* Columns of b that are read along all of k at once: so many of them are best made at a time. */
+uint32_t product_width(void);
+
 /* c [m, n], rows c_row apart, = beta * c + bias [m] (or NULL) + a [m, k] b [k, n].
  * beta = 0 overwrites, whatever c held. */
 void product(uint64_t m, uint64_t n, uint64_t k, struct factor a, struct rows b, float beta,

@@ -114,7 +114,7 @@ int subject_run(struct subject *s, subject_see *see, void *ctx, struct error *er
         for (uint32_t i = 0; i < n; i++)
             rows[i] = first + i;
         dataset_gather(&s->set, rows, n, x, y);
-        const float *logits = model_forward(m, s->theta, x, n, scratch);
+        const float *logits = model_forward(m, &(struct pass){.batch = n}, s->theta, x, scratch);
         size_t at = vec_first_beyond(logits, FLT_MAX, (size_t)n * m->n_out);
         if (at < (size_t)n * m->n_out)
             rc = error_set(err, ERR_DATA,

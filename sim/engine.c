@@ -149,7 +149,7 @@ INLINE void prefetch_visit(const struct worker *w, const struct visit *visit)
         prefetch(parcel_at(&s->parcels, letter->parcel), s->parcels.stride);
 }
 
-/* The samples of the node after this one, whose record has come by now: it will step if its step
+/* The batch of the node after this one, whose record has come by now: it will step if its step
  * ends in this window, or, on-receive, if it gets a letter. */
 static void expect_visit(struct worker *w, const struct visit *visit, uint64_t end_us)
 {

@@ -226,15 +226,15 @@ Test(model, evaluation)
     struct sample s;
     struct evaluation sum = {0};
     make_sample(&s, "mlp:13-8-5");
-    const float *z = model_forward(&s.m, s.theta, s.x, BATCH, s.scratch);
+    const float *z = model_forward(&s.m, &(struct pass){.batch = BATCH}, s.theta, s.x, s.scratch);
     for (uint32_t b = 0; b < BATCH; b++) {
         uint32_t best = 0;
         for (uint32_t j = 1; j < N_CLASSES; j++)
             best = z[b * N_CLASSES + j] > z[b * N_CLASSES + best] ? j : best;
         s.y[b].class = (best + (b % 3 == 0)) % N_CLASSES;
     }
-    model_evaluate(&s.m, s.theta, s.x, s.y, BATCH, s.scratch, &sum);
-    model_evaluate(&s.m, s.theta, s.x, s.y, BATCH, s.scratch, &sum);
+    model_evaluate(&s.m, &(struct pass){.batch = BATCH}, s.theta, s.x, s.y, s.scratch, &sum);
+    model_evaluate(&s.m, &(struct pass){.batch = BATCH}, s.theta, s.x, s.y, s.scratch, &sum);
     double loss = reference_loss(&s.m, s.theta_d, s.x_d, s.y, BATCH);
     cr_assert_eq(sum.n, 2 * BATCH);
     cr_assert_eq(sum.n_correct, 2 * BATCH * 2 / 3);
@@ -242,7 +242,112 @@ Test(model, evaluation)
     for (uint64_t i = 0; i < s.m.dim; i++)
         s.theta[i] = NAN;
     sum = (struct evaluation){0};
-    model_evaluate(&s.m, s.theta, s.x, s.y, BATCH, s.scratch, &sum);
+    model_evaluate(&s.m, &(struct pass){.batch = BATCH}, s.theta, s.x, s.y, s.scratch, &sum);
     cr_assert_eq(sum.n_correct, 0, "a model of NaN knows nothing");
     free_sample(&s);
+}
+
+/* ---- a first layer that gathers -------------------------------------------------------------- */
+
+enum { LYING = 300, LYING_IN = 48, GATHERED_MAX = 70 };
+
+/* Bytes, images whose channels lie last, and floats that are shifted and scaled. */
+static struct dataset lying(int kind)
+{
+    static uint8_t bytes[LYING * LYING_IN], classes[LYING];
+    static float floats[LYING * LYING_IN], shift[LYING_IN], scale[LYING_IN];
+    for (int i = 0; i < LYING * LYING_IN; i++) {
+        bytes[i] = (uint8_t)(i * 7 + i / 256);
+        floats[i] = (float)bytes[i] - 100;
+    }
+    for (int i = 0; i < LYING_IN; i++) {
+        shift[i] = (float)i;
+        scale[i] = 0.01f * (float)(i + 1);
+    }
+    for (int i = 0; i < LYING; i++)
+        classes[i] = (uint8_t)(i % 3);
+    return (struct dataset){.n_samples = LYING,
+                            .shape = {LYING_IN, {3, 4, 4}, 0, 3},
+                            .x = kind == 2 ? array_of(floats, LYING_IN, ELEMENT_F32)
+                                           : array_of(bytes, LYING_IN, ELEMENT_U8),
+                            .y = array_of(classes, 1, ELEMENT_U8),
+                            .channels_last = kind == 1,
+                            .shift = kind == 2 ? shift : NULL,
+                            .scale = kind == 2 ? scale : NULL,
+                            .scale_all = 1.0f / 255.0f};
+}
+
+/* With samples that the first layer gathers everything is as with floats, bit for bit; after
+ * training the floats are there, too. */
+static void gathers_the_same(const struct model *m, const struct dataset *set, uint32_t batch)
+{
+    uint32_t samples[GATHERED_MAX];
+    union target y[GATHERED_MAX];
+    uint64_t n = (uint64_t)batch * LYING_IN, n_logits = (uint64_t)batch * m->n_out;
+    float *x = MEM_NEW(float, n), *own = MEM_NEW(float, n), *theta = MEM_NEW(float, m->dim);
+    float *grad = MEM_NEW(float, m->dim), *got = MEM_NEW(float, m->dim);
+    float *scratch = MEM_NEW(float, model_scratch(m, batch)), *logits = MEM_NEW(float, n_logits);
+    struct pass plain = {.batch = batch, .training = true}, lazy = plain;
+    for (uint32_t i = 0; i < batch; i++)
+        samples[i] = (i * 131 + 17) % LYING;
+    for (uint64_t i = 0; i < n; i++)
+        own[i] = NAN;
+    dataset_gather(set, samples, batch, x, y);
+    model_init(m, 1, theta);
+    lazy.gather = (struct gather){set, samples, own};
+    double loss = model_loss_grad(m, &plain, theta, x, y, 0, grad, scratch);
+    double same = model_loss_grad(m, &lazy, theta, own, y, 0, got, scratch);
+    cr_assert(loss <= same && loss >= same, "%s, %u", m->spec, batch);
+    cr_assert_arr_eq(got, grad, m->dim * sizeof *got, "%s, %u", m->spec, batch);
+    cr_assert_arr_eq(own, x, n * sizeof *x, "%s, %u", m->spec, batch);
+    plain.training = lazy.training = false;
+    memcpy(logits, model_forward(m, &plain, theta, x, scratch), n_logits * sizeof *logits);
+    cr_assert_arr_eq(model_forward(m, &lazy, theta, own, scratch), logits,
+                     n_logits * sizeof *logits);
+    void *all[] = {x, own, theta, grad, got, scratch, logits};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        free(all[i]);
+}
+
+Test(model, first_layer_gathers)
+{
+    static const char *const texts[] = {"dense:20,relu,dense",
+                                        "flatten,dense:7,relu,dense:5,dense"};
+    static const uint32_t batches[] = {1, 7, 8, 16, 29, 64, GATHERED_MAX};
+    for (int kind = 0; kind < 3; kind++)
+        for (int k = 0; k < 2; k++) {
+            struct model m;
+            struct error err;
+            struct dataset set = lying(kind);
+            struct data_shape shape = k == 0 ? data_flat(LYING_IN, 3) : set.shape;
+            cr_assert_eq(model_parse(&m, texts[k], shape, &err), 0, "%s", err.text);
+            for (size_t b = 0; b < sizeof batches / sizeof batches[0]; b++) {
+                cr_assert(model_gathers(&m, batches[b]));
+                gathers_the_same(&m, &set, batches[b]);
+            }
+        }
+}
+
+Test(model, who_gathers)
+{
+    static const struct {
+        const char *spec;
+        uint32_t batch;
+        bool gathers;
+    } cases[] = {{"dense", 9, true},
+                 {"dense", 8, false}, /* goes the direct way */
+                 {"flatten,dense", 8, true},
+                 {"flatten,relu,dense", 64, false},
+                 {"conv:4x3x3,flatten,dense", 64, false},
+                 {"relu", 64, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct model m;
+        struct error err;
+        struct data_shape data = {LYING_IN, {3, 4, 4}, 0, 3};
+        if (strchr(cases[i].spec, ',') == NULL)
+            data = data_flat(LYING_IN, strcmp(cases[i].spec, "relu") == 0 ? LYING_IN : 3);
+        cr_assert_eq(model_parse(&m, cases[i].spec, data, &err), 0, "%s", err.text);
+        cr_assert_eq(model_gathers(&m, cases[i].batch), cases[i].gathers, "%s, %u", cases[i].spec,
+                     cases[i].batch);
+    }
 }
