@@ -7,7 +7,7 @@
 #include "bench/figures.h"
 #include "sim/sim.h"
 
-enum { FIGURES_RUN = 5, FIGURES_PROFILE = 7, FIGURES_MEMORY = 2 };
+enum { FIGURES_RUN = 5, FIGURES_PROFILE = 8, FIGURES_MEMORY = 2 };
 
 /* Gossip learning: a sample a peer, drawn with replacement; push to random peers each second;
  * messages that take from a thousandth to a tenth of that. */
