@@ -19,8 +19,9 @@ void *memory_alloc(struct memory **list, uint64_t n);
 const uint8_t *memory_map(struct memory **list, int fd, uint64_t n, const char *path,
                           struct error *err);
 
-/* Copies the mapped file that `at` lies in into memory of our own, and returns the same place there;
- * `at` when it lies in none, or the file has more than `most` bytes, or there is no memory. */
+/* Copies the mapped file that `at` lies in into memory of our own, and returns the same place
+ * there; `at` when it lies in none, or the file has more than `most` bytes, or there is no memory.
+ */
 const void *memory_settle(struct memory **list, const void *at, uint64_t most);
 
 /* Gives back the one piece that starts there. */
