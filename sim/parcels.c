@@ -16,25 +16,41 @@ static size_t up_to(size_t n, size_t unit)
     return (n + unit - 1) / unit * unit;
 }
 
+static char *reserve(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p != MAP_FAILED ? p : NULL;
+}
+
+/* As much as there can be; where addresses are limited (ulimit -v), a part of those that are left.
+ * Returns how many bytes, 0 for none. */
+static size_t reserve_most(char **first, size_t most)
+{
+    size_t bytes = most;
+    while ((*first = reserve(bytes)) == NULL && bytes >= 2 * OPEN_BYTES)
+        bytes /= 2;
+    if (*first != NULL && bytes < most) {
+        munmap(*first, bytes);
+        bytes /= 2;
+        *first = reserve(bytes);
+    }
+    return *first != NULL ? bytes : 0;
+}
+
 /* On huge pages, where the system has them: parcels are met in no order. */
 int parcels_open(struct parcels *p, uint64_t slice_floats, uint32_t n_threads, struct error *err)
 {
     size_t stride = up_to(sizeof(struct parcel) + slice_floats * sizeof(float), MEM_ALIGN);
     size_t physical = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
-    size_t most = physical / stride < PARCEL_NONE ? physical / stride : PARCEL_NONE;
     *p = (struct parcels){.stride = stride,
                           .batch = stride < BATCH_BYTES ? (uint32_t)(BATCH_BYTES / stride) : 1,
                           .is_shared = n_threads > 1,
-                          .n_max = (uint32_t)most,
-                          .reserved_bytes = up_to(most * stride, OPEN_BYTES),
                           .store = PARCEL_NONE};
-    p->first = mmap(NULL, p->reserved_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                    -1, 0);
-    if (p->first == MAP_FAILED) {
-        p->first = NULL;
-        return error_set(err, ERR_FAILURE, "no addresses for %zu bytes of messages: %m",
-                         p->reserved_bytes);
-    }
+    p->reserved_bytes = reserve_most(&p->first, up_to(physical, OPEN_BYTES));
+    if (p->reserved_bytes == 0)
+        return error_set(err, ERR_FAILURE, "no addresses left for messages: %m (see ulimit -v)");
+    size_t most = p->reserved_bytes / OPEN_BYTES * OPEN_BYTES / stride;
+    p->n_max = most < PARCEL_NONE ? (uint32_t)most : PARCEL_NONE;
     (void)madvise(p->first, p->reserved_bytes, MADV_HUGEPAGE);
     CHECK(pthread_mutex_init(&p->lock, NULL) == 0);
     return 0;
