@@ -7,12 +7,22 @@
 #define HUBBUB_BASE_MEM_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define MEM_ALIGN 64
+
+/* n, or the next multiple of unit above it. */
+static inline size_t mem_round(size_t n, size_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
 
 /* n objects of `size` bytes; n * size may be 0. Freed with free(). Any thread. */
 void *mem_alloc(size_t n, size_t size);
 
 #define MEM_NEW(type, n) ((type *)mem_alloc((n), sizeof(type)))
+
+/* Bytes of memory that the machine has. Any thread. */
+uint64_t mem_physical(void);
 
 #endif

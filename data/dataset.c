@@ -1,10 +1,10 @@
 #include "data/dataset.h"
 
+#include "base/mem.h"
 #include "data/memory.h"
 #include "data/schema.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 void data_close(struct data_pair *data)
 {
@@ -17,9 +17,8 @@ void data_close(struct data_pair *data)
 
 void data_settle(struct data_pair *data)
 {
-    uint64_t physical = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     struct array *x = &data->train.x;
-    x->bytes = memory_settle(&data->memory, x->bytes, physical / 4);
+    x->bytes = memory_settle(&data->memory, x->bytes, mem_physical() / 4);
 }
 
 void dataset_prefetch(const struct dataset *set, const uint32_t *samples, uint32_t n)

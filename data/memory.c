@@ -1,6 +1,7 @@
 #include "data/memory.h"
 
 #include "base/check.h"
+#include "base/mem.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -102,7 +103,7 @@ void *memory_alloc(struct memory **list, uint64_t n)
     const size_t huge = (size_t)1 << 21, line = 64;
     if (n > SIZE_MAX / 2)
         return NULL;
-    size_t align = n < huge ? line : huge, size = (n + align - 1) / align * align;
+    size_t align = n < huge ? line : huge, size = mem_round(n, align);
     void *p = aligned_alloc(align, size > 0 ? size : align);
     if (p == NULL)
         return NULL;
@@ -127,8 +128,7 @@ const uint8_t *memory_map(struct memory **list, int fd, uint64_t n, const char *
         return NULL;
     }
     /* Of what does not fit into memory only the rows that are asked for, not what lies around. */
-    uint64_t physical = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    if (n > physical / 2)
+    if (n > mem_physical() / 2)
         (void)madvise(p, n, MADV_RANDOM);
     add(list, p, n, true);
     return p;

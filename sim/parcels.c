@@ -7,14 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 enum { BATCH_BYTES = 1 << 17, OPEN_BYTES = 1 << 21 };
-
-static size_t up_to(size_t n, size_t unit)
-{
-    return (n + unit - 1) / unit * unit;
-}
 
 static char *reserve(size_t bytes)
 {
@@ -40,13 +34,12 @@ static size_t reserve_most(char **first, size_t most)
 /* On huge pages, where the system has them: parcels are met in no order. */
 int parcels_open(struct parcels *p, uint64_t slice_floats, uint32_t n_threads, struct error *err)
 {
-    size_t stride = up_to(sizeof(struct parcel) + slice_floats * sizeof(float), MEM_ALIGN);
-    size_t physical = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+    size_t stride = mem_round(sizeof(struct parcel) + slice_floats * sizeof(float), MEM_ALIGN);
     *p = (struct parcels){.stride = stride,
                           .batch = stride < BATCH_BYTES ? (uint32_t)(BATCH_BYTES / stride) : 1,
                           .is_shared = n_threads > 1,
                           .store = PARCEL_NONE};
-    p->reserved_bytes = reserve_most(&p->first, up_to(physical, OPEN_BYTES));
+    p->reserved_bytes = reserve_most(&p->first, mem_round(mem_physical(), OPEN_BYTES));
     if (p->reserved_bytes == 0)
         return error_set(err, ERR_FAILURE, "no addresses left for messages: %m (see ulimit -v)");
     size_t most = p->reserved_bytes / OPEN_BYTES * OPEN_BYTES / stride;
@@ -85,7 +78,7 @@ static uint32_t make_batch(struct parcels *p)
 {
     uint32_t first = p->n;
     bool has_room = p->n_max - p->n >= p->batch;
-    size_t needed = has_room ? up_to((p->n + p->batch) * p->stride, OPEN_BYTES) : 0;
+    size_t needed = has_room ? mem_round((p->n + p->batch) * p->stride, OPEN_BYTES) : 0;
     if (!has_room ||
         (needed > p->opened_bytes && mprotect(p->first + p->opened_bytes, needed - p->opened_bytes,
                                               PROT_READ | PROT_WRITE) != 0)) {

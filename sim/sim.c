@@ -23,11 +23,6 @@ enum {
     REMEMBERED = 64     /* senders of transfers; a link that broke is there again at once */
 };
 
-static size_t lines(size_t bytes)
-{
-    return (bytes + MEM_ALIGN - 1) / MEM_ALIGN * MEM_ALIGN;
-}
-
 static uint32_t neighbour(const void *ctx, uint32_t self, uint32_t k)
 {
     return topology_neighbour(&((const struct sim *)ctx)->topology, self, k);
@@ -160,7 +155,7 @@ static void set_gossip(struct sim *s)
 static int make_arena(struct sim *s, struct error *err)
 {
     s->core_offset = sizeof(struct node);
-    s->floats_offset = lines(s->core_offset + gossip_size(&s->gossip_config));
+    s->floats_offset = mem_round(s->core_offset + gossip_size(&s->gossip_config), MEM_ALIGN);
     s->stride = s->floats_offset + learner_floats(&s->learner_config) * sizeof(float);
     s->arena_bytes = s->stride * s->config.n_nodes;
     s->arena = mmap(NULL, s->arena_bytes, PROT_READ | PROT_WRITE,
