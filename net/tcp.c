@@ -15,8 +15,7 @@
 enum { BACKLOG = 128 };
 
 static void on_tick(uv_timer_t *timer);
-static void before_waiting(uv_prepare_t *to_wait);
-static void on_turn(uv_check_t *turn);
+static void on_turn(uv_prepare_t *turn);
 
 /* So many that the process never runs out of open files: no accept fails then, and what else opens
  * one finds it. */
@@ -40,14 +39,11 @@ struct tcp *tcp_new(uv_loop_t *loop, const struct tcp_ops *ops, void *ctx, uint3
     tcp->ctx = ctx;
     tcp->body_max = body_max;
     CHECK(uv_timer_init(loop, &tcp->timer) == 0);
-    CHECK(uv_check_init(loop, &tcp->turn) == 0);
-    CHECK(uv_check_start(&tcp->turn, on_turn) == 0);
+    CHECK(uv_prepare_init(loop, &tcp->turn) == 0);
+    CHECK(uv_prepare_start(&tcp->turn, on_turn) == 0);
     uv_unref((uv_handle_t *)&tcp->turn);
-    CHECK(uv_prepare_init(loop, &tcp->to_wait) == 0);
-    CHECK(uv_prepare_start(&tcp->to_wait, before_waiting) == 0);
-    uv_unref((uv_handle_t *)&tcp->to_wait);
-    tcp->timer.data = tcp->turn.data = tcp->to_wait.data = tcp;
-    tcp->n_handles = 3;
+    tcp->timer.data = tcp->turn.data = tcp;
+    tcp->n_handles = 2;
     tcp_set_limits(tcp, &(struct tcp_limits){.links_max = default_links_max(),
                                              .strangers_max = TCP_STRANGERS_MAX,
                                              .hello_ms = TCP_HELLO_MS,
@@ -248,12 +244,7 @@ static void write_due(struct tcp *tcp)
     }
 }
 
-static void before_waiting(uv_prepare_t *to_wait)
-{
-    write_due(to_wait->data);
-}
-
-static void on_turn(uv_check_t *turn)
+static void on_turn(uv_prepare_t *turn)
 {
     struct tcp *tcp = turn->data;
     write_due(tcp);
@@ -354,7 +345,6 @@ void tcp_gone(struct tcp *tcp)
     if (!uv_is_closing((uv_handle_t *)&tcp->timer)) {
         uv_close((uv_handle_t *)&tcp->timer, on_own_closed);
         uv_close((uv_handle_t *)&tcp->turn, on_own_closed);
-        uv_close((uv_handle_t *)&tcp->to_wait, on_own_closed);
     }
     if (tcp->n_handles > 0)
         return;

@@ -112,15 +112,14 @@ struct tcp {
     struct tcp_limits limits;
     uv_tcp_t *listener; /* NULL when it does not listen */
     uv_timer_t timer;
-    uv_check_t turn;      /* the end of a turn: after what came was handled, */
-    uv_prepare_t to_wait; /* and before the next one waits for more, after the timers */
+    uv_prepare_t turn; /* the end of one: all that came, and the timers, were handled */
     struct tcp_link *due;
     bool freeing;
     bool accept_warned;     /* since the last tick */
     bool accept_waits;      /* a connection, for the next turn of the loop */
     uint32_t n_accepted;    /* in this turn */
     uint32_t n_turned_away; /* since the last tick */
-    uint32_t n_handles;     /* timer, turn, to_wait and listeners, not yet closed */
+    uint32_t n_handles;     /* timer, turn and listeners, not yet closed */
     uint32_t n_links, n_refused;
     struct tcp_link *links;
     struct tcp_frame *spare_frames;
