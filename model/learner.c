@@ -139,10 +139,11 @@ static uint64_t time_of(const struct workspace *w)
 static void take_batch(struct pass *pass, const struct model *m, const struct dataset *set,
                        const uint32_t *samples, float *x, union target *y)
 {
-    if (model_gathers(m, pass->batch))
-        pass->gather = (struct gather){set, samples, x};
-    else
-        dataset_rows(set, samples, pass->batch, 0, pass->batch, x);
+    if (!model_gathers(m, pass->batch)) {
+        dataset_gather(set, samples, pass->batch, x, y);
+        return;
+    }
+    pass->gather = (struct gather){set, samples, x};
     dataset_targets(set, samples, pass->batch, y);
 }
 

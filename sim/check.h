@@ -23,7 +23,7 @@
 struct check;
 
 struct check *check_open(const struct sim *s);
-RARELY void check_close(struct check *c);
+void check_close(struct check *c);
 
 /* What is violated, or NULL. */
 const char *check_failed_text(const struct check *c);

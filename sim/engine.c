@@ -100,19 +100,21 @@ static bool all_differ(struct worker *w, size_t n)
  * itself. */
 static void sort_visits(struct worker *w, size_t n)
 {
+    struct visit *listed = w->visits;
+    w->visits = w->unsorted;
+    w->unsorted = listed;
     struct letter *letters = w->letters_due.items;
     uint32_t shift = 0;
     while ((uint64_t)(w->end - w->first - 1) >> shift >= n)
         shift++;
     uint32_t n_stretches = ((w->end - w->first - 1) >> shift) + 1;
     memset(w->starts, 0, (n_stretches + 1) * sizeof *w->starts);
-    memcpy(w->unsorted, w->visits, n * sizeof *w->visits);
     for (size_t i = 0; i < n; i++)
-        w->starts[((w->unsorted[i].node - w->first) >> shift) + 1]++;
+        w->starts[((listed[i].node - w->first) >> shift) + 1]++;
     for (uint32_t k = 0; k < n_stretches; k++)
         w->starts[k + 1] += w->starts[k];
     for (size_t i = 0; i < n; i++)
-        w->visits[w->starts[(w->unsorted[i].node - w->first) >> shift]++] = w->unsorted[i];
+        w->visits[w->starts[(listed[i].node - w->first) >> shift]++] = listed[i];
     for (uint32_t k = 0, from = 0; k < n_stretches; k++) {
         uint32_t to = w->starts[k];
         if (to - from > FEW)
