@@ -617,7 +617,6 @@ void gossip_step(struct gossip *g, const struct gossip_event *event, struct goss
     out->n_actions = 0;
     switch (event->type) {
     case GOSSIP_WAKE:
-    case GOSSIP_STEPPED:
         break;
     case GOSSIP_DONE:
         on_done(g, out, event->done.exchange, event->done.buffer);

@@ -89,8 +89,7 @@ struct gossip_config {
 };
 
 enum gossip_event_type {
-    GOSSIP_WAKE,     /* the deadline came (or any other time: it does no harm) */
-    GOSSIP_STEPPED,  /* local steps were done, and nothing else */
+    GOSSIP_WAKE,     /* the deadline came, local steps were done, or neither: it does no harm */
     GOSSIP_DONE,     /* a job was done; the buffer of a TAKE or ANSWER is sealed */
     GOSSIP_SENT,     /* a push has left, or was lost with its link */
     GOSSIP_RECEIVED, /* a REQUEST, REPLY or DECLINE */

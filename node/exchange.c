@@ -249,7 +249,7 @@ void exchange_phase(struct node *n, enum gossip_phase phase)
 
 void exchange_steps(struct node *n, uint32_t n_steps)
 {
-    struct gossip_event event = {.type = GOSSIP_STEPPED, .n_steps = n_steps};
+    struct gossip_event event = {.type = GOSSIP_WAKE, .n_steps = n_steps};
     exchange_drive(n, &event);
 }
 

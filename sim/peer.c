@@ -90,7 +90,7 @@ static void step(struct worker *w)
 
 static void end_step(struct worker *w)
 {
-    struct gossip_event event = {.type = GOSSIP_STEPPED, .n_steps = 1};
+    struct gossip_event event = {.type = GOSSIP_WAKE, .n_steps = 1};
     w->node->busy_us = SIM_NEVER;
     step(w);
     peer_drive(w, &event);

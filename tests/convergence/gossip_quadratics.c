@@ -142,7 +142,7 @@ static void run_round(struct world *w)
     for (uint32_t i = 0; i < N; i++)
         w->x[i] -= ETA * (w->x[i] - w->b[i]);
     for (uint32_t i = 0; i < N; i++) {
-        struct gossip_event stepped = {.type = GOSSIP_STEPPED, .n_steps = 1};
+        struct gossip_event stepped = {.type = GOSSIP_WAKE, .n_steps = 1};
         drive(w, i, &stepped);
     }
 }

@@ -496,7 +496,7 @@ static void local_step(struct world *w, uint32_t i)
         p->theta[d] += 0.01f * (float)rng_normal(&w->rng);
         w->expected[d] += (double)p->mass * ((double)p->theta[d] - old);
     }
-    struct gossip_event event = {.type = GOSSIP_STEPPED, .n_steps = 1};
+    struct gossip_event event = {.type = GOSSIP_WAKE, .n_steps = 1};
     drive(w, i, &event);
     uint64_t length = w->synchronous ? PERIOD : PERIOD / 2 + rng_below(&w->rng, PERIOD + 1);
     if (!w->ending || gossip_n_open(p->core) > 0 || p->n_jobs > 0)

@@ -500,12 +500,22 @@ static void crowd_drain(struct crowd *c, uint32_t n[GOSSIP_ADOPT_FAILED + 1])
     }
 }
 
+/* Every slice has fallen due, and is being taken. */
+static void crowd_take_all(struct crowd *c, enum gossip_mode mode)
+{
+    uint32_t n[GOSSIP_ADOPT_FAILED + 1];
+    crowd_open(c, mode, MANY, 1, 0);
+    crowd_step(c, (struct gossip_event){.type = GOSSIP_WAKE, .n_steps = 1});
+    crowd_drain(c, n);
+    cr_assert_eq(n[GOSSIP_TAKE], MANY);
+}
+
 Test(gossip_limits, forty_slices_fall_due)
 {
     struct crowd c;
     uint32_t n[GOSSIP_ADOPT_FAILED + 1];
     crowd_open(&c, GOSSIP_PAIRWISE, MANY, 1, 0);
-    crowd_step(&c, (struct gossip_event){.type = GOSSIP_STEPPED, .n_steps = 1});
+    crowd_step(&c, (struct gossip_event){.type = GOSSIP_WAKE, .n_steps = 1});
     cr_assert_eq(c.out.n_actions, GOSSIP_ACTIONS_MAX);
     cr_assert_eq(c.out.wake_us, 7);
     crowd_drain(&c, n);
@@ -518,9 +528,7 @@ Test(gossip_limits, steps_come_with_any_event)
 {
     struct crowd c;
     uint32_t n[GOSSIP_ADOPT_FAILED + 1];
-    crowd_open(&c, GOSSIP_PAIRWISE, MANY, 1, 0);
-    crowd_step(&c, (struct gossip_event){.type = GOSSIP_STEPPED, .n_steps = 1});
-    crowd_drain(&c, n);
+    crowd_take_all(&c, GOSSIP_PAIRWISE);
     struct gossip_event done = {.type = GOSSIP_DONE, .done = {.exchange = 0, .buffer = 5}};
     crowd_step(&c, done);
     crowd_drain(&c, n);
@@ -546,7 +554,7 @@ static bool way_out_is_clear(const void *ctx, uint32_t self, uint64_t now_us)
 static uint32_t step_and_send(struct crowd *c, bool is_clear)
 {
     c->is_clear = is_clear;
-    crowd_step(c, (struct gossip_event){.type = GOSSIP_STEPPED, .n_steps = 1});
+    crowd_step(c, (struct gossip_event){.type = GOSSIP_WAKE, .n_steps = 1});
     uint32_t n_open = gossip_n_open(c->core);
     if (c->out.n_actions > 0) {
         cr_assert_eq(c->out.actions[0].type, GOSSIP_TAKE);
@@ -579,10 +587,7 @@ Test(gossip_limits, one_open_while_the_way_out_is_clogged)
 Test(gossip_limits, forty_exchanges_forgotten)
 {
     struct crowd c;
-    uint32_t n[GOSSIP_ADOPT_FAILED + 1];
-    crowd_open(&c, GOSSIP_PUSH_SUM, MANY, 1, 0);
-    crowd_step(&c, (struct gossip_event){.type = GOSSIP_STEPPED, .n_steps = 1});
-    crowd_drain(&c, n);
+    crowd_take_all(&c, GOSSIP_PUSH_SUM);
     for (uint32_t i = 0; i < MANY; i++)
         crowd_step(&c, (struct gossip_event){.type = GOSSIP_DONE, .done = {i, i}});
     crowd_step(&c, (struct gossip_event){.type = GOSSIP_LINK, .link = {.peer = 0, .gone = true}});
@@ -639,7 +644,7 @@ Test(gossip_limits, draws)
     struct crowd *all[] = {&a, &b, &other};
     for (int i = 0; i < 3; i++) {
         uint32_t ignored[GOSSIP_ADOPT_FAILED + 1];
-        crowd_step(all[i], (struct gossip_event){.type = GOSSIP_STEPPED, .n_steps = 1});
+        crowd_step(all[i], (struct gossip_event){.type = GOSSIP_WAKE, .n_steps = 1});
         crowd_drain(all[i], ignored);
         cr_assert_eq(all[i]->n_drawn, MANY);
     }
