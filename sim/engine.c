@@ -2,12 +2,15 @@
  *
  * No message is faster than the network's floor, so what nodes do within one window of that length
  * cannot reach another node before the next: within it they are independent. Each thread owns a
- * range of nodes; in a window it runs those of them to which something happens, one after another,
- * each from the start of the window to its end. Mail to nodes of other threads is handed over at
- * the barrier between two windows. A node meets its letters in the order (arrival, src, number), so
- * it makes no difference who runs it, or after whom. */
+ * range of nodes, and keeps the calendar of what happens to them; in a window it lists those of
+ * them to which something does. They are run one after another, each from the start of the window
+ * to its end, in portions: a thread takes those of its own list, and then what is left of the
+ * others', so that one that has less to do, or a faster processor, does not wait. Mail to nodes of
+ * other threads is handed over at the barrier between two windows. A node meets its letters in the
+ * order (arrival, src, number), so it makes no difference who runs it, or after whom. */
 #include "sim/check.h"
 #include "sim/inner.h"
+#include "sim/prefetch.h"
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -18,7 +21,9 @@
 enum {
     TIMER = UINT32_MAX, /* instead of a letter */
     AHEAD = 6,          /* visits between asking the memory for a node and running it */
-    FEW = 32            /* visits that are sorted by insertion */
+    FEW = 32,           /* visits that are sorted by insertion */
+    PORTIONS = 16,      /* that a thread's visits are run in, or more: */
+    PORTION_MAX = 16    /* visits in one */
 };
 
 /* ---- what happens in a window ---------------------------------------------------------------- */
@@ -67,39 +72,40 @@ static void make_room(struct worker *w, size_t n)
     w->starts = MEM_NEW(uint32_t, w->visits_max + 2);
 }
 
-/* The timers and letters that are due. Returns how many. */
-static size_t list_visits(struct worker *w)
+/* The timers and letters that are due. */
+static void list_visits(struct worker *w)
 {
     const uint32_t *timers = w->timers_due.items;
     const struct letter *letters = w->letters_due.items;
     size_t n_timers = w->timers_due.n, n_letters = w->letters_due.n;
-    make_room(w, n_timers + n_letters);
+    w->n_visits = n_timers + n_letters;
+    make_room(w, w->n_visits);
     for (size_t i = 0; i < n_timers; i++)
         w->visits[i] = (struct visit){.node = timers[i], .letter = TIMER};
     for (size_t i = 0; i < n_letters; i++)
         w->visits[n_timers + i] = (struct visit){.node = letters[i].dst, .letter = (uint32_t)i};
-    return n_timers + n_letters;
 }
 
 /* Whether no node is visited twice. */
-static bool all_differ(struct worker *w, size_t n)
+static bool all_differ(struct worker *w)
 {
     bool differ = true;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < w->n_visits; i++) {
         uint32_t at = w->visits[i].node - w->first;
         uint64_t bit = UINT64_C(1) << at % 64;
         differ &= (w->seen[at / 64] & bit) == 0;
         w->seen[at / 64] |= bit;
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < w->n_visits; i++)
         w->seen[(w->visits[i].node - w->first) / 64] = 0;
     return differ;
 }
 
 /* By node: dealt out to about as many stretches of nodes as there are visits, each then sorted for
  * itself. */
-static void sort_visits(struct worker *w, size_t n)
+static void sort_visits(struct worker *w)
 {
+    size_t n = w->n_visits;
     struct visit *listed = w->visits;
     w->visits = w->unsorted;
     w->unsorted = listed;
@@ -125,30 +131,16 @@ static void sort_visits(struct worker *w, size_t n)
     }
 }
 
-/* gcc takes a function that only prefetches for one without effect, and leaves out its calls. */
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE void prefetch(const void *from, size_t bytes)
+/* Of a visit that the owner has listed. */
+PREFETCH_INLINE void prefetch_visit(const struct worker *owner, const struct visit *visit)
 {
-    enum { LINE = 64, MOST = 1024, ONCE = 0 }; /* once: not to stay in the cache */
-    const char *at = from, *end = at + (bytes < MOST ? bytes : MOST);
-    for (; end - at >= 2 * LINE; at += 2 * LINE) {
-        __builtin_prefetch(at, 0, ONCE);
-        __builtin_prefetch(at + LINE, 0, ONCE);
-    }
-    if (at < end)
-        __builtin_prefetch(at, 0, ONCE);
-}
-
-INLINE void prefetch_visit(const struct worker *w, const struct visit *visit)
-{
-    const struct sim *s = w->sim;
-    prefetch(sim_node(s, visit->node), s->stride);
+    const struct sim *s = owner->sim;
+    prefetch(sim_node(s, visit->node), s->stride, s->shares);
     if (visit->letter == TIMER)
         return;
-    const struct letter *letter = (const struct letter *)w->letters_due.items + visit->letter;
+    const struct letter *letter = (const struct letter *)owner->letters_due.items + visit->letter;
     if (letter->parcel != PARCEL_NONE)
-        prefetch(parcel_at(&s->parcels, letter->parcel), s->parcels.stride);
+        prefetch(parcel_at(&s->parcels, letter->parcel), s->parcels.stride, s->parcels.is_shared);
 }
 
 /* The batch of the node after this one, whose record has come by now: it will step if its step
@@ -162,34 +154,78 @@ static void expect_visit(struct worker *w, const struct visit *visit, uint64_t e
         peer_expect(w, visit->node);
 }
 
+/* The visits from..to of the owner's list, which are all that there are to their nodes. *asked: for
+ * so many of the list the memory has been asked by now. */
+static void run_visits(struct worker *w, struct worker *owner, size_t from, size_t end,
+                       size_t *asked, uint64_t end_us)
+{
+    struct sim *s = w->sim;
+    struct visit *visits = owner->visits;
+    struct letter *letters = owner->letters_due.items;
+    size_t n = owner->n_visits;
+    w->owner = owner;
+    *asked = *asked > from ? *asked : from;
+    for (size_t to; from < end; from = to) {
+        uint32_t id = visits[from].node;
+        size_t letters_from = from;
+        for (to = from; to < end && visits[to].node == id; to++) {
+            letters_from += visits[to].letter == TIMER;
+            for (; *asked < n && *asked <= to + AHEAD; ++*asked)
+                prefetch_visit(owner, &visits[*asked]);
+        }
+        size_t n_letters = to - letters_from;
+        if (s->way_in_us != NULL)
+            n_letters = way_in_pass(w, id, letters, visits + letters_from, n_letters, end_us);
+        if (to < end)
+            expect_visit(w, &visits[to], end_us);
+        peer_run(w, id, letters, visits + letters_from, n_letters, end_us);
+    }
+}
+
+/* Where visit i belongs to the node of the one before it, behind that node's last one. */
+static size_t whole_nodes(const struct worker *owner, size_t i)
+{
+    while (i > 0 && i < owner->n_visits && owner->visits[i].node == owner->visits[i - 1].node)
+        i++;
+    return i < owner->n_visits ? i : owner->n_visits;
+}
+
+/* Portions of the owner's list, until all are taken. */
+static void run_portions(struct worker *w, struct worker *owner, uint64_t end_us)
+{
+    size_t n = owner->n_visits, each = n / PORTIONS, asked = 0;
+    each = each < 1 ? 1 : each > PORTION_MAX ? PORTION_MAX : each;
+    for (;;) {
+        size_t at = atomic_fetch_add_explicit(&owner->n_taken, 1, memory_order_relaxed) * each;
+        if (at >= n)
+            return;
+        run_visits(w, owner, whole_nodes(owner, at), whole_nodes(owner, at + each), &asked, end_us);
+    }
+}
+
 static void run_window(struct worker *w, uint64_t window)
 {
     struct sim *s = w->sim;
     w->timers_due.n = w->letters_due.n = 0;
     calendar_take(&w->timers, window, &w->timers_due);
     calendar_take(&w->letters, window, &w->letters_due);
-    size_t n = list_visits(w);
+    list_visits(w);
     /* Which node comes first does not matter, only what happens first to a node. And as they were
      * listed, like follows like: the processor foresees what each will do. */
-    if (!all_differ(w, n))
-        sort_visits(w, n);
+    if (!all_differ(w))
+        sort_visits(w);
     uint64_t end_us = (window + 1) * s->window_us;
-    for (size_t i = 0; i < n && i < AHEAD; i++)
-        prefetch_visit(w, &w->visits[i]);
-    for (size_t from = 0, to; from < n; from = to) {
-        uint32_t id = w->visits[from].node;
-        size_t letters_from = from;
-        for (to = from; to < n && w->visits[to].node == id; to++) {
-            letters_from += w->visits[to].letter == TIMER;
-            if (to + AHEAD < n)
-                prefetch_visit(w, &w->visits[to + AHEAD]);
-        }
-        size_t n_letters = to - letters_from;
-        if (s->way_in_us != NULL)
-            n_letters = way_in_pass(w, id, w->visits + letters_from, n_letters, end_us);
-        if (to < n)
-            expect_visit(w, &w->visits[to], end_us);
-        peer_run(w, id, w->letters_due.items, w->visits + letters_from, n_letters, end_us);
+    size_t asked = 0;
+    if (!s->shares) {
+        run_visits(w, w, 0, w->n_visits, &asked, end_us);
+        return;
+    }
+    atomic_store_explicit(&w->n_taken, 0, memory_order_relaxed);
+    atomic_store_explicit(&w->listed, window, memory_order_release);
+    for (uint32_t i = 0; i < s->config.n_threads; i++) {
+        struct worker *owner = &s->workers[(w->index + i) % s->config.n_threads];
+        if (atomic_load_explicit(&owner->listed, memory_order_acquire) == window)
+            run_portions(w, owner, end_us);
     }
 }
 
@@ -197,35 +233,66 @@ static void run_window(struct worker *w, uint64_t window)
 
 static void add_letter(struct worker *w, const struct letter *letter)
 {
-    calendar_add(&w->letters, letter->arrival_us / w->sim->window_us, letter);
+    calendar_add(&w->letters, sim_window(w->sim, letter->arrival_us), letter);
+}
+
+static bool is_mine(const struct worker *w, uint32_t node)
+{
+    return node >= w->first && node < w->end;
+}
+
+/* To the thread that keeps the calendar of a node, in which something happens in that window. */
+static struct mail *mail_for(struct worker *w, uint32_t node, uint64_t window)
+{
+    const struct sim *s = w->sim;
+    uint32_t to = (uint32_t)((uint64_t)node * s->config.n_threads / s->config.n_nodes);
+    while (node >= s->workers[to].end)
+        to++;
+    while (node < s->workers[to].first)
+        to--;
+    w->next[w->turn] = window < w->next[w->turn] ? window : w->next[w->turn];
+    return &w->out[w->turn][to];
+}
+
+/* For one more than n. */
+static void *grown(void *items, size_t n, size_t *max, size_t each)
+{
+    if (n < *max)
+        return items;
+    *max = *max > 0 ? 2 * *max : 256;
+    void *more = realloc(items, *max * each);
+    CHECK(more != NULL);
+    return more;
 }
 
 void engine_post(struct worker *w, const struct letter *letter)
 {
-    if (letter->dst >= w->first && letter->dst < w->end) {
+    if (is_mine(w, letter->dst)) {
         add_letter(w, letter);
         return;
     }
-    const struct sim *s = w->sim;
-    uint32_t to = (uint32_t)((uint64_t)letter->dst * s->config.n_threads / s->config.n_nodes);
-    while (letter->dst >= s->workers[to].end)
-        to++;
-    while (letter->dst < s->workers[to].first)
-        to--;
-    struct letters *out = &w->out[w->turn][to];
-    if (out->n == out->max) {
-        out->max = out->max > 0 ? 2 * out->max : 256;
-        out->items = realloc(out->items, out->max * sizeof *out->items);
-        CHECK(out->items != NULL);
-    }
-    out->items[out->n++] = *letter;
-    uint64_t window = letter->arrival_us / s->window_us;
-    w->next[w->turn] = window < w->next[w->turn] ? window : w->next[w->turn];
+    struct mail *out = mail_for(w, letter->dst, sim_window(w->sim, letter->arrival_us));
+    out->letters = grown(out->letters, out->n_letters, &out->letters_max, sizeof *out->letters);
+    out->letters[out->n_letters++] = *letter;
 }
 
 void engine_set_timer(struct worker *w, uint32_t id, uint64_t window)
 {
-    calendar_add(&w->timers, window, &id);
+    if (is_mine(w, id)) {
+        calendar_add(&w->timers, window, &id);
+        return;
+    }
+    struct mail *out = mail_for(w, id, window);
+    out->timers = grown(out->timers, out->n_timers, &out->timers_max, sizeof *out->timers);
+    out->timers[out->n_timers++] = (struct timer){.window = window, .node = id};
+}
+
+static void take_in(struct worker *w, const struct mail *in)
+{
+    for (size_t i = 0; i < in->n_letters; i++)
+        add_letter(w, &in->letters[i]);
+    for (size_t i = 0; i < in->n_timers; i++)
+        calendar_add(&w->timers, in->timers[i].window, &in->timers[i].node);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -244,15 +311,13 @@ static uint64_t meet(struct worker *w)
     barrier_wait(&s->barrier);
     uint64_t window = CALENDAR_EMPTY;
     for (uint32_t v = 0; v < n; v++) {
-        const struct letters *in = &s->workers[v].out[turn][w->index];
-        for (size_t i = 0; i < in->n; i++)
-            add_letter(w, &in->items[i]);
+        take_in(w, &s->workers[v].out[turn][w->index]);
         window = least(window, s->workers[v].next[turn]);
     }
     w->turn = !turn;
     w->next[w->turn] = CALENDAR_EMPTY;
     for (uint32_t v = 0; v < n; v++)
-        w->out[w->turn][v].n = 0;
+        w->out[w->turn][v].n_letters = w->out[w->turn][v].n_timers = 0;
     return window;
 }
 
@@ -281,10 +346,20 @@ static void *run(void *arg)
     }
 }
 
+/* Whether threads run each other's nodes. Not where they keep more of their own than the times at
+ * which messages land: breaks of links, their bandwidth, what a report notes. */
+static bool can_share(const struct sim *s)
+{
+    const struct network *n = &s->config.network;
+    return s->config.n_threads > 1 && s->lives == NULL && s->sample == NULL && n->drop == 0 &&
+           n->split.n_groups == 0 && n->bytes_per_s == 0 && n->link_bytes_per_s == 0;
+}
+
 void sim_run_until(struct sim *s, uint64_t time_us)
 {
     CHECK(s->rounds == NULL && time_us <= sim_end_us(s));
     s->until_us = time_us;
+    s->shares = can_share(s);
     pthread_barrier_wait(&s->gate);
     run_windows(&s->workers[0]);
     pthread_barrier_wait(&s->gate);
@@ -308,6 +383,9 @@ void engine_init(struct sim *s)
         w->first = (uint32_t)((uint64_t)s->config.n_nodes * i / n);
         w->end = (uint32_t)((uint64_t)s->config.n_nodes * (i + 1) / n);
         w->next[0] = w->next[1] = CALENDAR_EMPTY;
+        w->owner = w;
+        atomic_init(&w->listed, CALENDAR_EMPTY);
+        atomic_init(&w->n_taken, 0);
         w->shelf = (struct parcel_shelf){.parcels = &s->parcels, .first = PARCEL_NONE};
         calendar_init(&w->timers, sizeof(uint32_t));
         calendar_init(&w->letters, sizeof(struct letter));
@@ -342,8 +420,10 @@ void engine_close(struct sim *s)
         free(w->unsorted);
         free(w->starts);
         free(w->seen);
-        for (uint32_t k = 0; k < 2 * SIM_THREADS_MAX; k++)
-            free(w->out[k / SIM_THREADS_MAX][k % SIM_THREADS_MAX].items);
+        for (uint32_t k = 0; k < 2 * SIM_THREADS_MAX; k++) {
+            free(w->out[k / SIM_THREADS_MAX][k % SIM_THREADS_MAX].letters);
+            free(w->out[k / SIM_THREADS_MAX][k % SIM_THREADS_MAX].timers);
+        }
     }
     pthread_barrier_destroy(&s->gate);
     free(s->workers);

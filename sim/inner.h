@@ -49,9 +49,16 @@ struct letter {
 /* In its number: it has been through its receiver's way in. */
 #define LETTER_IS_IN (UINT32_C(1) << 31)
 
-struct letters {
-    struct letter *items;
-    size_t n, max;
+struct timer {
+    uint64_t window;
+    uint32_t node;
+};
+
+/* What a thread has for the nodes of another: letters, and timers of those that it ran. */
+struct mail {
+    struct letter *letters;
+    struct timer *timers;
+    size_t n_letters, letters_max, n_timers, timers_max;
 };
 
 /* Something that happens to a node in this window. */
@@ -69,15 +76,19 @@ struct worker {
     struct calendar_items timers_due, letters_due;
     struct visit *visits, *unsorted;
     uint32_t *starts;
-    size_t visits_max;
+    size_t n_visits, visits_max;
     uint64_t *seen; /* a bit a node */
+    /* Visits listed above are run in portions, by whoever has time: of which window they are, and
+     * the portions that somebody has taken. */
+    _Alignas(MEM_ALIGN) _Atomic uint64_t listed;
+    _Atomic uint32_t n_taken;
     /* Mail to the others, and when the next thing happens, for the next window and this one. */
-    struct letters out[2][SIM_THREADS_MAX];
+    _Alignas(MEM_ALIGN) struct mail out[2][SIM_THREADS_MAX];
     uint64_t next[2];
     uint32_t turn;
 
     struct parcel_shelf shelf;
-    struct flights flights;
+    struct flights flights; /* of its nodes */
     struct workspace workspace;
     uint8_t head[WIRE_HEAD_MAX];
     struct sim_totals totals;
@@ -85,7 +96,8 @@ struct worker {
     struct staleness staleness;
     struct record *record; /* borrowed; NULL: nothing is noted */
 
-    /* The node that is being run. */
+    /* The node that is being run, and whose it is. */
+    struct worker *owner;
     uint64_t now_us;
     struct node *node;
     uint32_t id;
@@ -114,10 +126,12 @@ struct sim {
     float *first;       /* [dim] the first weights, with lives */
     char *arena;
     size_t arena_bytes, stride, core_offset, floats_offset;
-    uint64_t window_us, cycle_us, now_us, until_us;
+    uint64_t window_us, windows_a_us; /* its length; its inverse, 2^64 times */
+    uint64_t cycle_us, now_us, until_us;
     struct barrier barrier;
     pthread_barrier_t gate; /* the start and the end of a run_until */
     bool stop;
+    bool shares;                  /* threads run each other's nodes */
     struct worker *workers;       /* NULL in rounds */
     struct rounds *rounds;        /* NULL with gossip */
     struct team *team;            /* evaluates */
@@ -126,6 +140,14 @@ struct sim {
     struct record *records;       /* [n_threads], with the sample */
     struct check *check;          /* NULL without --check */
 };
+
+/* In which window that is: time_us / window_us, by the inverse. What that lost on being rounded
+ * down is one window at most. */
+static inline uint64_t sim_window(const struct sim *s, uint64_t time_us)
+{
+    uint64_t window = (uint64_t)((unsigned __int128)time_us * s->windows_a_us >> 64);
+    return window + (time_us - window * s->window_us >= s->window_us);
+}
 
 static inline struct node *sim_node(const struct sim *s, uint32_t id)
 {
@@ -223,7 +245,8 @@ void life_tell(struct worker *w, uint32_t dst, uint64_t crash_us);
 
 /* Of the n letters that are at the door of a node: those that come in before end_us, in the order
  * in which they do. The others wait for a later window. Returns how many. */
-size_t way_in_pass(struct worker *w, uint32_t id, struct visit *visits, size_t n, uint64_t end_us);
+size_t way_in_pass(struct worker *w, uint32_t id, struct letter *letters, struct visit *visits,
+                   size_t n, uint64_t end_us);
 
 /* The order in which nodes meet what happens to them; letters: the array that visits point into. */
 int visit_compare(const void *a, const void *b, void *letters);
@@ -243,7 +266,7 @@ static inline void way_note_longest(struct sim *s, uint64_t us)
 void engine_init(struct sim *s);
 void engine_close(struct sim *s);
 
-/* From a node of this worker. */
+/* From the node that is being run. */
 void engine_post(struct worker *w, const struct letter *letter);
 void engine_set_timer(struct worker *w, uint32_t id, uint64_t window);
 

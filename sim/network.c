@@ -1,5 +1,6 @@
 #include "sim/network.h"
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "base/parse.h"
 
@@ -102,6 +103,7 @@ static uint64_t *note(struct link_times *t, uint32_t self, uint32_t peer, uint64
 
 void flights_init(struct flights *f, const struct network *n)
 {
+    CHECK(pthread_mutex_init(&f->lock, NULL) == 0);
     times_init(&f->landing, 0);
     times_init(&f->breaks, dist_longest(&n->latency));
     times_init(&f->sending, 0);
@@ -109,6 +111,7 @@ void flights_init(struct flights *f, const struct network *n)
 
 void flights_close(struct flights *f)
 {
+    pthread_mutex_destroy(&f->lock);
     times_close(&f->landing);
     times_close(&f->breaks);
     times_close(&f->sending);
@@ -117,10 +120,13 @@ void flights_close(struct flights *f)
 uint64_t flights_land(struct flights *f, uint32_t self, uint32_t peer, uint64_t now_us,
                       uint64_t arrival_us)
 {
+    pthread_mutex_lock(&f->lock);
     uint64_t *last_us = note(&f->landing, self, peer, now_us);
     if (*last_us < arrival_us)
         *last_us = arrival_us;
-    return *last_us;
+    arrival_us = *last_us;
+    pthread_mutex_unlock(&f->lock);
+    return arrival_us;
 }
 
 bool flights_break(struct flights *f, uint32_t self, uint32_t peer, uint64_t broken_us,

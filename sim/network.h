@@ -9,6 +9,8 @@
 #include "base/error.h"
 #include "sim/dist.h"
 
+#include <pthread.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -45,8 +47,10 @@ struct link_times {
     uint64_t lasting_us;             /* how long a time matters after it has come */
 };
 
-/* What one thread's nodes must remember of their links. */
+/* What one thread's nodes must remember of their links. Others may run them, but only where nothing
+ * breaks and links have all the bandwidth they want: landing alone is under the lock. */
 struct flights {
+    pthread_mutex_t lock;
     struct link_times landing; /* when what self sent last arrives */
     struct link_times breaks;  /* when the link broke last */
     struct link_times sending; /* until when the link is sending what self sent */

@@ -1,5 +1,7 @@
 #include "sim/parcels.h"
 
+#include "sim/prefetch.h"
+
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -117,7 +119,8 @@ uint32_t parcel_new(struct parcel_shelf *shelf)
     uint32_t handle = shelf->first;
     struct parcel *parcel = parcel_at(shelf->parcels, handle);
     shelf->first = parcel->next;
-    shelf->n--;
+    if (--shelf->n > 0 && shelf->parcels->is_shared) /* another thread may have filled it last */
+        prefetch(parcel_at(shelf->parcels, shelf->first), shelf->parcels->stride, true);
     atomic_store_explicit(&parcel->refs, 1, memory_order_relaxed);
     return handle;
 }

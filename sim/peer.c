@@ -322,7 +322,7 @@ static struct gossip_message unpack(struct worker *w, uint32_t handle)
 static void note_leaving(struct worker *w, uint32_t handle, uint64_t leaves_us)
 {
     const struct sim *s = w->sim;
-    uint64_t end_us = (w->now_us / s->window_us + 1) * s->window_us;
+    uint64_t end_us = (sim_window(s, w->now_us) + 1) * s->window_us;
     struct letter word = {.arrival_us = leaves_us > end_us ? leaves_us : end_us,
                           .sent_us = w->now_us,
                           .dst = w->id,
@@ -368,8 +368,8 @@ static void post(struct worker *w, const struct gossip_message *g)
                             .number = w->node->outbox.n_sent,
                             .parcel = handle};
     struct delivery d =
-        network_send(&s->config.network, &w->flights, &w->node->outbox, w->id, g->peer, bytes,
-                     w->now_us, s->way_out_us != NULL ? &s->way_out_us[w->id] : NULL);
+        network_send(&s->config.network, &w->owner->flights, &w->node->outbox, w->id, g->peer,
+                     bytes, w->now_us, s->way_out_us != NULL ? &s->way_out_us[w->id] : NULL);
     letter.arrival_us = d.arrival_us;
     w->totals.messages++;
     w->totals.bytes += bytes;
@@ -426,8 +426,9 @@ static void receive(struct worker *w, const struct letter *letter)
         if (s->check != NULL)
             check_broke(w, letter->src);
         trace(w, &item);
-        flights_prolong(&w->flights, atomic_load_explicit(&s->longest_us, memory_order_relaxed));
-        if (!flights_break(&w->flights, w->id, letter->src, letter->sent_us, w->now_us))
+        flights_prolong(&w->owner->flights,
+                        atomic_load_explicit(&s->longest_us, memory_order_relaxed));
+        if (!flights_break(&w->owner->flights, w->id, letter->src, letter->sent_us, w->now_us))
             return;
         struct gossip_event event = {
             .type = GOSSIP_LINK,
@@ -437,7 +438,7 @@ static void receive(struct worker *w, const struct letter *letter)
         peer_drive(w, &event);
         return;
     }
-    if (fragile && flights_is_lost(&w->flights, w->id, letter->src, letter->sent_us)) {
+    if (fragile && flights_is_lost(&w->owner->flights, w->id, letter->src, letter->sent_us)) {
         parcel_unref(&w->shelf, letter->parcel);
         w->totals.lost++;
         return;
@@ -555,7 +556,7 @@ static void wake(struct worker *w)
 
 static uint32_t window_of(const struct sim *s, uint64_t time_us)
 {
-    uint64_t window = time_us / s->window_us; /* the last one: beyond the end of any run */
+    uint64_t window = sim_window(s, time_us); /* the last one: beyond the end of any run */
     return (uint32_t)(window < SIM_WINDOWS_MAX ? window : SIM_WINDOWS_MAX);
 }
 

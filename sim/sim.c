@@ -92,6 +92,7 @@ static void set_times(struct sim *s)
     if (net->latency.kind != DIST_LOGNORMAL && net->latency.low_us > net->floor_us)
         net->floor_us = net->latency.low_us;
     s->window_us = net->floor_us;
+    s->windows_a_us = UINT64_MAX / s->window_us;
 }
 
 /* A real peer hears from the others how many samples they have and how fast they are. */

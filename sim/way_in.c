@@ -32,9 +32,9 @@ static bool comes_in(struct worker *w, uint32_t id, struct letter *letter, uint6
     return false;
 }
 
-size_t way_in_pass(struct worker *w, uint32_t id, struct visit *visits, size_t n, uint64_t end_us)
+size_t way_in_pass(struct worker *w, uint32_t id, struct letter *letters, struct visit *visits,
+                   size_t n, uint64_t end_us)
 {
-    struct letter *letters = w->letters_due.items;
     size_t n_in = 0;
     for (size_t i = 0; i < n; i++) {
         struct letter *letter = &letters[visits[i].letter];

@@ -1,0 +1,46 @@
+/* Asking the memory for a record before it is worked on: its first lines, of 1,024 bytes at most.
+ *
+ * Always inlined: gcc takes a function that only prefetches for one without effect, and leaves its
+ * calls out. */
+#ifndef HUBBUB_SIM_PREFETCH_H
+#define HUBBUB_SIM_PREFETCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PREFETCH_INLINE static inline __attribute__((always_inline))
+
+enum { PREFETCH_LINE = 64, PREFETCH_MOST = 1024 };
+
+PREFETCH_INLINE void prefetch_line(const char *line, bool to_own)
+{
+    enum { READ, WRITE };
+    enum { ONCE = 0, STAYS = 3 };
+    if (to_own)
+        __builtin_prefetch(line, WRITE, STAYS);
+    else
+        __builtin_prefetch(line, READ, ONCE);
+}
+
+PREFETCH_INLINE void prefetch_lines(const void *from, size_t bytes, bool to_own)
+{
+    const char *at = from, *end = at + (bytes < PREFETCH_MOST ? bytes : PREFETCH_MOST);
+    for (; end - at >= 4 * PREFETCH_LINE; at += 4 * PREFETCH_LINE)
+        for (size_t i = 0; i < 4; i++)
+            prefetch_line(at + i * PREFETCH_LINE, to_own);
+    for (; at < end; at += PREFETCH_LINE)
+        prefetch_line(at, to_own);
+}
+
+/* is_shared: other threads work on it too. What one of them wrote last is then in its cache, and is
+ * taken from there at once to be written to; reading it and writing to it would wait twice. Else it
+ * passes through the cache once. */
+PREFETCH_INLINE void prefetch(const void *from, size_t bytes, bool is_shared)
+{
+    if (is_shared)
+        prefetch_lines(from, bytes, true);
+    else
+        prefetch_lines(from, bytes, false);
+}
+
+#endif
