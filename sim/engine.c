@@ -19,11 +19,13 @@
 #include <string.h>
 
 enum {
-    TIMER = UINT32_MAX, /* instead of a letter */
-    AHEAD = 6,          /* visits between asking the memory for a node and running it */
-    FEW = 32,           /* visits that are sorted by insertion */
-    PORTIONS = 16,      /* that a thread's visits are run in, or more: */
-    PORTION_MAX = 16    /* visits in one */
+    TIMER = UINT32_MAX,   /* instead of a letter */
+    AHEAD = 6,            /* visits between asking the memory for a node and running it */
+    FEW = 32,             /* visits that are sorted by insertion */
+    PORTIONS = 16,        /* that a thread's visits are run in, or more: */
+    PORTION_MAX = 16,     /* visits in one */
+    PORTION_BYTES = 1024, /* of nodes at least */
+    TICKET_BITS = 32      /* of the portion; those above are the window's */
 };
 
 /* ---- what happens in a window ---------------------------------------------------------------- */
@@ -190,13 +192,20 @@ static size_t whole_nodes(const struct worker *owner, size_t i)
     return i < owner->n_visits ? i : owner->n_visits;
 }
 
-/* Portions of the owner's list, until all are taken. */
-static void run_portions(struct worker *w, struct worker *owner, uint64_t end_us)
+/* Portions of the owner's list of that window, until all are taken. The last ones are worth a trip
+ * to another processor's cache only if they take longer than that. */
+static void run_portions(struct worker *w, struct worker *owner, uint64_t window)
 {
-    size_t n = owner->n_visits, each = n / PORTIONS, asked = 0;
-    each = each < 1 ? 1 : each > PORTION_MAX ? PORTION_MAX : each;
+    size_t least = w->sim->stride < PORTION_BYTES ? PORTION_BYTES / w->sim->stride : 1, asked = 0;
+    uint64_t end_us = (window + 1) * w->sim->window_us;
     for (;;) {
-        size_t at = atomic_fetch_add_explicit(&owner->n_taken, 1, memory_order_relaxed) * each;
+        uint64_t ticket = atomic_fetch_add_explicit(&owner->ticket, 1, memory_order_acquire);
+        if (ticket >> TICKET_BITS !=
+            window) /* the owner has not listed them yet, and will set it */
+            return;
+        size_t n = owner->n_visits, each = n / PORTIONS, at = (uint32_t)ticket;
+        each = each < least ? least : each > PORTION_MAX ? PORTION_MAX : each;
+        at *= each;
         if (at >= n)
             return;
         run_visits(w, owner, whole_nodes(owner, at), whole_nodes(owner, at + each), &asked, end_us);
@@ -214,19 +223,14 @@ static void run_window(struct worker *w, uint64_t window)
      * listed, like follows like: the processor foresees what each will do. */
     if (!all_differ(w))
         sort_visits(w);
-    uint64_t end_us = (window + 1) * s->window_us;
-    size_t asked = 0;
     if (!s->shares) {
-        run_visits(w, w, 0, w->n_visits, &asked, end_us);
+        size_t asked = 0;
+        run_visits(w, w, 0, w->n_visits, &asked, (window + 1) * s->window_us);
         return;
     }
-    atomic_store_explicit(&w->n_taken, 0, memory_order_relaxed);
-    atomic_store_explicit(&w->listed, window, memory_order_release);
-    for (uint32_t i = 0; i < s->config.n_threads; i++) {
-        struct worker *owner = &s->workers[(w->index + i) % s->config.n_threads];
-        if (atomic_load_explicit(&owner->listed, memory_order_acquire) == window)
-            run_portions(w, owner, end_us);
-    }
+    atomic_store_explicit(&w->ticket, window << TICKET_BITS, memory_order_release);
+    for (uint32_t i = 0; i < s->config.n_threads; i++)
+        run_portions(w, &s->workers[(w->index + i) % s->config.n_threads], window);
 }
 
 /* ---- between windows ------------------------------------------------------------------------ */
@@ -250,7 +254,7 @@ static struct mail *mail_for(struct worker *w, uint32_t node, uint64_t window)
         to++;
     while (node < s->workers[to].first)
         to--;
-    w->next[w->turn] = window < w->next[w->turn] ? window : w->next[w->turn];
+    w->next = window < w->next ? window : w->next;
     return &w->out[w->turn][to];
 }
 
@@ -306,19 +310,20 @@ static uint64_t meet(struct worker *w)
 {
     struct sim *s = w->sim;
     uint32_t turn = w->turn, n = s->config.n_threads;
-    w->next[turn] =
-        least(w->next[turn], least(calendar_next(&w->timers), calendar_next(&w->letters)));
+    uint64_t next = least(w->next, least(calendar_next(&w->timers), calendar_next(&w->letters)));
+    for (uint32_t v = 0; v < n; v++)
+        w->out[turn][v].next = next;
     barrier_wait(&s->barrier);
-    uint64_t window = CALENDAR_EMPTY;
     for (uint32_t v = 0; v < n; v++) {
-        take_in(w, &s->workers[v].out[turn][w->index]);
-        window = least(window, s->workers[v].next[turn]);
+        const struct mail *in = &s->workers[v].out[turn][w->index];
+        next = least(next, in->next);
+        take_in(w, in);
     }
     w->turn = !turn;
-    w->next[w->turn] = CALENDAR_EMPTY;
+    w->next = CALENDAR_EMPTY;
     for (uint32_t v = 0; v < n; v++)
         w->out[w->turn][v].n_letters = w->out[w->turn][v].n_timers = 0;
-    return window;
+    return next;
 }
 
 static void run_windows(struct worker *w)
@@ -382,10 +387,9 @@ void engine_init(struct sim *s)
         w->index = i;
         w->first = (uint32_t)((uint64_t)s->config.n_nodes * i / n);
         w->end = (uint32_t)((uint64_t)s->config.n_nodes * (i + 1) / n);
-        w->next[0] = w->next[1] = CALENDAR_EMPTY;
+        w->next = CALENDAR_EMPTY;
         w->owner = w;
-        atomic_init(&w->listed, CALENDAR_EMPTY);
-        atomic_init(&w->n_taken, 0);
+        atomic_init(&w->ticket, (uint64_t)SIM_WINDOWS_MAX << TICKET_BITS); /* which is never run */
         w->shelf = (struct parcel_shelf){.parcels = &s->parcels, .first = PARCEL_NONE};
         calendar_init(&w->timers, sizeof(uint32_t));
         calendar_init(&w->letters, sizeof(struct letter));

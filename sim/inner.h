@@ -54,8 +54,11 @@ struct timer {
     uint32_t node;
 };
 
-/* What a thread has for the nodes of another: letters, and timers of those that it ran. */
+/* What a thread has for the nodes of another: letters, timers of those that it ran, and when it
+ * knows of something to happen next, to whomever. In one line of memory, which the other waits for
+ * in each window. */
 struct mail {
+    _Alignas(MEM_ALIGN) uint64_t next;
     struct letter *letters;
     struct timer *timers;
     size_t n_letters, letters_max, n_timers, timers_max;
@@ -78,13 +81,12 @@ struct worker {
     uint32_t *starts;
     size_t n_visits, visits_max;
     uint64_t *seen; /* a bit a node */
-    /* Visits listed above are run in portions, by whoever has time: of which window they are, and
-     * the portions that somebody has taken. */
-    _Alignas(MEM_ALIGN) _Atomic uint64_t listed;
-    _Atomic uint32_t n_taken;
-    /* Mail to the others, and when the next thing happens, for the next window and this one. */
-    _Alignas(MEM_ALIGN) struct mail out[2][SIM_THREADS_MAX];
-    uint64_t next[2];
+    /* Visits listed above are run in portions, by whoever has time: the next one to be taken, and,
+     * in the upper half, of which window they are. */
+    _Alignas(MEM_ALIGN) _Atomic uint64_t ticket;
+    /* Mail to the others, of the next window and this one. */
+    struct mail out[2][SIM_THREADS_MAX];
+    uint64_t next; /* of what is in the mail */
     uint32_t turn;
 
     struct parcel_shelf shelf;
