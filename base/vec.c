@@ -46,6 +46,16 @@ void vec_answer(float *restrict x, float c, float *restrict buffer, size_t n)
     }
 }
 
+void vec_answer_two(float *restrict x, float c, float *restrict y, float d, float *restrict buffer,
+                    size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        buffer[i] = x[i] - buffer[i];
+        x[i] = fmaf(-c, buffer[i], x[i]);
+        y[i] = fmaf(-d, buffer[i], y[i]);
+    }
+}
+
 void vec_scale_add(float *x, float a, float b, const float *y, size_t n)
 {
     for (size_t i = 0; i < n; i++)

@@ -431,12 +431,10 @@ void learner_answer(struct learner *l, uint64_t offset, uint64_t n, float c, flo
 {
     check_range(l, offset, n);
     float factor = note_mixing(l, n);
-    for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
-        size_t k = block_at(i, n);
-        vec_answer(l->theta + offset + i, c, buffer + i, k);
-        if (factor != 0.0f)
-            vec_add_scaled(l->momentum + offset + i, -factor * c, buffer + i, k);
-    }
+    if (factor != 0.0f)
+        vec_answer_two(l->theta + offset, c, l->momentum + offset, factor * c, buffer, n);
+    else
+        vec_answer(l->theta + offset, c, buffer, n);
 }
 
 /* ---- evaluation ---------------------------------------------------------------------------- */

@@ -64,6 +64,14 @@ Test(vec, mixing)
         vec_answer(x, 0.25f, y, n);
         check(x, expected, before, n);
         check(y, left, old, n);
+        memcpy(both[0], before, sizeof before);
+        memcpy(both[1], z, sizeof z);
+        memcpy(difference, y, sizeof y);
+        vec_answer_two(both[0], 0.25f, both[1], 0.5f, old, n);
+        cr_assert_arr_eq(both[0], x, sizeof x);
+        cr_assert_arr_eq(old, y, sizeof y);
+        vec_add_scaled(z, -0.5f, difference, n);
+        cr_assert_arr_eq(both[1], z, sizeof z);
         fill(s);
         vec_mix_current(x, 1.0f, y, n);
         cr_assert_arr_eq(x, y, n * sizeof *x);
