@@ -17,6 +17,12 @@ static inline size_t mem_round(size_t n, size_t unit)
     return (n + unit - 1) / unit * unit;
 }
 
+/* n floats, or with those that fill their last cache line. */
+static inline uint64_t mem_round_floats(uint64_t n)
+{
+    return mem_round(n, MEM_ALIGN / sizeof(float));
+}
+
 /* n objects of `size` bytes; n * size may be 0. Freed with free(). Any thread. */
 void *mem_alloc(size_t n, size_t size);
 

@@ -6,12 +6,6 @@
 
 #include <string.h>
 
-uint64_t chain_aligned(uint64_t n)
-{
-    enum { LINE = MEM_ALIGN / sizeof(float) };
-    return (n + LINE - 1) / LINE * LINE;
-}
-
 /* ---- where everything lies -------------------------------------------------------------------
  * A layer's output has a place of its own, or stands where its input does: a view's always, and
  * that of a layer that can work in place unless someone needs what stands there. */
@@ -55,7 +49,7 @@ static void plan_chain(struct plan *plan, struct chain c, uint32_t batch)
     }
     for (uint32_t i = plan->n; i-- > 0;) {
         const struct layer *l = plan->layers[i];
-        uint64_t n_out = chain_aligned((uint64_t)l->n_out * batch);
+        uint64_t n_out = mem_round_floats((uint64_t)l->n_out * batch);
         bool is_last = i + 1 == plan->n;
         if (is_last) {
             plan->outs[i] = GIVEN;
@@ -66,7 +60,7 @@ static void plan_chain(struct plan *plan, struct chain c, uint32_t batch)
             plan->n_saved += plan->places[i] != PLACE_INPUT ? n_out : 0;
         }
         plan->saveds[i] = plan->n_saved;
-        plan->n_saved += l->ops->n_saved != NULL ? chain_aligned(l->ops->n_saved(l, batch)) : 0;
+        plan->n_saved += l->ops->n_saved != NULL ? mem_round_floats(l->ops->n_saved(l, batch)) : 0;
         plan->n_widest = !is_last && n_out > plan->n_widest ? n_out : plan->n_widest;
     }
 }
@@ -86,7 +80,7 @@ uint64_t chain_scratch(struct chain c, uint32_t batch)
     plan_chain(&plan, c, batch);
     for (uint32_t i = 0; i < plan.n; i++) {
         const struct layer *l = plan.layers[i];
-        uint64_t n = l->ops->n_scratch != NULL ? chain_aligned(l->ops->n_scratch(l, batch)) : 0;
+        uint64_t n = l->ops->n_scratch != NULL ? mem_round_floats(l->ops->n_scratch(l, batch)) : 0;
         most = n > most ? n : most;
     }
     return 2 * plan.n_widest + most;

@@ -17,9 +17,6 @@ struct chain {
     uint32_t n; /* nodes, inner ones included; 1 to CHAIN_MAX */
 };
 
-/* n floats, rounded up to a cache line. */
-uint64_t chain_aligned(uint64_t n);
-
 /* Floats that a chain keeps from forward to backward, beyond its input and output; and floats of
  * the pass's scratch. */
 uint64_t chain_saved(struct chain c, uint32_t batch);

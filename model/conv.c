@@ -5,6 +5,7 @@
  * stride - 1 zeros put between its places and kernel - 1 - padding around it, and the weights
  * turned by half a circle. */
 #include "base/lanes.h"
+#include "base/mem.h"
 #include "model/chain.h"
 #include "model/product.h"
 #include "model/shape.h"
@@ -156,7 +157,7 @@ static struct areas place(const struct layer *l, uint32_t batch, float *scratch)
     float *unused, **places[] = {&unused, &a.spread, &a.turned, &a.stretch, &a.grads};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         *places[i] = scratch != NULL ? scratch + a.n : NULL;
-        a.n += chain_aligned(sizes[i]);
+        a.n += mem_round_floats(sizes[i]);
     }
     return a;
 }

@@ -1,3 +1,4 @@
+#include "base/mem.h"
 #include "base/vec.h"
 #include "model/chain.h"
 #include "model/product.h"
@@ -42,7 +43,7 @@ static uint64_t panel_of(uint64_t batch)
 static uint64_t n_scratch(const struct layer *l, uint32_t batch)
 {
     uint64_t panel = panel_of(batch);
-    return chain_aligned(l->n_in * panel) + l->n_out * panel;
+    return mem_round_floats(l->n_in * panel) + l->n_out * panel;
 }
 
 /* Samples [first, end) of the input, [end - first, n_in]; backward will read all that are gathered,
@@ -76,7 +77,7 @@ static void forward(const struct layer *l, const struct pass *p, const float *pa
 {
     enum { BATCH_MIN = 8 };
     uint64_t n_in = l->n_in, n_out = l->n_out, panel = panel_of(p->batch);
-    float *columns = p->scratch, *out_columns = columns + chain_aligned(n_in * panel);
+    float *columns = p->scratch, *out_columns = columns + mem_round_floats(n_in * panel);
     (void)saved;
     if (p->batch < BATCH_MIN) {
         forward_small(l, p, params, in, out);

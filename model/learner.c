@@ -1,7 +1,6 @@
 #include "model/learner.h"
 
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/vec.h"
 #include "model/direct.h"
@@ -9,16 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a range of n floats ends, rounded up to a cache line. */
-static uint64_t aligned(uint64_t n)
-{
-    enum { LINE = MEM_ALIGN / sizeof(float) };
-    return (n + LINE - 1) / LINE * LINE;
-}
-
 uint64_t learner_floats(const struct learner_config *config)
 {
-    return (1 + optim_n_states(&config->optim)) * aligned(config->model->dim);
+    return (1 + optim_n_states(&config->optim)) * mem_round_floats(config->model->dim);
 }
 
 /* Zero for the optimiser's state of a range. */
@@ -32,7 +24,7 @@ static void forget(struct learner *l, uint64_t offset, uint64_t n)
 
 void learner_move(struct learner *l, float *storage)
 {
-    uint64_t n = aligned(l->config->model->dim);
+    uint64_t n = mem_round_floats(l->config->model->dim);
     uint32_t n_states = optim_n_states(&l->config->optim);
     l->theta = storage;
     l->momentum = n_states > 0 ? storage + n : NULL;
@@ -130,11 +122,6 @@ struct step {
     bool moves;           /* theta, during the backward pass */
 };
 
-static uint64_t time_of(const struct workspace *w)
-{
-    return w->is_timed ? clock_us() : 0;
-}
-
 /* The batch of a pass and its targets: gathered into x, or to be gathered there by the model. */
 static void take_batch(struct pass *pass, const struct model *m, const struct dataset *set,
                        const uint32_t *samples, float *x, union target *y)
@@ -162,11 +149,11 @@ static void part_gradient(void *ctx, uint32_t i)
                         .theta = s->moves ? l->theta : NULL,
                         .lr = s->rates.lr * s->rates.factor};
     take_batch(&pass, c->model, c->train, s->rows + part->first, part->x, y);
-    uint64_t start = time_of(s->workspace);
+    uint64_t start = workspace_clock_us(s->workspace);
     part->loss = model_loss_grad(c->model, &pass, l->theta, part->x, y,
                                  part->grad != NULL ? 0.0f : c->optim.momentum,
                                  part->grad != NULL ? part->grad : l->momentum, part->scratch);
-    part->kernels_us += time_of(s->workspace) - start;
+    part->kernels_us += workspace_clock_us(s->workspace) - start;
 }
 
 /* A thread's range of theta. */
@@ -177,8 +164,8 @@ static void own_range(const struct step *s, uint32_t i, uint64_t *start, uint64_
     *end = dim;
     if (n_threads == 1)
         return;
-    *start = i == 0 ? 0 : aligned(dim * i / n_threads);
-    *end = i + 1 == n_threads ? dim : aligned(dim * (i + 1) / n_threads);
+    *start = i == 0 ? 0 : mem_round_floats(dim * i / n_threads);
+    *end = i + 1 == n_threads ? dim : mem_round_floats(dim * (i + 1) / n_threads);
     *start = *start < dim ? *start : dim;
     *end = *end < dim ? *end : dim;
 }
@@ -215,7 +202,7 @@ static void part_update(void *ctx, uint32_t i)
     struct workspace_part *part = &s->workspace->parts[i];
     const float *grad = optim_wants_gradient(&c->optim) ? w->parts[0].grad : NULL;
     bool looks = w->moved != NULL && team_size(w->team) == 1;
-    uint64_t start, end, n, n_done = 0, began = time_of(w);
+    uint64_t start, end, n, n_done = 0, began = workspace_clock_us(w);
     uint32_t asked = 0;
     own_range(s, i, &start, &end);
     for (uint64_t block_end = end, block; block_end > start; block_end = block) {
@@ -238,7 +225,7 @@ static void part_update(void *ctx, uint32_t i)
                 w->moved(w->moved_ctx, at, n);
         }
     }
-    part->kernels_us += time_of(w) - began;
+    part->kernels_us += workspace_clock_us(w) - began;
 }
 
 /* Of the step that begins. */
@@ -288,12 +275,12 @@ static double step_directly(struct learner *l, struct workspace *w)
     struct workspace_part *part = &w->parts[0];
     struct optim_rates rates = next_rates(l);
     const float *x = dataset_read(c->train, next_rows(l, w), c->batch, part->x, w->y);
-    uint64_t start = time_of(w);
+    uint64_t start = workspace_clock_us(w);
     l->step++;
     if (fetches_next(l, w))
         learner_fetch(c, &l->shard, l->node, l->step, w);
     double loss = move_directly(l, w, x, &rates);
-    part->kernels_us += time_of(w) - start;
+    part->kernels_us += workspace_clock_us(w) - start;
     note_step(l, &rates);
     if (w->moved != NULL)
         w->moved(w->moved_ctx, 0, c->model->dim);

@@ -7,6 +7,7 @@
 #ifndef HUBBUB_MODEL_LEARNER_H
 #define HUBBUB_MODEL_LEARNER_H
 
+#include "base/clock.h"
 #include "base/team.h"
 #include "data/batches.h"
 #include "model/model.h"
@@ -81,6 +82,13 @@ struct workspace {
 };
 
 void workspace_init(struct workspace *w, const struct learner_config *config);
+
+/* To time what is done in it; 0 where that is not wanted. */
+static inline uint64_t workspace_clock_us(const struct workspace *w)
+{
+    return w->is_timed ? clock_us() : 0;
+}
+
 void workspace_close(struct workspace *w);
 
 /* Floats of theta and the optimiser's state, if it has any. */

@@ -1,6 +1,7 @@
 #include "model/model.h"
 
 #include "base/check.h"
+#include "base/mem.h"
 #include "base/rng.h"
 #include "base/vec.h"
 #include "model/direct.h"
@@ -95,18 +96,18 @@ struct areas {
 static struct areas place(const struct model *m, const struct pass *pass, float *scratch)
 {
     struct areas a = {.stage = model_stage(m, 0, m->n_layers), .logits = scratch, .pass = *pass};
-    uint64_t n = chain_aligned((uint64_t)m->n_out * pass->batch);
+    uint64_t n = mem_round_floats((uint64_t)m->n_out * pass->batch);
     a.d_logits = a.logits + n;
     a.saved = a.d_logits + n;
-    a.pass.scratch = a.saved + chain_aligned(stage_saved(&a.stage, pass->batch));
+    a.pass.scratch = a.saved + mem_round_floats(stage_saved(&a.stage, pass->batch));
     return a;
 }
 
 uint64_t model_scratch(const struct model *m, uint32_t batch)
 {
     struct stage s = model_stage(m, 0, m->n_layers);
-    return 2 * chain_aligned((uint64_t)m->n_out * batch) + chain_aligned(stage_saved(&s, batch)) +
-           stage_scratch(&s, batch);
+    return 2 * mem_round_floats((uint64_t)m->n_out * batch) +
+           mem_round_floats(stage_saved(&s, batch)) + stage_scratch(&s, batch);
 }
 
 bool model_gathers(const struct model *m, uint32_t batch)

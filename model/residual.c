@@ -3,6 +3,7 @@
 #include "model/chain.h"
 #include "model/shape.h"
 
+#include "base/mem.h"
 #include "base/vec.h"
 
 #include <string.h>
@@ -19,14 +20,14 @@ static struct chain shortcut_of(const struct layer *l)
 
 static uint64_t n_floats(uint32_t n, uint32_t batch)
 {
-    return chain_aligned((uint64_t)n * batch);
+    return mem_round_floats((uint64_t)n * batch);
 }
 
 /* Of both branches: what they give, and what they keep. */
 static uint64_t n_saved(const struct layer *l, uint32_t batch)
 {
     struct chain shortcut = shortcut_of(l);
-    uint64_t n = n_floats(l->n_out, batch) + chain_aligned(chain_saved(body_of(l), batch));
+    uint64_t n = n_floats(l->n_out, batch) + mem_round_floats(chain_saved(body_of(l), batch));
     if (shortcut.n > 0)
         n += n_floats(l->n_out, batch) + chain_saved(shortcut, batch);
     return n;
@@ -50,7 +51,7 @@ static struct branches place(const struct layer *l, uint32_t batch, float *saved
 {
     struct branches b = {.body_out = saved};
     b.body_saved = b.body_out + n_floats(l->n_out, batch);
-    b.shortcut_out = b.body_saved + chain_aligned(chain_saved(body_of(l), batch));
+    b.shortcut_out = b.body_saved + mem_round_floats(chain_saved(body_of(l), batch));
     if (l->n_inner > l->n_body)
         b.shortcut_saved = b.shortcut_out + n_floats(l->n_out, batch);
     return b;

@@ -6,7 +6,6 @@
 #include "sim/inner.h"
 
 #include "base/check.h"
-#include "base/clock.h"
 
 #include <math.h>
 #include <string.h>
@@ -41,11 +40,6 @@ static void trace(struct worker *w, const struct trace_item *item)
 void peer_trace(struct worker *w, enum peer_happening what, uint32_t n)
 {
     trace(w, &(struct trace_item){.now_us = w->now_us, .what = what, .n_steps = n});
-}
-
-static uint64_t time_of(const struct worker *w)
-{
-    return w->workspace.is_timed ? clock_us() : 0;
 }
 
 /* ---- steps --------------------------------------------------------------------------------- */
@@ -161,7 +155,7 @@ static void run_job(struct worker *w, uint32_t handle)
                                 .done = {.exchange = parcel->job.exchange, .buffer = handle}};
     if (s->check != NULL)
         check_before(w);
-    uint64_t began = time_of(w);
+    uint64_t began = workspace_clock_us(&w->workspace);
     switch ((enum gossip_action_type)parcel->job.type) {
     case GOSSIP_TAKE:
         learner_take(&w->learner, offset, n, parcel->slice);
@@ -195,7 +189,7 @@ static void run_job(struct worker *w, uint32_t handle)
     case GOSSIP_ADOPT_FAILED:
         CHECK(false && "no job");
     }
-    w->totals.mixing_us += time_of(w) - began;
+    w->totals.mixing_us += workspace_clock_us(&w->workspace) - began;
     done.n_steps = step_if_merged(w);
     peer_drive(w, &done);
 }
@@ -291,7 +285,9 @@ static uint64_t pack(struct worker *w, struct parcel *parcel, const struct gossi
 }
 
 /* The message as it came; its buffer is set where there is a slice. A frame of ours that does not
- * decode is a bug of ours. */
+ * decode is a bug of ours. What is sealed stays as it was when it was summed: that is looked at
+ * with
+ * --check. */
 static struct gossip_message unpack(struct worker *w, uint32_t handle)
 {
     const struct parcel *parcel = parcel_at(&w->sim->parcels, handle);
@@ -358,8 +354,8 @@ static void post(struct worker *w, const struct gossip_message *g)
     struct sim *s = w->sim;
     uint32_t handle = parcel_to_send(w, g);
     struct parcel *parcel = parcel_at(&s->parcels, handle);
-    uint64_t began = time_of(w), bytes = pack(w, parcel, g);
-    w->totals.frames_us += time_of(w) - began;
+    uint64_t began = workspace_clock_us(&w->workspace), bytes = pack(w, parcel, g);
+    w->totals.frames_us += workspace_clock_us(&w->workspace) - began;
     parcel->flight.bytes = (uint32_t)bytes;
     parcel->flight.n_steps = (uint32_t)w->learner.step;
     struct letter letter = {.sent_us = w->now_us,
@@ -445,11 +441,11 @@ static void receive(struct worker *w, const struct letter *letter)
     }
     if (s->check != NULL)
         check_letter(w, letter);
-    uint64_t began = time_of(w);
+    uint64_t began = workspace_clock_us(&w->workspace);
     struct gossip_event event = {
         .type = GOSSIP_RECEIVED,
         .received = {.message = unpack(w, letter->parcel), .peer_is_smaller = letter->src < w->id}};
-    w->totals.frames_us += time_of(w) - began;
+    w->totals.frames_us += workspace_clock_us(&w->workspace) - began;
     struct gossip_message *g = &event.received.message;
     g->peer = letter->src;
     item.what = CAME;
