@@ -21,7 +21,7 @@
 
 #define PARCEL_NONE GOSSIP_NONE
 
-enum { PARCEL_HEAD_MAX = 96, JOB_EXCHANGE_MAX = (1 << 24) - 1 };
+enum { PARCEL_HEAD_MAX = 88, JOB_EXCHANGE_MAX = (1 << 24) - 1 };
 
 struct parcel {
     _Atomic uint32_t refs;
@@ -45,6 +45,7 @@ struct parcel {
         struct gossip_message message; /* without frames; buffer NONE: it has no slice */
         uint8_t head[PARCEL_HEAD_MAX]; /* with frames */
     };
+    uint64_t body_sum; /* with frames: of the slice, when it was sealed */
     _Alignas(64) float slice[];
 };
 
