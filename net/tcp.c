@@ -54,6 +54,11 @@ struct tcp *tcp_new(uv_loop_t *loop, const struct tcp_ops *ops, void *ctx, uint3
     return tcp;
 }
 
+void tcp_set_patient(struct tcp *tcp, bool patient)
+{
+    tcp->patient = patient;
+}
+
 void tcp_set_limits(struct tcp *tcp, const struct tcp_limits *limits)
 {
     CHECK(limits->tick_ms > 0 && tcp->links == NULL);

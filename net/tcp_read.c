@@ -224,15 +224,16 @@ static uint32_t at_most(uint32_t x, uint32_t most)
     return x < most ? x : most;
 }
 
-/* Until the body is there, and, where they come fast, those of the frames that follow: who wakes up
- * for each segment takes the processor from the trainer as often, and the sender pays for each
- * waking. */
+/* Until the body is there, and, of who is patient, where they come fast, those of the frames that
+ * follow: who wakes up for each takes the processor from the trainer as often, and the sender pays
+ * for each waking. */
 static void wait_for_rest(struct tcp_link *link)
 {
     const struct tcp_frame *frame = link->frame;
     bool between = link->state == LINK_OPEN && frame == NULL;
     uint32_t left = fills_body(link) ? frame->header.body_bytes - frame->body_got : 0;
-    uint32_t more = link->is_slow || !(left > 0 || between) ? 0 : link->more;
+    bool waits = link->tcp->patient && !link->is_slow && (left > 0 || between);
+    uint32_t more = waits ? link->more : 0;
     left = at_most(left, TCP_CHUNK_BYTES) + at_most(more, TCP_BURST_BYTES - TCP_CHUNK_BYTES);
     wait_for(link, left > 0 ? left : 1);
 }

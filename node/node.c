@@ -69,6 +69,8 @@ void node_set_state(struct node *n, enum peer_state state)
     }
     if (n->trains && n->training_us == 0 && (state == PEER_SETTLING || state == PEER_LEAVING))
         n->training_us = now - n->trained_us;
+    /* A trainer that steps without rest wants the processor for itself. */
+    tcp_set_patient(n->tcp, state == PEER_TRAINING && n->config.pace_us == 0);
     log_debug("state: %s", peer_state_names[state]);
     metrics_write(&n->metrics, "state",
                   json_pack("{s:s, s:I}", "state", peer_state_names[state], "step",

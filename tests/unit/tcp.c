@@ -174,6 +174,7 @@ TCP_TEST(a_promise_that_is_not_kept)
 {
     uint8_t *bytes = random_body(8), head[WIRE_HEAD_MAX];
     tcp_set_limits(a.tcp, &quick);
+    tcp_set_patient(a.tcp, true);
     int fd = raw_dial();
     WAIT(a.link != NULL);
     for (uint32_t i = 0; i < 3; i++) {
