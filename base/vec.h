@@ -15,9 +15,8 @@ void vec_add_scaled_two(float *restrict x, float c, float *restrict y, float d,
                         const float *restrict v, size_t n);
 
 /* The responder's half of an exchange, in one pass: theirs comes in `buffer`, and the difference of
- * mine is left there: buffer = x - buffer, x -= c * buffer; and with a second vector, y -= d *
- * buffer.
- */
+ * mine is left there: buffer = x - buffer, x -= c * buffer; and the same with a second vector:
+ * y -= d * buffer. */
 void vec_answer(float *restrict x, float c, float *restrict buffer, size_t n);
 void vec_answer_two(float *restrict x, float c, float *restrict y, float d, float *restrict buffer,
                     size_t n);

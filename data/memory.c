@@ -100,10 +100,10 @@ static void add(struct memory **list, void *at, uint64_t n, bool is_mapped)
 /* The rows of a batch lie anywhere, and with small pages each costs a walk of the page table. */
 void *memory_alloc(struct memory **list, uint64_t n)
 {
-    const size_t huge = (size_t)1 << 21, line = 64;
+    const size_t huge = (size_t)1 << 21;
     if (n > SIZE_MAX / 2)
         return NULL;
-    size_t align = n < huge ? line : huge, size = mem_round(n, align);
+    size_t align = n < huge ? MEM_ALIGN : huge, size = mem_round(n, align);
     void *p = aligned_alloc(align, size > 0 ? size : align);
     if (p == NULL)
         return NULL;

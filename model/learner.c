@@ -374,15 +374,6 @@ void learner_take(const struct learner *l, uint64_t offset, uint64_t n, float *o
     memcpy(out, l->theta + offset, n * sizeof *out);
 }
 
-/* Momentum and theta are mixed in turns of so many floats, so that what came is read from memory
- * once and from the cache the second time. */
-enum { MIX_BLOCK = 1024 };
-
-static size_t block_at(uint64_t i, uint64_t n)
-{
-    return (size_t)(n - i < MIX_BLOCK ? n - i : MIX_BLOCK);
-}
-
 void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const float *theirs)
 {
     check_range(l, offset, n);
@@ -397,8 +388,11 @@ void learner_mix(struct learner *l, uint64_t offset, uint64_t n, float c, const 
         vec_mix_current(theta, c, theirs, n);
         return;
     }
+    /* Momentum and theta in turns, so that what came is read from memory once and from the cache
+     * the second time. */
+    enum { MIX_BLOCK = 1024 };
     for (uint64_t i = 0; i < n; i += MIX_BLOCK) {
-        size_t k = block_at(i, n);
+        size_t k = (size_t)(n - i < MIX_BLOCK ? n - i : MIX_BLOCK);
         vec_mix(l->momentum + offset + i, factor * c, theirs + i, theta + i, k);
         vec_mix_current(theta + i, c, theirs + i, k);
     }

@@ -72,8 +72,8 @@ struct tcp *tcp_new(uv_loop_t *loop, const struct tcp_ops *ops, void *ctx, uint3
 void tcp_set_limits(struct tcp *tcp, const struct tcp_limits *limits);
 
 /* Whether somebody else needs the processor that receiving takes: then all that a sender said would
- * follow is waited for in one go (TCP_BURST_BYTES), a quarter of the wake-ups. Else, as at first,
- * each body is taken as soon as it is there, which moves more of them. */
+ * follow is waited for in one go (TCP_BURST_BYTES), a quarter of the wake-ups. Else, and until it
+ * is said, each body is taken as soon as it is there, which moves more of them. */
 void tcp_set_patient(struct tcp *tcp, bool patient);
 
 /* Closes the listener and all links (each gets `closed`; those that drain finish that first); the

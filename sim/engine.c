@@ -156,8 +156,8 @@ static void expect_visit(struct worker *w, const struct visit *visit, uint64_t e
         peer_expect(w, visit->node);
 }
 
-/* The visits from..to of the owner's list, which are all that there are to their nodes. *asked: for
- * so many of the list the memory has been asked by now. */
+/* The visits from..end of the owner's list, which are all that there are to their nodes. *asked:
+ * for so many of the list the memory has been asked by now. */
 static void run_visits(struct worker *w, struct worker *owner, size_t from, size_t end,
                        size_t *asked, uint64_t end_us)
 {
@@ -196,15 +196,15 @@ static size_t whole_nodes(const struct worker *owner, size_t i)
  * to another processor's cache only if they take longer than that. */
 static void run_portions(struct worker *w, struct worker *owner, uint64_t window)
 {
-    size_t least = w->sim->stride < PORTION_BYTES ? PORTION_BYTES / w->sim->stride : 1, asked = 0;
+    size_t fewest = w->sim->stride < PORTION_BYTES ? PORTION_BYTES / w->sim->stride : 1, asked = 0;
     uint64_t end_us = (window + 1) * w->sim->window_us;
     for (;;) {
         uint64_t ticket = atomic_fetch_add_explicit(&owner->ticket, 1, memory_order_acquire);
-        if (ticket >> TICKET_BITS !=
-            window) /* the owner has not listed them yet, and will set it */
+        bool is_listed = ticket >> TICKET_BITS == window; /* else the owner will set it anew */
+        if (!is_listed)
             return;
         size_t n = owner->n_visits, each = n / PORTIONS, at = (uint32_t)ticket;
-        each = each < least ? least : each > PORTION_MAX ? PORTION_MAX : each;
+        each = each < fewest ? fewest : each > PORTION_MAX ? PORTION_MAX : each;
         at *= each;
         if (at >= n)
             return;
@@ -356,8 +356,8 @@ static void *run(void *arg)
 static bool can_share(const struct sim *s)
 {
     const struct network *n = &s->config.network;
-    return s->config.n_threads > 1 && s->lives == NULL && s->sample == NULL && n->drop == 0 &&
-           n->split.n_groups == 0 && n->bytes_per_s == 0 && n->link_bytes_per_s == 0;
+    return s->config.n_threads > 1 && s->lives == NULL && s->sample == NULL && !network_breaks(n) &&
+           n->bytes_per_s == 0 && n->link_bytes_per_s == 0;
 }
 
 void sim_run_until(struct sim *s, uint64_t time_us)
@@ -388,7 +388,6 @@ void engine_init(struct sim *s)
         w->first = (uint32_t)((uint64_t)s->config.n_nodes * i / n);
         w->end = (uint32_t)((uint64_t)s->config.n_nodes * (i + 1) / n);
         w->next = CALENDAR_EMPTY;
-        w->owner = w;
         atomic_init(&w->ticket, (uint64_t)SIM_WINDOWS_MAX << TICKET_BITS); /* which is never run */
         w->shelf = (struct parcel_shelf){.parcels = &s->parcels, .first = PARCEL_NONE};
         calendar_init(&w->timers, sizeof(uint32_t));

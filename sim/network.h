@@ -10,7 +10,6 @@
 #include "sim/dist.h"
 
 #include <pthread.h>
-
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -31,6 +30,12 @@ struct network {
     uint64_t heal_us; /* from then on nothing is lost; 0: never */
     uint64_t seed;
 };
+
+/* Whether messages may be lost on their way, and their link with them. */
+static inline bool network_breaks(const struct network *n)
+{
+    return n->drop > 0 || n->split.n_groups > 0;
+}
 
 /* "10s..20s:2". For OPT_CUSTOM: field is a struct netsplit *. ERR_USAGE. */
 int netsplit_parse(const char *text, void *field, struct error *err) MUST_USE;

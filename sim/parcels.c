@@ -1,5 +1,4 @@
 #include "sim/parcels.h"
-
 #include "sim/prefetch.h"
 
 #include "base/check.h"

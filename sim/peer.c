@@ -286,9 +286,8 @@ static uint64_t pack(struct worker *w, struct parcel *parcel, const struct gossi
 }
 
 /* The message as it came; its buffer is set where there is a slice. A frame of ours that does not
- * decode is a bug of ours. What is sealed stays as it was when it was summed: that is looked at
- * with
- * --check. */
+ * decode is a bug of ours. That what is sealed stays as it was when it was summed is
+ * looked at with --check. */
 static struct gossip_message unpack(struct worker *w, uint32_t handle)
 {
     const struct parcel *parcel = parcel_at(&w->sim->parcels, handle);
@@ -408,8 +407,7 @@ static void receive_own(struct worker *w, const struct letter *letter)
 static void receive(struct worker *w, const struct letter *letter)
 {
     struct sim *s = w->sim;
-    bool fragile =
-        s->config.network.drop > 0 || s->config.network.split.n_groups > 0 || s->lives != NULL;
+    bool fragile = s->lives != NULL || network_breaks(&s->config.network);
     struct trace_item item = {.now_us = w->now_us, .what = BROKE, .peer = letter->src};
     if (letter->src == w->id) {
         receive_own(w, letter);

@@ -5,12 +5,14 @@
 #ifndef HUBBUB_SIM_PREFETCH_H
 #define HUBBUB_SIM_PREFETCH_H
 
+#include "base/mem.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
 #define PREFETCH_INLINE static inline __attribute__((always_inline))
 
-enum { PREFETCH_LINE = 64, PREFETCH_MOST = 1024 };
+enum { PREFETCH_MOST = 1024 };
 
 PREFETCH_INLINE void prefetch_line(const char *line, bool to_own)
 {
@@ -25,10 +27,10 @@ PREFETCH_INLINE void prefetch_line(const char *line, bool to_own)
 PREFETCH_INLINE void prefetch_lines(const void *from, size_t bytes, bool to_own)
 {
     const char *at = from, *end = at + (bytes < PREFETCH_MOST ? bytes : PREFETCH_MOST);
-    for (; end - at >= 4 * PREFETCH_LINE; at += 4 * PREFETCH_LINE)
+    for (; end - at >= 4 * MEM_ALIGN; at += 4 * MEM_ALIGN)
         for (size_t i = 0; i < 4; i++)
-            prefetch_line(at + i * PREFETCH_LINE, to_own);
-    for (; at < end; at += PREFETCH_LINE)
+            prefetch_line(at + i * MEM_ALIGN, to_own);
+    for (; at < end; at += MEM_ALIGN)
         prefetch_line(at, to_own);
 }
 

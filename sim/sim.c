@@ -121,7 +121,6 @@ static void set_gossip(struct sim *s)
     uint32_t parked = c->gossip == GOSSIP_PUSH ? 0 : c->parked_per_slice; /* no push waits */
     uint32_t serves = c->serve_per_slice > 0 ? c->serve_per_slice : serve_default(c->train);
     uint64_t open = n_slices * (per_slice * fanout + parked), serve = n_slices * serves;
-    bool fragile = c->network.drop > 0 || c->network.split.n_groups > 0;
     s->gossip_config = (struct gossip_config){
         .mode = c->gossip,
         .n_slices = (uint32_t)n_slices,
@@ -129,7 +128,7 @@ static void set_gossip(struct sim *s)
         .serve_max = (uint16_t)serve,
         .open_per_slice = (uint16_t)per_slice,
         .fanout = (uint16_t)fanout,
-        .n_remembered = fragile ? REMEMBERED : 0,
+        .n_remembered = network_breaks(&c->network) ? REMEMBERED : 0,
         .seed = c->seed,
         .in_turn = s->topology.kind == TOPOLOGY_ONE_PEER_EXPONENTIAL,
         .neighbour = neighbour,
