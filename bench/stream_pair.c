@@ -71,7 +71,7 @@ static void on_wake(uv_async_t *wake)
     (void)wake; /* the loop has turned */
 }
 
-static void on_turn(uv_prepare_t *turn)
+static void on_turn(uv_check_t *turn)
 {
     struct pair_side *s = turn->data;
     struct node *n = &s->node;
@@ -104,10 +104,10 @@ static void *run(void *arg)
         return NULL;
     }
     s->opened = true;
-    CHECK(uv_prepare_init(&s->node.loop, &s->turn) == 0 &&
+    CHECK(uv_check_init(&s->node.loop, &s->turn) == 0 &&
           uv_async_init(&s->node.loop, &s->wake, on_wake) == 0);
     s->turn.data = s;
-    uv_prepare_start(&s->turn, on_turn);
+    uv_check_start(&s->turn, on_turn);
     add(p, &p->n_opened);
     uv_run(&s->node.loop, UV_RUN_DEFAULT);
     if (s->node.error.code != 0)

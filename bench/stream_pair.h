@@ -11,7 +11,7 @@ struct pair_side {
     struct pair *pair;
     int side;
     struct node node; /* the loop thread's, while it runs */
-    uv_prepare_t turn;
+    uv_check_t turn;
     uv_async_t wake;
     pthread_t thread;
     bool opened, counted, both_train;

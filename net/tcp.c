@@ -54,6 +54,11 @@ struct tcp *tcp_new(uv_loop_t *loop, const struct tcp_ops *ops, void *ctx, uint3
     return tcp;
 }
 
+void tcp_set_turn(struct tcp *tcp, void (*at_turn)(void *ctx))
+{
+    tcp->at_turn = at_turn;
+}
+
 void tcp_set_patient(struct tcp *tcp, bool patient)
 {
     tcp->patient = patient;
@@ -252,6 +257,8 @@ static void write_due(struct tcp *tcp)
 static void on_turn(uv_prepare_t *turn)
 {
     struct tcp *tcp = turn->data;
+    if (tcp->at_turn != NULL)
+        tcp->at_turn(tcp->ctx);
     write_due(tcp);
     tcp->n_accepted = 0;
     if (tcp->accept_waits && !tcp->freeing)

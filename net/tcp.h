@@ -21,9 +21,10 @@
 enum {
     TCP_CHUNK_BYTES = 256 * 1024,
     TCP_BURST_BYTES = 1024 * 1024, /* of a link that a receiver waits for, or that a turn writes */
-    TCP_BURST_MS = 10,             /* and no longer than that: from about 1 Gbit/s on */
-    TCP_LINKS_MAX = 1024,          /* one more takes the place of a stranger, or is told BUSY */
-    TCP_STRANGERS_MAX = 512,       /* of them: accepted, and nothing whole has come yet */
+    TCP_LOCAL_SEND_BYTES = 128 * 1024, /* SO_SNDBUF within a machine; else the system's choice */
+    TCP_BURST_MS = 10,                 /* and no longer than that: from about 1 Gbit/s on */
+    TCP_LINKS_MAX = 1024,              /* one more takes the place of a stranger, or is told BUSY */
+    TCP_STRANGERS_MAX = 512,           /* of them: accepted, and nothing whole has come yet */
     TCP_ACCEPTS_MAX = 16,          /* in one turn of the loop, so that a flood starves no link */
     TCP_FILES_KEPT = 64,           /* of the process's limit of open files: not for links */
     TCP_CONTROL_BYTES = 32 * 1024, /* of control frames waiting; a peer that reads none is cut */
@@ -70,6 +71,10 @@ struct tcp *tcp_new(uv_loop_t *loop, const struct tcp_ops *ops, void *ctx, uint3
 
 /* Before links exist; for tests and small machines. */
 void tcp_set_limits(struct tcp *tcp, const struct tcp_limits *limits);
+
+/* at_turn(ctx) is called at the end of each turn of the loop; what it sends leaves with the rest.
+ */
+void tcp_set_turn(struct tcp *tcp, void (*at_turn)(void *ctx));
 
 /* Whether somebody else needs the processor that receiving takes: then all that a sender said would
  * follow is waited for in one go (TCP_BURST_BYTES), a quarter of the wake-ups. Else, and until it

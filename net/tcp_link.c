@@ -30,14 +30,32 @@ struct tcp_link *tcp_link_new(struct tcp *tcp, size_t name_bytes, enum link_stat
 
 static void pump(struct tcp_link *link);
 
+/* Both ends have the same address. */
+static bool is_on_this_machine(const struct tcp_link *link)
+{
+    struct sockaddr_storage here = {0}, there = {0};
+    int n = sizeof here, m = sizeof there;
+    if (uv_tcp_getsockname(&link->handle, (struct sockaddr *)&here, &n) != 0 ||
+        uv_tcp_getpeername(&link->handle, (struct sockaddr *)&there, &m) != 0)
+        return false;
+    if (here.ss_family == AF_INET)
+        return ((struct sockaddr_in *)&here)->sin_addr.s_addr ==
+               ((struct sockaddr_in *)&there)->sin_addr.s_addr;
+    return memcmp(&((struct sockaddr_in6 *)&here)->sin6_addr,
+                  &((struct sockaddr_in6 *)&there)->sin6_addr, sizeof(struct in6_addr)) == 0;
+}
+
 /* Only latency hangs on a small frame. And the kernel takes no more than leaves soon: what waits
- * does so here, where control frames go before it and the owner knows that it has not left. */
+ * does so here, where control frames go before it and the owner knows that it has not left. Within
+ * a machine there is no way to fill: what is under way should fit into the cache. */
 static void set_socket(struct tcp_link *link)
 {
-    int fd, unsent_max = UNSENT_MAX;
+    int fd, unsent_max = UNSENT_MAX, send_bytes = TCP_LOCAL_SEND_BYTES;
     uv_tcp_nodelay(&link->handle, 1);
     if (uv_fileno((uv_handle_t *)&link->handle, &fd) == 0)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof unsent_max);
+    if (is_on_this_machine(link))
+        (void)uv_send_buffer_size((uv_handle_t *)&link->handle, &send_bytes);
 }
 
 void tcp_link_open(struct tcp_link *link)

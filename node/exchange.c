@@ -119,7 +119,8 @@ static void give_job(struct node *n, const struct gossip_action *action)
                       .count = slice_count(n, action->job.slice),
                       .c = action->job.c,
                       .measure = n->state == PEER_SETTLING};
-    handoff_give_job(&n->handoff, &job);
+    handoff_leave_job(&n->handoff, &job);
+    n->jobs_left = true;
 }
 
 /* Requests whose exchange is over wait to be written still, and fill the pool: the peer that most
@@ -231,6 +232,23 @@ void exchange_drive(struct node *n, struct gossip_event *event)
     uv_timer_start(&n->wake, on_wake, ms, 0);
 }
 
+/* A trainer that rests is not woken up for jobs: two switches of threads for each would cost more
+ * than most of them do. */
+void exchange_turn(void *ctx)
+{
+    struct node *n = ctx;
+    while (n->jobs_left && handoff_borrow(&n->handoff)) {
+        uint64_t took_us;
+        n->jobs_left = false;
+        bool some = trainer_run_jobs(&n->trainer, &took_us);
+        handoff_return(&n->handoff);
+        n->budget.jobs_here_us += took_us;
+        if (some)
+            node_take_completions(n);
+    }
+    n->jobs_left = false; /* those of a trainer that is awake are in its hands */
+}
+
 void exchange_peer(struct node *n, uint32_t slot, bool up, bool gone)
 {
     struct gossip_event event = {.type = GOSSIP_LINK,
@@ -307,8 +325,12 @@ void exchange_released(struct node *n, void *token)
         n->n_asking--;
     }
     pool_unref(&n->pool, event.sent);
-    if (n->gossip_config.mode == GOSSIP_PUSH)
-        exchange_drive(n, &event);
+    if (n->gossip_config.mode != GOSSIP_PUSH)
+        return;
+    exchange_drive(n, &event);
+    if (n->jobs_left) /* this may come from within the end of a turn, after exchange_turn */
+        handoff_wake(&n->handoff);
+    n->jobs_left = false;
 }
 
 void exchange_received(struct node *n, uint32_t slot, const struct wire_message *m, void *body)
@@ -358,7 +380,7 @@ void exchange_adjust(struct node *n, uint64_t now_us)
     uint64_t elapsed = now_us - n->budget.adjusted_us;
     if (elapsed < ADJUST_US)
         return;
-    uint64_t job_us = n->report.job_us, loop_us = clock_thread_us();
+    uint64_t job_us = n->report.job_us, loop_us = clock_thread_us() - n->budget.jobs_here_us;
     double cost = (double)(job_us - n->budget.job_us + loop_us - n->budget.loop_us);
     n->budget.share += 0.4 * (cost / (double)elapsed - n->budget.share);
     n->budget.adjusted_us = now_us;

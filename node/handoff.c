@@ -42,7 +42,7 @@ void handoff_close(struct handoff *h)
     pthread_mutex_destroy(&h->lock);
 }
 
-void handoff_give_job(struct handoff *h, const struct job *job)
+void handoff_leave_job(struct handoff *h, const struct job *job)
 {
     unsigned tail = atomic_load_explicit(&h->job_tail, memory_order_relaxed);
     CHECK(tail - atomic_load_explicit(&h->job_head, memory_order_acquire) < h->n_jobs_max);
@@ -50,6 +50,10 @@ void handoff_give_job(struct handoff *h, const struct job *job)
     /* Sequentially consistent with `sleeping`: either we see that the trainer sleeps, or it sees
      * the job before it does. */
     atomic_store(&h->job_tail, tail + 1);
+}
+
+void handoff_wake(struct handoff *h)
+{
     if (atomic_exchange(&h->sleeping, false)) {
         /* Once the lock was ours, the trainer is waiting or will see the job. It wakes up where
          * this thread runs, so it must not find the lock taken. */
@@ -57,6 +61,28 @@ void handoff_give_job(struct handoff *h, const struct job *job)
         pthread_mutex_unlock(&h->lock);
         pthread_cond_signal(&h->wake);
     }
+}
+
+void handoff_give_job(struct handoff *h, const struct job *job)
+{
+    handoff_leave_job(h, job);
+    handoff_wake(h);
+}
+
+bool handoff_borrow(struct handoff *h)
+{
+    if (!atomic_load(&h->sleeping))
+        return false;
+    pthread_mutex_lock(&h->lock);
+    if (atomic_load(&h->sleeping)) /* then it waits for the lock or for a signal */
+        return true;
+    pthread_mutex_unlock(&h->lock);
+    return false;
+}
+
+void handoff_return(struct handoff *h)
+{
+    pthread_mutex_unlock(&h->lock);
 }
 
 static bool has_job(const struct handoff *h)

@@ -5,7 +5,8 @@
  *   trainer --- struct completion --> loop         handoff_complete / handoff_take_completion
  *
  * What a job's buffers point to belongs to the trainer from give to completion. Neither side ever
- * waits for the other, but for the trainer when it has nothing to do: handoff_wait.
+ * waits for the other, but for the trainer when it has nothing to do: handoff_wait. Meanwhile the
+ * loop may borrow what the trainer owns, and do its jobs without waking it up.
  */
 #ifndef HUBBUB_NODE_HANDOFF_H
 #define HUBBUB_NODE_HANDOFF_H
@@ -88,6 +89,15 @@ void handoff_close(struct handoff *h);
 /* Loop thread. CHECKs that there is room: the gossip core's table bounds the jobs. */
 void handoff_give_job(struct handoff *h, const struct job *job);
 bool handoff_take_completion(struct handoff *h, struct completion *c);
+/* The same in two parts. What was left must be seen to before the loop sleeps: handoff_borrow, or
+ * handoff_wake. */
+void handoff_leave_job(struct handoff *h, const struct job *job);
+void handoff_wake(struct handoff *h);
+/* True: the trainer sleeps in handoff_wait, and until handoff_return (no handoff_give_job or
+ * handoff_wake before it) goes on to do so; all that it owns, its side of the rings too, is the
+ * caller's. False: it is awake, and looks for jobs before it sleeps. */
+bool handoff_borrow(struct handoff *h);
+void handoff_return(struct handoff *h);
 void handoff_set_stride(struct handoff *h, uint32_t n_steps);
 void handoff_set_swarm_step(struct handoff *h, uint64_t step);
 void handoff_set_swarm_accuracy(struct handoff *h, double accuracy);

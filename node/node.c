@@ -266,15 +266,9 @@ static void on_tick(uv_timer_t *timer)
     progress_tick(n, now);
 }
 
-static void on_completions(uv_poll_t *poll, int status, int events)
+void node_take_completions(struct node *n)
 {
-    (void)status;
-    (void)events;
-    struct node *n = poll->data;
     struct completion c;
-    uint64_t n_notified;
-    if (read(n->notified_fd, &n_notified, sizeof n_notified) < 0)
-        return; /* nothing new */
     while (handoff_take_completion(&n->handoff, &c)) {
         switch (c.type) {
         case COMPLETED_JOB:
@@ -295,6 +289,16 @@ static void on_completions(uv_poll_t *poll, int status, int events)
             return;
         }
     }
+}
+
+static void on_completions(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    struct node *n = poll->data;
+    uint64_t n_notified;
+    if (read(n->notified_fd, &n_notified, sizeof n_notified) > 0)
+        node_take_completions(n);
 }
 
 static void on_signal(uv_signal_t *handle, int signum)
@@ -412,6 +416,7 @@ static int open_network(struct node *n, struct error *err)
     const struct node_config *c = &n->config;
     uint16_t port;
     n->tcp = tcp_new(&n->loop, &peering_ops, n, GOSSIP_SLICE_FLOATS * sizeof(float));
+    tcp_set_turn(n->tcp, exchange_turn);
     if (!gossips(n) || !c->listens)
         return 0;
     if (tcp_listen(n->tcp, &c->listen, &port, err) != 0)

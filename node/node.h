@@ -118,6 +118,7 @@ struct node {
     uint32_t *asked;    /* and to whom, the last of them */
     uint64_t *taken_at; /* of an exchange: the trainer's step at its TAKE */
     uint64_t *sums;     /* of a buffer that a TAKE or ANSWER filled: its wire_body_sum */
+    bool jobs_left;     /* for the trainer, in this turn of the loop: exchange_turn sees to them */
     struct staleness staleness;
     struct peers peers;
     struct scores scores;
@@ -165,7 +166,8 @@ struct node {
     } weigh;
     struct {
         uint64_t adjusted_us, job_us, loop_us;
-        double share; /* of the trainer's time that gossip costs, lately */
+        uint64_t jobs_here_us; /* of job_us, on the loop's thread */
+        double share;          /* of the trainer's time that gossip costs, lately */
     } budget;
     struct {
         char path[128]; /* the default of --out */
@@ -197,6 +199,7 @@ void node_close(struct node *n);
 
 void node_set_state(struct node *n, enum peer_state state);
 void node_fail(struct node *n, const struct error *err);
+void node_take_completions(struct node *n);
 
 /* peering.c */
 extern const struct tcp_ops peering_ops;
@@ -232,6 +235,7 @@ struct scores_sum scores_swarm(const struct node *n);
 void exchange_init(struct node *n);
 void exchange_close(struct node *n);
 void exchange_drive(struct node *n, struct gossip_event *event);
+void exchange_turn(void *ctx); /* the node; as tcp_set_turn's */
 /* slot PEERS_MAX: only neighbours changed. gone: as in struct gossip_event. */
 void exchange_peer(struct node *n, uint32_t slot, bool up, bool gone);
 void exchange_phase(struct node *n, enum gossip_phase phase);

@@ -153,17 +153,26 @@ static bool take_job(struct trainer *t, struct job *job)
     return true;
 }
 
-static void run_jobs(struct trainer *t)
+bool trainer_run_jobs(struct trainer *t, uint64_t *took_us)
 {
     struct job job;
+    *took_us = 0;
     if (t->stop_us > 0 || !take_job(t, &job))
-        return;
+        return false;
     uint64_t start = clock_thread_us();
     do
         run_job(t, &job);
     while (t->stop_us == 0 && take_job(t, &job));
-    t->report.job_us += clock_thread_us() - start;
-    handoff_notify(t->handoff);
+    *took_us = clock_thread_us() - start;
+    t->report.job_us += *took_us;
+    return true;
+}
+
+static void run_jobs(struct trainer *t)
+{
+    uint64_t took_us;
+    if (trainer_run_jobs(t, &took_us))
+        handoff_notify(t->handoff);
 }
 
 /* ---- jobs that are merged into a step ------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* The trainer thread: owns theta, optimiser and shard; steps, and runs the jobs of exchanges
- * between two minibatches, between two pieces of an evaluation, and while it waits for the pace. */
+ * between two minibatches and between two pieces of an evaluation. While it sleeps, the loop's
+ * thread may run them. */
 #ifndef HUBBUB_NODE_TRAINER_H
 #define HUBBUB_NODE_TRAINER_H
 
@@ -64,6 +65,10 @@ void trainer_init(struct trainer *t, const struct trainer_config *config, struct
 void trainer_start(struct trainer *t);
 void trainer_join(struct trainer *t);
 void trainer_close(struct trainer *t);
+
+/* Runs the jobs that wait; false: none did. For the loop's thread, between handoff_borrow and
+ * handoff_return. *took_us: processor time, which the trainer's report counts as its own. */
+bool trainer_run_jobs(struct trainer *t, uint64_t *took_us);
 
 /* The number of steps that --until comes to, or 0 when it names no epochs or steps. */
 uint64_t until_steps(const struct until *until, uint32_t n_samples, uint32_t batch);

@@ -3,6 +3,7 @@
  * watched; in any build it is checked that
  *   - each job is completed exactly once, in the order in which it was given, many times around the
  *     rings, also when the thread is told to stop in the middle of them;
+ *   - the same of jobs that this thread does itself, while the trainer sleeps;
  *   - buffers hold what was promised: with lr = 0 only jobs move theta, so this side keeps a copy
  *     of it, bit for bit, by applying to it what it gave (an ANSWER leaves the difference, for
  * one);
@@ -59,6 +60,7 @@ struct loop {
     struct slot slots[SLOTS];
     float *copy, *scratch; /* of theta, while lr = 0 */
     uint32_t n_given, n_back, n_types[JOB_MIX + 1];
+    uint32_t n_borrowed; /* times that jobs were done here */
     uint32_t control_at; /* jobs given when the last TRAIN or SETTLE was */
     bool training;
     uint64_t n_reports, step, steps_done;
@@ -105,7 +107,19 @@ static void give_one(struct loop *l, struct slot *s)
     fill(l, s->data, length);
     memcpy(s->sent, s->data, length * sizeof(float));
     l->n_types[s->job.type]++;
-    handoff_give_job(&l->handoff, &s->job);
+    handoff_leave_job(&l->handoff, &s->job);
+}
+
+/* Of the jobs that were left: mostly they are done here, if the trainer sleeps. */
+static void see_to_jobs(struct loop *l)
+{
+    if (rng_below(&l->rng, 4) == 0) {
+        handoff_wake(&l->handoff);
+    } else if (handoff_borrow(&l->handoff)) {
+        uint64_t took_us;
+        l->n_borrowed += trainer_run_jobs(&l->trainer, &took_us);
+        handoff_return(&l->handoff);
+    }
 }
 
 /* TRAIN and SETTLE have no completion: the next is given when a job behind the last is back. */
@@ -256,6 +270,7 @@ static void load(struct loop *l, uint64_t until_us)
                 give_one(l, &l->slots[i]);
                 n--;
             }
+        see_to_jobs(l);
         give_control(l);
         if (rng_below(&l->rng, 20) == 0)
             clock_sleep_until(clock_us() + 2 * MS_US);
@@ -276,6 +291,9 @@ static void check_end(struct loop *l)
         fail(l, "theta differs from the copy");
     if (l->n_back < 5 * JOBS_MAX || l->steps_done == 0 || l->n_reports == 0)
         fail(l, "not much was tested");
+    if ((l->n_borrowed > 0) != (l->phase->pace_us > 0 || l->phase->settles))
+        fail(l, l->n_borrowed > 0 ? "the trainer slept without a pace"
+                                  : "no job was done while the trainer slept");
     for (int type = 0; type <= JOB_MIX; type++)
         if (l->n_types[type] == 0)
             fail(l, "a type of job was never given");
@@ -295,6 +313,7 @@ static bool run_phase(const struct phase *phase, uint64_t seed, uint64_t duratio
     for (int i = 0; i < SLOTS && l.failed == NULL; i++)
         if (!l.slots[i].used)
             give_one(&l, &l.slots[i]);
+    see_to_jobs(&l);
     handoff_give_job(&l.handoff, &(struct job){.type = JOB_STOP});
     uint64_t give_up = clock_us() + GIVE_UP_S * SECOND_US;
     while (!l.stopped && clock_us() < give_up)
@@ -306,9 +325,9 @@ static bool run_phase(const struct phase *phase, uint64_t seed, uint64_t duratio
     trainer_join(&l.trainer);
     drain(&l, 0);
     check_end(&l);
-    printf("%-20s %7u jobs, %7llu steps, %6llu reports: %s\n", phase->name, l.n_back,
-           (unsigned long long)l.steps_done, (unsigned long long)l.n_reports,
-           l.failed == NULL ? "ok" : "FAILED");
+    printf("%-20s %7u jobs (%u times done here), %7llu steps, %6llu reports: %s\n", phase->name,
+           l.n_back, l.n_borrowed, (unsigned long long)l.steps_done,
+           (unsigned long long)l.n_reports, l.failed == NULL ? "ok" : "FAILED");
     bool ok = l.failed == NULL;
     close_loop(&l);
     return ok;

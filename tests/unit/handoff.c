@@ -160,3 +160,56 @@ Test(handoff, wait_returns_on_a_job)
     }
     handoff_close(&h);
 }
+
+struct sleeper {
+    struct handoff h;
+    _Atomic bool over;
+    bool woken_early;
+};
+
+/* In the place of a trainer without anything to do, for 200 ms. */
+static void *sleep_long(void *arg)
+{
+    struct sleeper *s = arg;
+    uint64_t deadline = clock_us() + 200 * MS_US;
+    while (clock_us() < deadline) {
+        handoff_wait(&s->h, deadline);
+        s->woken_early |= clock_us() < deadline;
+    }
+    s->over = true;
+    return NULL;
+}
+
+Test(handoff, what_a_sleeper_owns_is_borrowed)
+{
+    static struct sleeper s;
+    struct job job;
+    pthread_t thread;
+    start(&s.h, 4);
+    cr_assert_not(handoff_borrow(&s.h), "nobody sleeps");
+    cr_assert_eq(pthread_create(&thread, NULL, sleep_long, &s), 0);
+    while (!handoff_borrow(&s.h))
+        clock_sleep_until(clock_us() + 100);
+    handoff_return(&s.h);
+    handoff_leave_job(&s.h, &(struct job){.exchange = 7});
+    cr_assert(handoff_borrow(&s.h), "what is left wakes nobody up");
+    cr_assert(handoff_take_job(&s.h, &job) && job.exchange == 7);
+    clock_sleep_until(clock_us() + 300 * MS_US);
+    cr_assert_not(s.over, "it stays asleep beyond its deadline");
+    handoff_return(&s.h);
+    pthread_join(thread, NULL);
+    cr_assert_not(s.woken_early);
+    cr_assert_not(handoff_borrow(&s.h), "it is awake");
+    handoff_close(&s.h);
+}
+
+Test(handoff, what_was_left_is_woken_up_for)
+{
+    struct handoff h;
+    start(&h, 4);
+    handoff_leave_job(&h, &(struct job){.exchange = 3});
+    handoff_wait(&h, clock_us() + 100 * SECOND_US); /* sees it before it sleeps */
+    struct job job;
+    cr_assert(handoff_take_job(&h, &job) && job.exchange == 3);
+    handoff_close(&h);
+}

@@ -53,6 +53,43 @@ TCP_TEST(frames_both_ways_in_order)
     free(bytes);
 }
 
+static const uint8_t at_turn_bytes[4] = {1, 2, 3, 4};
+static bool turn_sends;
+
+static void at_turn(void *side)
+{
+    struct side *s = side;
+    if (turn_sends)
+        send_reply(s->link, 1, at_turn_bytes, sizeof at_turn_bytes);
+    turn_sends = false;
+}
+
+TCP_TEST(what_the_end_of_a_turn_sends_leaves_with_it)
+{
+    dial();
+    tcp_set_turn(b.tcp, at_turn);
+    turn_sends = true;
+    run_turn();
+    cr_assert(!turn_sends && b.n_sent == 1);
+    WAIT(a.n_received == 1);
+    cr_assert_eq(a.body_sum, sum_of(at_turn_bytes, sizeof at_turn_bytes));
+}
+
+static int send_bytes_of(const struct tcp_link *link)
+{
+    int bytes = 0;
+    cr_assert_eq(uv_send_buffer_size((uv_handle_t *)(uintptr_t)&link->handle, &bytes), 0);
+    return bytes;
+}
+
+/* Linux doubles what is asked for, and counts its own overhead with it. */
+TCP_TEST(within_a_machine_little_is_under_way)
+{
+    dial();
+    cr_assert_leq(send_bytes_of(a.link), 2 * TCP_LOCAL_SEND_BYTES);
+    cr_assert_leq(send_bytes_of(b.link), 2 * TCP_LOCAL_SEND_BYTES);
+}
+
 TCP_TEST(control_overtakes_waiting_tensors)
 {
     enum { BYTES = 4 << 20, FRAMES = 6 };
