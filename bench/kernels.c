@@ -83,8 +83,8 @@ double model_step_flops(const struct model *m, uint32_t batch)
     return batch * (3 * forward - first);
 }
 
-/* 16 accumulators, each as wide as the widest register: enough to hide the latency of FMA on any
- * core with up to four of them in flight a cycle. */
+/* Accumulators as wide as the widest register: with the two factors they fit into the 16 registers
+ * there are without AVX-512, and they hide the latency of FMA, eight of which are in flight. */
 #if defined(__AVX512F__)
 enum { WIDTH = 16 };
 #elif defined(__AVX__)
@@ -92,7 +92,7 @@ enum { WIDTH = 8 };
 #else
 enum { WIDTH = 4 };
 #endif
-enum { ACCUMULATORS = 16 };
+enum { ACCUMULATORS = 12 };
 typedef float lanes __attribute__((vector_size(WIDTH * sizeof(float))));
 
 static inline lanes fma_lanes(lanes a, lanes b, lanes c)
