@@ -1,5 +1,5 @@
 /* Matrix products of the sizes that layers have: one side a batch, often narrow, where a library
- * spends its time on packing. Nothing is packed here; what the product reads as vectors must lie
+ * spends its time on packing. Little is packed here; what the product reads as vectors must lie
  * contiguously along a row. Every sum runs in one fixed order, whatever else the machine does.
  * Pure; any thread.
  */
