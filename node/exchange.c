@@ -238,11 +238,9 @@ void exchange_turn(void *ctx)
 {
     struct node *n = ctx;
     while (n->jobs_left && handoff_borrow(&n->handoff)) {
-        uint64_t took_us;
         n->jobs_left = false;
-        bool some = trainer_run_jobs(&n->trainer, &took_us);
+        bool some = trainer_run_jobs(&n->trainer);
         handoff_return(&n->handoff);
-        n->budget.jobs_here_us += took_us;
         if (some)
             node_take_completions(n);
     }
@@ -380,7 +378,7 @@ void exchange_adjust(struct node *n, uint64_t now_us)
     uint64_t elapsed = now_us - n->budget.adjusted_us;
     if (elapsed < ADJUST_US)
         return;
-    uint64_t job_us = n->report.job_us, loop_us = clock_thread_us() - n->budget.jobs_here_us;
+    uint64_t job_us = n->report.job_us, loop_us = clock_thread_us();
     double cost = (double)(job_us - n->budget.job_us + loop_us - n->budget.loop_us);
     n->budget.share += 0.4 * (cost / (double)elapsed - n->budget.share);
     n->budget.adjusted_us = now_us;

@@ -85,14 +85,14 @@ void handoff_return(struct handoff *h)
     pthread_mutex_unlock(&h->lock);
 }
 
-static bool has_job(const struct handoff *h)
+bool handoff_has_job(const struct handoff *h)
 {
     return atomic_load(&h->job_tail) != atomic_load_explicit(&h->job_head, memory_order_relaxed);
 }
 
 bool handoff_take_job(struct handoff *h, struct job *job)
 {
-    if (!has_job(h))
+    if (!handoff_has_job(h))
         return false;
     unsigned head = atomic_load_explicit(&h->job_head, memory_order_relaxed);
     *job = h->jobs[head & (h->n_jobs_max - 1)];
@@ -170,7 +170,7 @@ void handoff_wait(struct handoff *h, uint64_t deadline_us)
                          .tv_nsec = (long)(deadline_us % SECOND_US) * 1000};
     pthread_mutex_lock(&h->lock);
     atomic_store(&h->sleeping, true);
-    while (!has_job(h) && clock_us() < deadline_us) {
+    while (!handoff_has_job(h) && clock_us() < deadline_us) {
         pthread_cond_timedwait(&h->wake, &h->lock, &t);
         atomic_store(&h->sleeping, true); /* until a job is seen */
     }

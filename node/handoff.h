@@ -44,7 +44,7 @@ struct trainer_report {
     uint64_t step, steps_done; /* of the schedule (adopted ones included); done here */
     double epochs, loss;       /* loss: mean over the last 100 steps or so */
     uint64_t step_max_us;      /* longest step, its jobs and pace included */
-    uint64_t step_us, job_us;  /* in steps (without jobs); processor time in jobs */
+    uint64_t step_us, job_us;  /* in steps (without jobs); processor time of its own in jobs */
     uint64_t n_evaluations, eval_step;
     double accuracy, test_loss; /* of the last evaluation; 0 before the first */
     bool until_met, target_met; /* some --until; its acc= */
@@ -104,6 +104,7 @@ void handoff_set_swarm_accuracy(struct handoff *h, double accuracy);
 void handoff_set_factor(struct handoff *h, float factor);
 
 /* Trainer thread. */
+bool handoff_has_job(const struct handoff *h);
 bool handoff_take_job(struct handoff *h, struct job *job);
 /* The loop looks for it after the next handoff_notify, or sooner. Waking it up for each would let
  * every slice leave alone, and wake up the peer's side for each too. */

@@ -166,8 +166,7 @@ struct node {
     } weigh;
     struct {
         uint64_t adjusted_us, job_us, loop_us;
-        uint64_t jobs_here_us; /* of job_us, on the loop's thread */
-        double share;          /* of the trainer's time that gossip costs, lately */
+        double share; /* of the trainer's time that gossip costs, lately */
     } budget;
     struct {
         char path[128]; /* the default of --out */

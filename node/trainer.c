@@ -153,26 +153,26 @@ static bool take_job(struct trainer *t, struct job *job)
     return true;
 }
 
-bool trainer_run_jobs(struct trainer *t, uint64_t *took_us)
+bool trainer_run_jobs(struct trainer *t)
 {
     struct job job;
-    *took_us = 0;
-    if (t->stop_us > 0 || !take_job(t, &job))
-        return false;
-    uint64_t start = clock_thread_us();
-    do
+    bool some = false;
+    while (t->stop_us == 0 && take_job(t, &job)) {
         run_job(t, &job);
-    while (t->stop_us == 0 && take_job(t, &job));
-    *took_us = clock_thread_us() - start;
-    t->report.job_us += *took_us;
-    return true;
+        some = true;
+    }
+    return some;
 }
 
 static void run_jobs(struct trainer *t)
 {
-    uint64_t took_us;
-    if (trainer_run_jobs(t, &took_us))
-        handoff_notify(t->handoff);
+    if (!t->waits && !handoff_has_job(t->handoff))
+        return;
+    uint64_t start = clock_thread_us();
+    if (!trainer_run_jobs(t))
+        return;
+    t->report.job_us += clock_thread_us() - start;
+    handoff_notify(t->handoff);
 }
 
 /* ---- jobs that are merged into a step ------------------------------------------------------- */

@@ -66,9 +66,9 @@ void trainer_start(struct trainer *t);
 void trainer_join(struct trainer *t);
 void trainer_close(struct trainer *t);
 
-/* Runs the jobs that wait; false: none did. For the loop's thread, between handoff_borrow and
- * handoff_return. *took_us: processor time, which the trainer's report counts as its own. */
-bool trainer_run_jobs(struct trainer *t, uint64_t *took_us);
+/* Runs the jobs that wait; false: none did. For the loop's thread too, between handoff_borrow and
+ * handoff_return. */
+bool trainer_run_jobs(struct trainer *t);
 
 /* The number of steps that --until comes to, or 0 when it names no epochs or steps. */
 uint64_t until_steps(const struct until *until, uint32_t n_samples, uint32_t batch);

@@ -116,8 +116,7 @@ static void see_to_jobs(struct loop *l)
     if (rng_below(&l->rng, 4) == 0) {
         handoff_wake(&l->handoff);
     } else if (handoff_borrow(&l->handoff)) {
-        uint64_t took_us;
-        l->n_borrowed += trainer_run_jobs(&l->trainer, &took_us);
+        l->n_borrowed += trainer_run_jobs(&l->trainer);
         handoff_return(&l->handoff);
     }
 }
