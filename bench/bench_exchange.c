@@ -175,10 +175,10 @@ static size_t list(const struct bench *b, struct figure *f)
     f[n++] = gbytes(b, BARE_CHUNKS, "bare_chunks_gbytes_per_s", "the same, in chunks of 64 KiB");
     if (b->measured[BLOCKING])
         f[n++] = gbytes(b, BLOCKING, "blocking_gbytes_per_s", "blocking sockets, four threads");
-    if (nodes)
+    if (nodes) {
         f[n++] = ratio(b, NODES, BARE, "nodes_over_bare", "nodes over the bare stream");
-    if (nodes)
         f[n++] = ratio(b, NODES, BARE_CHUNKS, "nodes_over_chunks", "nodes over the one in chunks");
+    }
     f[n++] = ratio(b, FRAMES, BARE, "frames_over_bare", "frames over the bare stream");
     f[n++] = ratio(b, FRAMES, BARE_CHUNKS, "frames_over_chunks", "frames over the one in chunks");
     if (b->measured[BLOCKING])

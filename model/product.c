@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/lanes.h"
+#include "base/mem.h"
 #include "base/vec.h"
 
 #include <stdbool.h>
@@ -176,17 +177,17 @@ static void panel(struct job j, uint64_t m, uint32_t vectors, enum mode mode)
 /* Rows of b that offsets name lie multiples of the batch apart, often of 256 bytes. Of a panel as
  * wide as a cache line all of them then share a quarter of the nearest cache's sets, and fall out
  * of it from tile to tile: so it is packed first, if enough tiles read it. */
-enum { PANEL_BYTES = VECTORS_MAX * LANES * sizeof(float), LINE_BYTES = 64, PACK_TILES = 4 };
+enum { PANEL_BYTES = VECTORS_MAX * LANES * sizeof(float), PACK_TILES = 4 };
 
 static bool gains_by_packing(uint64_t m, uint32_t vectors, enum mode mode)
 {
-    return PANEL_BYTES <= LINE_BYTES && mode == OFFSETS_B && vectors == VECTORS_MAX &&
+    return PANEL_BYTES <= MEM_ALIGN && mode == OFFSETS_B && vectors == VECTORS_MAX &&
            m >= PACK_TILES * rows_max[vectors];
 }
 
 static void packed_panel(struct job j, uint64_t m)
 {
-    _Alignas(LINE_BYTES) float packed[K_BLOCK][VECTORS_MAX * LANES];
+    _Alignas(MEM_ALIGN) float packed[K_BLOCK][VECTORS_MAX * LANES];
     for (uint64_t p = 0; p < j.k; p++)
         memcpy(packed[p], j.b + j.b_offsets[p], sizeof packed[p]);
     j.b = packed[0];
@@ -233,7 +234,7 @@ static void run(struct job j, uint64_t m, uint64_t n, enum mode mode)
         j.b = b + at;
         j.c = c + at;
         j.x = x != NULL ? x + at : NULL;
-        if (vectors > 0 && gains_by_packing(m, vectors, mode))
+        if (gains_by_packing(m, vectors, mode))
             packed_panel(j, m);
         else if (vectors > 0)
             panel(j, m, vectors, mode);

@@ -21,8 +21,8 @@
 enum {
     TCP_CHUNK_BYTES = 256 * 1024,
     TCP_BURST_BYTES = 1024 * 1024, /* of a link that a receiver waits for, or that a turn writes */
+    TCP_BURST_MS = 10,             /* and no longer than that: from about 1 Gbit/s on */
     TCP_LOCAL_SEND_BYTES = 128 * 1024, /* SO_SNDBUF within a machine; else the system's choice */
-    TCP_BURST_MS = 10,                 /* and no longer than that: from about 1 Gbit/s on */
     TCP_LINKS_MAX = 1024,              /* one more takes the place of a stranger, or is told BUSY */
     TCP_STRANGERS_MAX = 512,           /* of them: accepted, and nothing whole has come yet */
     TCP_ACCEPTS_MAX = 16,          /* in one turn of the loop, so that a flood starves no link */
@@ -72,8 +72,7 @@ struct tcp *tcp_new(uv_loop_t *loop, const struct tcp_ops *ops, void *ctx, uint3
 /* Before links exist; for tests and small machines. */
 void tcp_set_limits(struct tcp *tcp, const struct tcp_limits *limits);
 
-/* at_turn(ctx) is called at the end of each turn of the loop; what it sends leaves with the rest.
- */
+/* at_turn(ctx) is called at the end of each turn of the loop: what it sends leaves with it. */
 void tcp_set_turn(struct tcp *tcp, void (*at_turn)(void *ctx));
 
 /* Whether somebody else needs the processor that receiving takes: then all that a sender said would

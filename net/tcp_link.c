@@ -33,16 +33,14 @@ static void pump(struct tcp_link *link);
 /* Both ends have the same address. */
 static bool is_on_this_machine(const struct tcp_link *link)
 {
-    struct sockaddr_storage here = {0}, there = {0};
+    struct sockaddr_storage here, there;
     int n = sizeof here, m = sizeof there;
-    if (uv_tcp_getsockname(&link->handle, (struct sockaddr *)&here, &n) != 0 ||
-        uv_tcp_getpeername(&link->handle, (struct sockaddr *)&there, &m) != 0)
-        return false;
-    if (here.ss_family == AF_INET)
-        return ((struct sockaddr_in *)&here)->sin_addr.s_addr ==
-               ((struct sockaddr_in *)&there)->sin_addr.s_addr;
-    return memcmp(&((struct sockaddr_in6 *)&here)->sin6_addr,
-                  &((struct sockaddr_in6 *)&there)->sin6_addr, sizeof(struct in6_addr)) == 0;
+    char mine[64], theirs[64];
+    return uv_tcp_getsockname(&link->handle, (struct sockaddr *)&here, &n) == 0 &&
+           uv_tcp_getpeername(&link->handle, (struct sockaddr *)&there, &m) == 0 &&
+           uv_ip_name((struct sockaddr *)&here, mine, sizeof mine) == 0 &&
+           uv_ip_name((struct sockaddr *)&there, theirs, sizeof theirs) == 0 &&
+           strcmp(mine, theirs) == 0;
 }
 
 /* Only latency hangs on a small frame. And the kernel takes no more than leaves soon: what waits

@@ -110,9 +110,9 @@ struct tcp {
     void *ctx;
     uint32_t body_max;
     struct tcp_limits limits;
-    bool patient; /* tcp_set_patient */
-    void (*at_turn)(void *ctx);
-    uv_tcp_t *listener; /* NULL when it does not listen */
+    bool patient;               /* tcp_set_patient */
+    void (*at_turn)(void *ctx); /* tcp_set_turn; or NULL */
+    uv_tcp_t *listener;         /* NULL when it does not listen */
     uv_timer_t timer;
     uv_prepare_t turn; /* the end of one: all that came, and the timers, were handled */
     struct tcp_link *due;

@@ -239,10 +239,9 @@ void exchange_turn(void *ctx)
     struct node *n = ctx;
     while (n->jobs_left && handoff_borrow(&n->handoff)) {
         n->jobs_left = false;
-        bool some = trainer_run_jobs(&n->trainer);
+        trainer_run_jobs(&n->trainer);
         handoff_return(&n->handoff);
-        if (some)
-            node_take_completions(n);
+        node_take_completions(n);
     }
     n->jobs_left = false; /* those of a trainer that is awake are in its hands */
 }

@@ -88,11 +88,11 @@ void handoff_close(struct handoff *h);
 
 /* Loop thread. CHECKs that there is room: the gossip core's table bounds the jobs. */
 void handoff_give_job(struct handoff *h, const struct job *job);
-bool handoff_take_completion(struct handoff *h, struct completion *c);
 /* The same in two parts. What was left must be seen to before the loop sleeps: handoff_borrow, or
  * handoff_wake. */
 void handoff_leave_job(struct handoff *h, const struct job *job);
 void handoff_wake(struct handoff *h);
+bool handoff_take_completion(struct handoff *h, struct completion *c);
 /* True: the trainer sleeps in handoff_wait, and until handoff_return (no handoff_give_job or
  * handoff_wake before it) goes on to do so; all that it owns, its side of the rings too, is the
  * caller's. False: it is awake, and looks for jobs before it sleeps. */
