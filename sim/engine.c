@@ -20,7 +20,7 @@
 
 enum {
     TIMER = UINT32_MAX,   /* instead of a letter */
-    AHEAD = 6,            /* visits between asking the memory for a node and running it */
+    AHEAD = 3,            /* visits between asking the memory for a node and running it */
     FEW = 32,             /* visits that are sorted by insertion */
     PORTIONS = 16,        /* that a thread's visits are run in, or more: */
     PORTION_MAX = 16,     /* visits in one */
@@ -74,18 +74,25 @@ static void make_room(struct worker *w, size_t n)
     w->starts = MEM_NEW(uint32_t, w->visits_max + 2);
 }
 
-/* The timers and letters that are due. */
+/* The timers and letters that are due. The first line of each record is asked for, so that all wait
+ * together for their pages to be looked up. */
 static void list_visits(struct worker *w)
 {
+    const struct sim *s = w->sim;
     const uint32_t *timers = w->timers_due.items;
     const struct letter *letters = w->letters_due.items;
     size_t n_timers = w->timers_due.n, n_letters = w->letters_due.n;
     w->n_visits = n_timers + n_letters;
     make_room(w, w->n_visits);
-    for (size_t i = 0; i < n_timers; i++)
+    for (size_t i = 0; i < n_timers; i++) {
         w->visits[i] = (struct visit){.node = timers[i], .letter = TIMER};
-    for (size_t i = 0; i < n_letters; i++)
+        prefetch_page(sim_node(s, timers[i]));
+    }
+    for (size_t i = 0; i < n_letters; i++) {
         w->visits[n_timers + i] = (struct visit){.node = letters[i].dst, .letter = (uint32_t)i};
+        prefetch_page(sim_node(s, letters[i].dst));
+        prefetch_page(parcel_at(&s->parcels, letters[i].parcel));
+    }
 }
 
 /* Whether no node is visited twice. */
@@ -166,15 +173,16 @@ static void run_visits(struct worker *w, struct worker *owner, size_t from, size
     struct letter *letters = owner->letters_due.items;
     size_t n = owner->n_visits;
     w->owner = owner;
-    *asked = *asked > from ? *asked : from;
+    size_t ask = *asked > from ? *asked : from;
     for (size_t to; from < end; from = to) {
         uint32_t id = visits[from].node;
         size_t letters_from = from;
-        for (to = from; to < end && visits[to].node == id; to++) {
-            letters_from += visits[to].letter == TIMER;
-            for (; *asked < n && *asked <= to + AHEAD; ++*asked)
-                prefetch_visit(owner, &visits[*asked]);
-        }
+        for (to = from + 1; to < end && visits[to].node == id;)
+            to++;
+        while (letters_from < to && visits[letters_from].letter == TIMER)
+            letters_from++;
+        for (size_t ahead = to + AHEAD < n ? to + AHEAD : n; ask < ahead; ask++)
+            prefetch_visit(owner, &visits[ask]);
         size_t n_letters = to - letters_from;
         if (s->way_in_us != NULL)
             n_letters = way_in_pass(w, id, letters, visits + letters_from, n_letters, end_us);
@@ -182,6 +190,7 @@ static void run_visits(struct worker *w, struct worker *owner, size_t from, size
             expect_visit(w, &visits[to], end_us);
         peer_run(w, id, letters, visits + letters_from, n_letters, end_us);
     }
+    *asked = ask;
 }
 
 /* Where visit i belongs to the node of the one before it, behind that node's last one. */

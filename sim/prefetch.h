@@ -1,4 +1,5 @@
-/* Asking the memory for a record before it is worked on: its first lines, of 1,024 bytes at most.
+/* Asking the memory for a record before it is worked on: its first pairs of lines, of 1,024 bytes
+ * at most.
  *
  * Always inlined: gcc takes a function that only prefetches for one without effect, and leaves its
  * calls out. */
@@ -24,14 +25,20 @@ PREFETCH_INLINE void prefetch_line(const char *line, bool to_own)
         __builtin_prefetch(line, READ, ONCE);
 }
 
+/* Long before: only the first line, and none of the nearest cache. */
+PREFETCH_INLINE void prefetch_page(const void *from)
+{
+    enum { READ = 0, BEYOND_L1 = 2 };
+    __builtin_prefetch(from, READ, BEYOND_L1);
+}
+
 PREFETCH_INLINE void prefetch_lines(const void *from, size_t bytes, bool to_own)
 {
     const char *at = from, *end = at + (bytes < PREFETCH_MOST ? bytes : PREFETCH_MOST);
-    for (; end - at >= 4 * MEM_ALIGN; at += 4 * MEM_ALIGN)
-        for (size_t i = 0; i < 4; i++)
-            prefetch_line(at + i * MEM_ALIGN, to_own);
-    for (; at < end; at += MEM_ALIGN)
+    for (; at < end; at += 2 * MEM_ALIGN) {
         prefetch_line(at, to_own);
+        prefetch_line(at + MEM_ALIGN, to_own);
+    }
 }
 
 /* is_shared: other threads work on it too. What one of them wrote last is then in its cache, and is
