@@ -43,19 +43,7 @@ void calendar_close(struct calendar *c)
     free(c->later);
 }
 
-/* Of a size known beforehand, a copy needs no call: those of timers and letters are. */
-static void copy_item(char *to, const void *item, uint32_t bytes)
-{
-    enum { TIMER_BYTES = 4, LETTER_BYTES = 32 };
-    if (bytes == TIMER_BYTES)
-        memcpy(to, item, TIMER_BYTES);
-    else if (bytes == LETTER_BYTES)
-        memcpy(to, item, LETTER_BYTES);
-    else
-        memcpy(to, item, bytes);
-}
-
-static void add_to_ring(struct calendar *c, uint64_t day, const void *item)
+static void *place_in_ring(struct calendar *c, uint64_t day)
 {
     uint32_t at = day % CALENDAR_DAYS;
     struct calendar_page *page = c->days[at];
@@ -70,10 +58,10 @@ static void add_to_ring(struct calendar *c, uint64_t day, const void *item)
         c->n_last[at] = 0;
         c->used[at / 64] |= UINT64_C(1) << at % 64;
     }
-    copy_item(page->items + (size_t)c->n_last[at]++ * c->item_bytes, item, c->item_bytes);
+    return page->items + (size_t)c->n_last[at]++ * c->item_bytes;
 }
 
-static void add_later(struct calendar *c, uint64_t day, const void *item)
+static void *place_later(struct calendar *c, uint64_t day)
 {
     size_t each = DAY_BYTES + c->item_bytes;
     if (c->n_later == c->later_max) {
@@ -82,17 +70,14 @@ static void add_later(struct calendar *c, uint64_t day, const void *item)
     }
     char *at = c->later + c->n_later++ * each;
     memcpy(at, &day, sizeof day);
-    memcpy(at + DAY_BYTES, item, c->item_bytes);
     c->later_first = day < c->later_first ? day : c->later_first;
+    return at + DAY_BYTES;
 }
 
-void calendar_add(struct calendar *c, uint64_t day, const void *item)
+void *calendar_place(struct calendar *c, uint64_t day)
 {
     CHECK(day >= c->today);
-    if (day - c->today < CALENDAR_DAYS)
-        add_to_ring(c, day, item);
-    else
-        add_later(c, day, item);
+    return day - c->today < CALENDAR_DAYS ? place_in_ring(c, day) : place_later(c, day);
 }
 
 uint64_t calendar_next(const struct calendar *c)
@@ -124,7 +109,7 @@ static void sort_in(struct calendar *c)
         const char *at = c->later + i * each;
         memcpy(&day, at, sizeof day);
         if (day - c->today < CALENDAR_DAYS) {
-            add_to_ring(c, day, at + DAY_BYTES);
+            memcpy(place_in_ring(c, day), at + DAY_BYTES, c->item_bytes);
             continue;
         }
         memmove(c->later + kept++ * each, at, each);

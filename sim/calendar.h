@@ -36,8 +36,8 @@ struct calendar {
 void calendar_init(struct calendar *c, uint32_t item_bytes);
 void calendar_close(struct calendar *c);
 
-/* day >= the last one taken. */
-void calendar_add(struct calendar *c, uint64_t day, const void *item);
+/* Where one more item of that day, >= the last one taken, is to be written at once. */
+void *calendar_place(struct calendar *c, uint64_t day);
 
 /* The earliest day that has items, or CALENDAR_EMPTY. */
 uint64_t calendar_next(const struct calendar *c);
