@@ -168,10 +168,17 @@ LANES_INLINE lanes lanes_exp(lanes x)
 /* The sum of all lanes, halves first: ((0 + 8) + (4 + 12)) + ... */
 LANES_INLINE float lanes_sum(lanes v)
 {
+#if defined(__AVX__) && !defined(__AVX512F__)
+    __m128 low = _mm256_castps256_ps128((__m256)v);
+    __m128 fours = _mm_add_ps(low, _mm256_extractf128_ps((__m256)v, 1));
+    __m128 twos = _mm_add_ps(fours, _mm_movehl_ps(fours, fours));
+    return _mm_cvtss_f32(_mm_add_ss(twos, _mm_movehdup_ps(twos)));
+#else
     for (int half = LANES / 2; half > 0; half /= 2)
         for (int i = 0; i < half; i++)
             v[i] += v[i + half];
     return v[0];
+#endif
 }
 
 #endif

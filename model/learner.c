@@ -238,9 +238,11 @@ static struct optim_rates next_rates(struct learner *l)
 
 static void note_step(struct learner *l, const struct optim_rates *rates)
 {
+    l->last_lr = rates->lr;
+    if (l->config->optim.kind != OPTIM_QGM)
+        return;
     l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
     l->mixed = 0;
-    l->last_lr = rates->lr;
 }
 
 static bool fetches_next(const struct learner *l, const struct workspace *w)
@@ -362,9 +364,9 @@ static void check_range(const struct learner *l, uint64_t offset, uint64_t n)
 /* n weights are about to be mixed. Returns what their momentum gains for each unit added. */
 static float note_mixing(struct learner *l, uint64_t n)
 {
-    l->mixed += (double)n / (double)l->config->model->dim;
     if (l->config->optim.kind != OPTIM_QGM)
         return 0.0f;
+    l->mixed += (double)n / (double)l->config->model->dim;
     return optim_qgm_mixing(l->last_lr, l->config->optim.momentum, l->mix_rate);
 }
 

@@ -46,7 +46,9 @@ struct optim_config optim_defaults(enum optimizer kind);
 /* Vectors of the state beside theta: 1; 2 for OPTIM_ADAMW; 0 for OPTIM_SGD without momentum. */
 static inline uint32_t optim_n_states(const struct optim_config *c)
 {
-    return c->kind == OPTIM_ADAMW ? 2 : c->kind == OPTIM_SGD && c->momentum == 0.0f ? 0 : 1;
+    if (c->kind == OPTIM_SGD)
+        return c->momentum != 0.0f;
+    return c->kind == OPTIM_ADAMW ? 2 : 1;
 }
 
 /* Whether the gradient must stand by itself; if not (OPTIM_SGD with momentum, without clipping), it

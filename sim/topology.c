@@ -324,7 +324,7 @@ uint32_t topology_neighbour(const struct topology *t, uint32_t node, uint32_t k)
     switch (t->kind) {
     case TOPOLOGY_RANDOM:
     case TOPOLOGY_COMPLETE:
-        return k < node ? k : k + 1;
+        return k + (k >= node); /* a branch would be a guess */
     case TOPOLOGY_RING:
         return cycle_step(node, k, t->n);
     case TOPOLOGY_PATH:
