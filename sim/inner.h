@@ -118,6 +118,7 @@ struct sim {
     struct split split;
     double mean_samples, mean_speed; /* of a peer; steps a us, 0: all are as fast as each other */
     double evenness;                 /* of their speeds (model/objective.h) */
+    float factor;                    /* of every peer's gradients; 0: it differs */
     struct topology topology;
     struct parcels parcels;
     uint32_t *head_bytes; /* [n_slices + 1] of a frame with that slice; the last: of a DECLINE */
@@ -186,6 +187,9 @@ struct sim_counts sim_counts_of(const struct gossip *core);
 
 /* The record of a node that starts at start_us, with its first weights in place. */
 void peer_init(struct sim *s, uint32_t id, uint64_t start_us);
+
+/* What a peer's gradients count for (model/objective.h). */
+float peer_factor(const struct sim *s, uint32_t id, uint32_t n_samples);
 
 /* A node is about to make a step: its samples are asked for. */
 void peer_expect(struct worker *w, uint32_t id);

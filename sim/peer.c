@@ -17,13 +17,12 @@ _Static_assert((int)WIRE_PAIRWISE == (int)GOSSIP_PAIRWISE && (int)WIRE_PULL == (
                    (int)WIRE_PUSH == (int)GOSSIP_PUSH && (int)WIRE_PUSH_SUM == (int)GOSSIP_PUSH_SUM,
                "modes have the same numbers in the core and on the wire");
 
-static void run_jobs(struct worker *w);
-
 /* ---- the trace ----------------------------------------------------------------------------- */
 
 enum happening { CAME, BROKE, STEPPED }; /* and enum peer_happening */
 
-/* No padding: all of it is hashed. */
+/* No padding: all of it is hashed. n_steps: done until then, so a step of no length is seen in what
+ * comes next. */
 struct trace_item {
     uint64_t now_us, id;
     uint32_t what, kind, mode, peer, slice, n_steps;
@@ -44,12 +43,11 @@ void peer_trace(struct worker *w, enum peer_happening what, uint32_t n)
 
 /* ---- steps --------------------------------------------------------------------------------- */
 
-static float factor(const struct worker *w)
+float peer_factor(const struct sim *s, uint32_t id, uint32_t n_samples)
 {
-    const struct sim *s = w->sim;
-    double samples = w->learner.shard.n / s->mean_samples, speed = 0;
+    double samples = n_samples / s->mean_samples, speed = 0;
     if (s->mean_speed > 0)
-        speed = speed_steps_a_us(&s->config.speed, s->config.seed, w->id) / s->mean_speed;
+        speed = speed_steps_a_us(&s->config.speed, s->config.seed, id) / s->mean_speed;
     return s->config.alone ? 1.0f
                            : objective_factor(s->config.objective, samples, speed, s->evenness);
 }
@@ -58,7 +56,7 @@ static void learn(struct worker *w)
 {
     struct sim *s = w->sim;
     w->learner.shard = split_shard(&s->split, w->id);
-    w->learner.factor = factor(w);
+    w->learner.factor = s->factor > 0 ? s->factor : peer_factor(s, w->id, w->learner.shard.n);
     /* A peer's schedule stands where the median peer is, if that is further; and the median peer's
      * steps take the nominal time. */
     uint64_t nominal_us = speed_nominal_us(&s->config.speed);
@@ -78,8 +76,6 @@ static void step(struct worker *w)
     uint64_t settle_us = w->sim->config.settle_us;
     if (settle_us == 0 || w->now_us < settle_us)
         learn(w);
-    trace(w, &(struct trace_item){
-                 .now_us = w->now_us, .what = STEPPED, .n_steps = (uint32_t)w->learner.step});
 }
 
 static void end_step(struct worker *w)
@@ -87,6 +83,8 @@ static void end_step(struct worker *w)
     struct gossip_event event = {.type = GOSSIP_WAKE, .n_steps = 1};
     w->node->busy_us = SIM_NEVER;
     step(w);
+    trace(w, &(struct trace_item){
+                 .now_us = w->now_us, .what = STEPPED, .n_steps = (uint32_t)w->learner.step});
     peer_drive(w, &event);
 }
 
@@ -118,6 +116,7 @@ static uint32_t step_if_merged(struct worker *w)
         return 0;
     }
     step(w);
+    w->totals.events++;
     return 1;
 }
 
@@ -145,42 +144,67 @@ static void note_merge(struct worker *w, uint32_t handle)
         w->node->n_merged++;
 }
 
-static void run_job(struct worker *w, uint32_t handle)
+/* Something to be done to theta, with a parcel as its buffer. */
+struct job {
+    enum gossip_action_type type;
+    uint32_t exchange, slice, handle;
+    float c;
+};
+
+static bool is_job(const struct gossip_action *action)
+{
+    return action->type == GOSSIP_TAKE || action->type == GOSSIP_ANSWER ||
+           action->type == GOSSIP_ADD || action->type == GOSSIP_MIX;
+}
+
+static struct job job_of(struct worker *w, const struct gossip_action *action)
+{
+    bool has_buffer = action->job.buffer != GOSSIP_NONE;
+    if (w->sim->check != NULL && action->type == GOSSIP_ANSWER)
+        check_weight(w, action->job.peer, action->job.slice, action->job.c);
+    return (struct job){.type = action->type,
+                        .exchange = action->job.exchange,
+                        .slice = action->job.slice,
+                        .handle = has_buffer ? action->job.buffer : parcel_new(&w->shelf),
+                        .c = action->job.c};
+}
+
+/* Does it, and, on-receive, the step that it was the last to wait for. Sets what the core is told.
+ */
+static void run_job(struct worker *w, const struct job *job, struct gossip_event *done)
 {
     const struct sim *s = w->sim;
-    struct parcel *parcel = parcel_at(&s->parcels, handle);
-    uint32_t slice = parcel->job.slice, n = slice_count(s, slice);
-    uint64_t offset = slice_offset(slice);
-    struct gossip_event done = {.type = GOSSIP_DONE,
-                                .done = {.exchange = parcel->job.exchange, .buffer = handle}};
+    struct parcel *parcel = parcel_at(&s->parcels, job->handle);
+    uint32_t n = slice_count(s, job->slice);
+    uint64_t offset = slice_offset(job->slice);
     if (s->check != NULL)
         check_before(w);
     uint64_t began = workspace_clock_us(&w->workspace);
-    switch ((enum gossip_action_type)parcel->job.type) {
+    switch (job->type) {
     case GOSSIP_TAKE:
         learner_take(&w->learner, offset, n, parcel->slice);
         parcel->taken_at = (uint32_t)w->learner.step;
         break;
     case GOSSIP_ANSWER:
-        learner_answer(&w->learner, offset, n, parcel->job.c, parcel->slice);
-        note_merge(w, handle);
+        learner_answer(&w->learner, offset, n, job->c, parcel->slice);
+        note_merge(w, job->handle);
         if (s->check != NULL)
-            check_answered(w, handle);
+            check_answered(w, job->handle);
         break;
     case GOSSIP_ADD:
-        learner_add(&w->learner, offset, n, parcel->job.c, parcel->slice);
+        learner_add(&w->learner, offset, n, job->c, parcel->slice);
         staleness_add(&w->staleness, w->learner.step - parcel->taken_at);
-        note_merge(w, handle);
+        note_merge(w, job->handle);
         if (s->check != NULL)
-            check_added(w, handle);
-        parcel_unref(&w->shelf, handle);
+            check_added(w, job->handle);
+        parcel_unref(&w->shelf, job->handle);
         break;
     case GOSSIP_MIX:
-        learner_mix(&w->learner, offset, n, parcel->job.c, parcel->slice);
-        note_merge(w, handle);
+        learner_mix(&w->learner, offset, n, job->c, parcel->slice);
+        note_merge(w, job->handle);
         if (s->check != NULL)
-            check_mixed(w, handle);
-        parcel_unref(&w->shelf, handle);
+            check_mixed(w, job->handle);
+        parcel_unref(&w->shelf, job->handle);
         break;
     case GOSSIP_SEND:
     case GOSSIP_FORGET:
@@ -190,26 +214,52 @@ static void run_job(struct worker *w, uint32_t handle)
         CHECK(false && "no job");
     }
     w->totals.mixing_us += workspace_clock_us(&w->workspace) - began;
-    done.n_steps = step_if_merged(w);
-    peer_drive(w, &done);
+    done->type = GOSSIP_DONE;
+    done->n_steps = step_if_merged(w);
+    done->done.exchange = job->exchange;
+    done->done.buffer = job->handle;
 }
 
-static void run_jobs(struct worker *w)
+static void queue_job(struct worker *w, const struct job *job)
+{
+    struct parcel *parcel = parcel_at(&w->sim->parcels, job->handle);
+    parcel->job.type = job->type & UINT8_MAX;
+    parcel->job.exchange = job->exchange & JOB_EXCHANGE_MAX;
+    parcel->job.slice = job->slice;
+    parcel->job.c = job->c;
+    parcel->next = job->handle;
+    if (w->node->last_job != PARCEL_NONE) {
+        struct parcel *last = parcel_at(&w->sim->parcels, w->node->last_job);
+        parcel->next = last->next;
+        last->next = job->handle;
+    }
+    w->node->last_job = job->handle;
+}
+
+static bool runs_jobs(const struct node *node)
+{
+    return node->busy_us == SIM_NEVER || node->rests;
+}
+
+/* The first job that waits, if it can be run now. */
+static bool next_job(struct worker *w, struct job *job)
 {
     struct node *node = w->node;
-    if (w->in_jobs)
-        return;
-    w->in_jobs = true;
-    while (node->last_job != PARCEL_NONE && (node->busy_us == SIM_NEVER || node->rests)) {
-        struct parcel *last = parcel_at(&w->sim->parcels, node->last_job);
-        uint32_t job = last->next;
-        if (job == node->last_job)
-            node->last_job = PARCEL_NONE;
-        else
-            last->next = parcel_at(&w->sim->parcels, job)->next;
-        run_job(w, job);
-    }
-    w->in_jobs = false;
+    if (node->last_job == PARCEL_NONE || !runs_jobs(node))
+        return false;
+    struct parcel *last = parcel_at(&w->sim->parcels, node->last_job);
+    uint32_t handle = last->next;
+    const struct parcel *first = parcel_at(&w->sim->parcels, handle);
+    *job = (struct job){.type = (enum gossip_action_type)first->job.type,
+                        .exchange = first->job.exchange,
+                        .slice = first->job.slice,
+                        .handle = handle,
+                        .c = first->job.c};
+    if (handle == node->last_job)
+        node->last_job = PARCEL_NONE;
+    else
+        last->next = first->next;
+    return true;
 }
 
 void peer_drop_jobs(struct worker *w)
@@ -224,26 +274,6 @@ void peer_drop_jobs(struct worker *w)
         parcel_unref(&w->shelf, job);
         job = next;
     } while (job != last);
-}
-
-static void queue_job(struct worker *w, const struct gossip_action *action)
-{
-    uint32_t handle =
-        action->job.buffer != GOSSIP_NONE ? action->job.buffer : parcel_new(&w->shelf);
-    struct parcel *parcel = parcel_at(&w->sim->parcels, handle);
-    if (w->sim->check != NULL && action->type == GOSSIP_ANSWER)
-        check_weight(w, action->job.peer, action->job.slice, action->job.c);
-    parcel->job.type = action->type & UINT8_MAX;
-    parcel->job.exchange = action->job.exchange & JOB_EXCHANGE_MAX;
-    parcel->job.slice = action->job.slice;
-    parcel->job.c = action->job.c;
-    parcel->next = handle;
-    if (w->node->last_job != PARCEL_NONE) {
-        struct parcel *last = parcel_at(&w->sim->parcels, w->node->last_job);
-        parcel->next = last->next;
-        last->next = handle;
-    }
-    w->node->last_job = handle;
 }
 
 /* ---- messages ------------------------------------------------------------------------------ */
@@ -408,7 +438,10 @@ static void receive(struct worker *w, const struct letter *letter)
 {
     struct sim *s = w->sim;
     bool fragile = s->lives != NULL || network_breaks(&s->config.network);
-    struct trace_item item = {.now_us = w->now_us, .what = BROKE, .peer = letter->src};
+    struct trace_item item = {.now_us = w->now_us,
+                              .what = BROKE,
+                              .peer = letter->src,
+                              .n_steps = (uint32_t)w->learner.step};
     if (letter->src == w->id) {
         receive_own(w, letter);
         return;
@@ -478,12 +511,6 @@ static void receive(struct worker *w, const struct letter *letter)
 static void act(struct worker *w, const struct gossip_action *action)
 {
     switch (action->type) {
-    case GOSSIP_TAKE:
-    case GOSSIP_ANSWER:
-    case GOSSIP_ADD:
-    case GOSSIP_MIX:
-        queue_job(w, action);
-        break;
     case GOSSIP_SEND:
         post(w, &action->send);
         break;
@@ -503,21 +530,60 @@ static void act(struct worker *w, const struct gossip_action *action)
     case GOSSIP_ADOPT_FAILED:
         life_adopt_failed(w);
         break;
+    case GOSSIP_TAKE:
+    case GOSSIP_ANSWER:
+    case GOSSIP_ADD:
+    case GOSSIP_MIX:
+        CHECK(false && "a job");
     }
 }
 
-void peer_drive(struct worker *w, struct gossip_event *event)
+/* Tells the core, and does what it asks for. True where the last of that is a job that need not
+ * wait in line: it is in at_once then, where that is not NULL. */
+static bool step_core(struct worker *w, struct gossip_event *event, struct job *at_once)
 {
     struct gossip_update update;
+    bool is_at_once = false;
     event->now_us = w->now_us;
     gossip_step(node_core(w->sim, w->node), event, &update);
     if (w->node->started) /* else it still waits for its start */
         w->node->wake_us = update.wake_us;
-    for (uint32_t i = 0; i < update.n_actions; i++)
-        act(w, &update.actions[i]);
+    for (uint32_t i = 0; i < update.n_actions; i++) {
+        const struct gossip_action *action = &update.actions[i];
+        if (!is_job(action)) {
+            act(w, action);
+            continue;
+        }
+        struct job job = job_of(w, action);
+        is_at_once = at_once != NULL && i + 1 == update.n_actions &&
+                     w->node->last_job == PARCEL_NONE && runs_jobs(w->node);
+        if (is_at_once)
+            *at_once = job;
+        else
+            queue_job(w, &job);
+    }
     if (w->sim->check != NULL)
         check_event(w);
-    run_jobs(w);
+    return is_at_once;
+}
+
+/* Jobs are run here, one after another, but for those that one of them leads to. */
+void peer_drive(struct worker *w, struct gossip_event *event)
+{
+    struct gossip_event done;
+    struct job job;
+    bool nested = w->in_jobs;
+    for (;;) {
+        bool has_job = step_core(w, event, nested ? NULL : &job);
+        if (nested)
+            return;
+        w->in_jobs = true;
+        if (!has_job && !next_job(w, &job))
+            break;
+        run_job(w, &job, &done);
+        event = &done;
+    }
+    w->in_jobs = false;
 }
 
 /* ---- a node's time --------------------------------------------------------------------------- */
@@ -589,10 +655,11 @@ static void pick_up(struct worker *w, uint32_t id)
     l->step = l->age = node->n_steps;
     if (s->lives != NULL)
         l->age -= s->lives[id].resumed;
-    if (s->config.optim.kind == OPTIM_QGM) /* nobody else asks */
+    if (s->config.optim.kind == OPTIM_QGM) { /* nobody else asks */
         l->last_lr = l->age > 0 ? lr_at(&s->config.optim, node->n_steps - 1) : 0.0f;
-    l->mixed = (double)node->mixed;
-    l->mix_rate = (double)node->mix_rate;
+        l->mixed = (double)node->mixed;
+        l->mix_rate = (double)node->mix_rate;
+    }
 }
 
 static void lay_down(struct worker *w)
@@ -600,8 +667,10 @@ static void lay_down(struct worker *w)
     struct node *node = w->node;
     const struct learner *l = &w->learner;
     node->n_steps = (uint32_t)l->step;
-    node->mixed = (float)l->mixed;
-    node->mix_rate = (float)l->mix_rate;
+    if (w->sim->config.optim.kind == OPTIM_QGM) {
+        node->mixed = (float)l->mixed;
+        node->mix_rate = (float)l->mix_rate;
+    }
     uint64_t timer_us = node->wake_us < node->busy_us ? node->wake_us : node->busy_us;
     uint64_t life_us = life_next_us(w->sim, w->id);
     timer_us = life_us < timer_us ? life_us : timer_us;

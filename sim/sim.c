@@ -31,7 +31,7 @@ static uint32_t neighbour(const void *ctx, uint32_t self, uint32_t k)
 static bool is_clear(const void *ctx, uint32_t self, uint64_t now_us)
 {
     const struct sim *s = ctx;
-    return s->way_out_us == NULL || s->way_out_us[self] <= now_us;
+    return s->way_out_us[self] <= now_us;
 }
 
 /* Of requests for a slice, as many as a real peer answers at once; where no step takes any time
@@ -99,10 +99,13 @@ static void set_times(struct sim *s)
 static void set_means(struct sim *s)
 {
     const struct sim_config *c = &s->config;
-    bool differ = c->train == SIM_CONTINUOUS && c->speed.kind != SPEED_CONST;
+    bool differ = c->train == SIM_CONTINUOUS && c->speed.kind != SPEED_CONST, alike = !differ;
+    uint32_t first = split_shard(&s->split, 0).n;
     double roots = 0;
     for (uint32_t i = 0; i < c->n_nodes; i++) {
-        s->mean_samples += (double)split_shard(&s->split, i).n / c->n_nodes;
+        uint32_t n = split_shard(&s->split, i).n;
+        alike = alike && n == first;
+        s->mean_samples += (double)n / c->n_nodes;
         if (!differ)
             continue;
         double speed = speed_steps_a_us(&c->speed, c->seed, i);
@@ -110,6 +113,7 @@ static void set_means(struct sim *s)
         roots += sqrt(speed) / c->n_nodes;
     }
     s->evenness = differ ? roots / sqrt(s->mean_speed) : 1;
+    s->factor = alike ? peer_factor(s, 0, first) : 0;
 }
 
 static void set_gossip(struct sim *s)
@@ -132,7 +136,7 @@ static void set_gossip(struct sim *s)
         .seed = c->seed,
         .in_turn = s->topology.kind == TOPOLOGY_ONE_PEER_EXPONENTIAL,
         .neighbour = neighbour,
-        .is_clear = is_clear,
+        .is_clear = c->network.bytes_per_s > 0 ? is_clear : NULL,
         .leaves_at_once = c->network.bytes_per_s == 0 && c->network.link_bytes_per_s == 0,
         .ctx = s};
     s->head_bytes = MEM_NEW(uint32_t, n_slices + 1);
