@@ -91,7 +91,8 @@ static void list_visits(struct worker *w)
     for (size_t i = 0; i < n_letters; i++) {
         w->visits[n_timers + i] = (struct visit){.node = letters[i].dst, .letter = (uint32_t)i};
         prefetch_page(sim_node(s, letters[i].dst));
-        prefetch_page(parcel_at(&s->parcels, letters[i].parcel));
+        if (letters[i].parcel != PARCEL_NONE)
+            prefetch_page(parcel_at(&s->parcels, letters[i].parcel));
     }
 }
 

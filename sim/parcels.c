@@ -118,7 +118,7 @@ uint32_t parcel_new(struct parcel_shelf *shelf)
     uint32_t handle = shelf->first;
     struct parcel *parcel = parcel_at(shelf->parcels, handle);
     shelf->first = parcel->next;
-    if (--shelf->n > 0) /* another thread may have filled it last */
+    if (--shelf->n > 0) /* long out of the nearest cache, or in that of another thread */
         prefetch(parcel_at(shelf->parcels, shelf->first), shelf->parcels->stride, true);
     atomic_store_explicit(&parcel->refs, 1, memory_order_relaxed);
     return handle;

@@ -567,7 +567,7 @@ static bool step_core(struct worker *w, struct gossip_event *event, struct job *
     return is_at_once;
 }
 
-/* Jobs are run here, one after another, but for those that one of them leads to. */
+/* Jobs are run here, one after another. What is driven from within this leaves its own in line. */
 void peer_drive(struct worker *w, struct gossip_event *event)
 {
     struct gossip_event done;
