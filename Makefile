@@ -1,6 +1,7 @@
 # hubbub: two commands do everything on a fresh Debian machine: make demo, make test.
 #
 #   make                 ./hubbub (needs the packages; installs nothing)
+#   make PROFILE=        the same without runs of its own in between: builds sooner, simulates slower
 #   make demo            packages, build, five peers on real data (ARGS=--json for a program)
 #   make test            packages, build, all tests
 #   make deps            the packages alone (apt-get, as root or through sudo)
@@ -105,16 +106,17 @@ OTHERS   := $(filter-out $(HOT:%=$(BUILD)/%.o),$(BUILD)/main.o $(OBJ))
 
 $(BUILD)/hubbub: $(OTHERS) $(PROFILED)
 	$(call say,LD)
-	$(Q)$(CC) $(CFLAGS) $(if $(HOT),-w -flto=auto -fprofile-use -fprofile-partial-training) $^ -o $@ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(if $(HOT),$(by_profile) -flto=auto) $^ -o $@ $(LDLIBS)
 
+# Where a file was never run it is compiled as ever, and gcc says so: -w.
+by_profile := -w -fprofile-use -fprofile-partial-training
 # Where the counts of a file are; they hold for an object of this name only.
 counts = -dumpbase $(BUILD)/counts/$*.c -MF $(@:.o=.d)
 
 $(BUILD)/profiled/%.o: %.c $(BUILD)/counted/done
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(CFLAGS) $(call slp,$<) $(counts) -w -flto -fprofile-use \
-	-fprofile-partial-training -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) $(call slp,$<) $(counts) $(by_profile) -flto -c $< -o $@
 
 $(BUILD)/counted/done: bench/profile $(BUILD)/counted/hubbub
 	$(call say,RUN)
@@ -123,7 +125,7 @@ $(BUILD)/counted/done: bench/profile $(BUILD)/counted/hubbub
 	{ echo "'make PROFILE=' builds hubbub without these runs" >&2; exit 1; }
 	@touch $@
 
-# What it is of else may change: the counts stay true.
+# Its other files may change: the counts stay true.
 $(BUILD)/counted/hubbub: $(COUNTED) | $(OTHERS)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) -fprofile-generate $^ $| -o $@ $(LDLIBS)
