@@ -94,12 +94,11 @@ all: $(BUILD)/hubbub
 
 # What a node-update of the simulator runs through makes 20 KB of instructions, which a processor
 # that two share cannot keep near. For hubbub itself (the tests link each file as it is) gcc compiles
-# it as one piece, knowing from runs of bench/profile what is rare: a fifth faster there, and the
+# it as one piece, knowing from runs of bench/profile what is rare: a tenth to a fifth faster, and the
 # same results. PROFILE=: without, for who changes these files often.
 PROFILE := $(if $(findstring release,$(VARIANT)),$(if $(findstring clang,$(CC)),,yes))
-HOT := base/rng data/batches data/dataset data/partition model/learner net/gossip sim/calendar \
-       sim/dist sim/engine sim/network sim/parcels sim/peer sim/speed sim/topology
-HOT := $(if $(PROFILE),$(HOT))
+HOT := $(if $(PROFILE),base/rng data/batches data/dataset data/partition model/learner net/gossip \
+       sim/calendar sim/dist sim/engine sim/network sim/parcels sim/peer sim/speed sim/topology)
 COUNTED  := $(HOT:%=$(BUILD)/counted/%.o)
 PROFILED := $(HOT:%=$(BUILD)/profiled/%.o)
 OTHERS   := $(filter-out $(HOT:%=$(BUILD)/%.o),$(BUILD)/main.o $(OBJ))

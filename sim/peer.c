@@ -572,16 +572,13 @@ void peer_drive(struct worker *w, struct gossip_event *event)
 {
     struct gossip_event done;
     struct job job;
-    bool nested = w->in_jobs;
-    for (;;) {
-        bool has_job = step_core(w, event, nested ? NULL : &job);
-        if (nested)
-            return;
-        w->in_jobs = true;
-        if (!has_job && !next_job(w, &job))
-            break;
+    bool nested = w->in_jobs, has_job = step_core(w, event, nested ? NULL : &job);
+    if (nested)
+        return;
+    w->in_jobs = true;
+    while (has_job || next_job(w, &job)) {
         run_job(w, &job, &done);
-        event = &done;
+        has_job = step_core(w, &done, &job);
     }
     w->in_jobs = false;
 }
