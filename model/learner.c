@@ -10,7 +10,9 @@
 
 uint64_t learner_floats(const struct learner_config *config)
 {
-    return (1 + optim_n_states(&config->optim)) * mem_round_floats(config->model->dim);
+    uint64_t of_qgm = config->optim.kind == OPTIM_QGM ? sizeof(struct qgm) / sizeof(float) : 0;
+    return (1 + optim_n_states(&config->optim)) * mem_round_floats(config->model->dim) +
+           mem_round_floats(of_qgm);
 }
 
 /* Zero for the optimiser's state of a range. */
@@ -29,6 +31,15 @@ void learner_move(struct learner *l, float *storage)
     l->theta = storage;
     l->momentum = n_states > 0 ? storage + n : NULL;
     l->second = n_states > 1 ? storage + 2 * n : NULL;
+    l->qgm = l->config->optim.kind == OPTIM_QGM ? (struct qgm *)(void *)(storage + 2 * n) : NULL;
+}
+
+void learner_forget(struct learner *l)
+{
+    l->age = 0;
+    forget(l, 0, l->config->model->dim);
+    if (l->qgm != NULL)
+        *l->qgm = (struct qgm){0};
 }
 
 void learner_init(struct learner *l, const struct learner_config *config, const struct shard *shard,
@@ -36,10 +47,9 @@ void learner_init(struct learner *l, const struct learner_config *config, const 
 {
     const struct model *m = config->model;
     CHECK(config->batch > 0 && config->train->shape.n_features == m->n_in);
-    *l = (struct learner){
-        .config = config, .shard = *shard, .node = node, .factor = 1, .mix_rate = 1};
+    *l = (struct learner){.config = config, .shard = *shard, .node = node, .factor = 1};
     learner_move(l, storage);
-    forget(l, 0, m->dim);
+    learner_forget(l);
     if (config->first != NULL)
         memcpy(l->theta, config->first, m->dim * sizeof *l->theta);
     else
@@ -238,11 +248,8 @@ static struct optim_rates next_rates(struct learner *l)
 
 static void note_step(struct learner *l, const struct optim_rates *rates)
 {
-    l->last_lr = rates->lr;
-    if (l->config->optim.kind != OPTIM_QGM)
-        return;
-    l->mix_rate += 0.02 * (l->mixed - l->mix_rate);
-    l->mixed = 0;
+    if (l->qgm != NULL)
+        optim_qgm_note(l->qgm, rates->lr, l->config->model->dim);
 }
 
 static bool fetches_next(const struct learner *l, const struct workspace *w)
@@ -349,11 +356,7 @@ double learner_epochs(const struct learner *l)
 void learner_resume(struct learner *l, uint64_t step)
 {
     l->step = step;
-    l->last_lr = 0.0f;
-    l->mixed = 0;
-    l->mix_rate = 1;
-    l->age = 0;
-    forget(l, 0, l->config->model->dim);
+    learner_forget(l);
 }
 
 static void check_range(const struct learner *l, uint64_t offset, uint64_t n)
@@ -364,10 +367,10 @@ static void check_range(const struct learner *l, uint64_t offset, uint64_t n)
 /* n weights are about to be mixed. Returns what their momentum gains for each unit added. */
 static float note_mixing(struct learner *l, uint64_t n)
 {
-    if (l->config->optim.kind != OPTIM_QGM)
+    if (l->qgm == NULL)
         return 0.0f;
-    l->mixed += (double)n / (double)l->config->model->dim;
-    return optim_qgm_mixing(l->last_lr, l->config->optim.momentum, l->mix_rate);
+    l->qgm->n_mixed += n;
+    return optim_qgm_mixing(l->qgm, l->config->optim.momentum);
 }
 
 void learner_take(const struct learner *l, uint64_t offset, uint64_t n, float *out)

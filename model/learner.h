@@ -30,16 +30,14 @@ struct learner {
     const struct learner_config *config; /* borrowed, as are the rows of the shard */
     struct shard shard;
     uint32_t node;   /* names this peer's sample order */
-    float last_lr;   /* of the step before; 0 before the first */
     float factor;    /* what its gradient counts for (model/objective.h); 1, the owner's to set */
     float *theta;    /* [dim], in the caller's storage like momentum */
     float *momentum; /* [dim]: v, m-hat of OPTIM_QGM, m of OPTIM_ADAMW; NULL: no state is kept */
     float *second;   /* [dim]: s of OPTIM_ADAMW; else NULL */
+    struct qgm *qgm; /* among those floats; NULL unless OPTIM_QGM */
     uint64_t age;    /* steps since the optimiser's state was zero */
     uint64_t step;   /* steps done */
     uint64_t swarm_step; /* where the schedule stands, if further than step; the owner's to set */
-    double mixed;        /* passes over theta mixed since the last step */
-    double mix_rate;     /* the same per step, averaged over the last 50 steps or so; starts at 1 */
 };
 
 /* What one thread of a step works in. */
@@ -101,6 +99,9 @@ void learner_init(struct learner *l, const struct learner_config *config, const 
 
 /* Goes on in other floats of the same layout, as they are. */
 void learner_move(struct learner *l, float *storage);
+
+/* The optimiser's state is as before the first step. */
+void learner_forget(struct learner *l);
 
 /* Draws what a learner's step (from 0) will gather, and asks the memory for it if it is little, for
  * who has something else to do before it, such as a step of another one: that drives a batch of

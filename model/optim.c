@@ -148,10 +148,18 @@ void optim_step(const struct optim_config *c, const struct optim_rates *r, float
     }
 }
 
-float optim_qgm_mixing(float last_lr, float mu, double mix_rate)
+float optim_qgm_mixing(const struct qgm *q, float mu)
 {
-    double damping = QGM_STEPS * mix_rate < 1 ? QGM_STEPS * mix_rate : 1;
-    return last_lr > 0.0f ? -(1.0f - mu) / last_lr * (float)damping : 0.0f;
+    float steps = QGM_STEPS * (1.0f - q->unmixed), damping = steps < 1 ? steps : 1;
+    return q->last_lr > 0.0f ? -(1.0f - mu) / q->last_lr * damping : 0.0f;
+}
+
+void optim_qgm_note(struct qgm *q, float lr, uint64_t dim)
+{
+    double passes = (double)q->n_mixed / (double)dim;
+    q->unmixed += 0.02f * (float)(1 - passes - (double)q->unmixed);
+    q->n_mixed = 0;
+    q->last_lr = lr;
 }
 
 float lr_at(const struct optim_config *c, uint64_t step)

@@ -85,9 +85,19 @@ struct optim_rates {
 void optim_step(const struct optim_config *c, const struct optim_rates *r, float *theta,
                 float *momentum, float *second, const float *grad, uint64_t n);
 
+/* What OPTIM_QGM keeps beside m_hat; like all state, 0 before the first step. */
+struct qgm {
+    uint64_t n_mixed; /* weights mixed since the last step; one that was mixed twice counts twice */
+    float unmixed;    /* 1 less how often each was, per step, averaged over 50 steps or so */
+    float last_lr;
+};
+
 /* What m_hat gains for each unit that mixing adds to theta, after a step with rate last_lr; 0 when
- * last_lr is 0. mix_rate: how often each weight is mixed, per step; damped when that is rare. */
-float optim_qgm_mixing(float last_lr, float mu, double mix_rate);
+ * last_lr is 0; damped where weights are rarely mixed. */
+float optim_qgm_mixing(const struct qgm *q, float mu);
+
+/* After a step with rate lr of dim weights. */
+void optim_qgm_note(struct qgm *q, float lr, uint64_t dim);
 
 /* The learning rate of step `step` (from 0). */
 float lr_at(const struct optim_config *c, uint64_t step);

@@ -24,6 +24,7 @@ void calendar_init(struct calendar *c, uint32_t item_bytes)
     CHECK(item_bytes % 4 == 0 && item_bytes <= 64);
     *c = (struct calendar){.item_bytes = item_bytes, .later_first = CALENDAR_EMPTY};
     c->items_a_page = (PAGE_BYTES - (uint32_t)sizeof(struct calendar_page)) / item_bytes;
+    memset(c->reach, CALENDAR_FAR, sizeof c->reach);
 }
 
 static void free_pages(struct calendar_page *page)
@@ -43,7 +44,7 @@ void calendar_close(struct calendar *c)
     free(c->later);
 }
 
-static void *place_in_ring(struct calendar *c, uint64_t day)
+static void *place_in_ring(struct calendar *c, uint64_t day, uint32_t reach)
 {
     uint32_t at = day % CALENDAR_DAYS;
     struct calendar_page *page = c->days[at];
@@ -58,6 +59,7 @@ static void *place_in_ring(struct calendar *c, uint64_t day)
         c->n_last[at] = 0;
         c->used[at / 64] |= UINT64_C(1) << at % 64;
     }
+    c->reach[at] = (uint8_t)(reach < c->reach[at] ? reach : c->reach[at]);
     return page->items + (size_t)c->n_last[at]++ * c->item_bytes;
 }
 
@@ -74,10 +76,10 @@ static void *place_later(struct calendar *c, uint64_t day)
     return at + DAY_BYTES;
 }
 
-void *calendar_place(struct calendar *c, uint64_t day)
+void *calendar_place(struct calendar *c, uint64_t day, uint32_t reach)
 {
     CHECK(day >= c->today);
-    return day - c->today < CALENDAR_DAYS ? place_in_ring(c, day) : place_later(c, day);
+    return day - c->today < CALENDAR_DAYS ? place_in_ring(c, day, reach) : place_later(c, day);
 }
 
 uint64_t calendar_next(const struct calendar *c)
@@ -99,8 +101,17 @@ uint64_t calendar_next(const struct calendar *c)
     return c->later_first;
 }
 
-/* What lies within the ring now goes there. Looked through twice in a turn of the ring at most, and
- * in time for the earliest. */
+uint64_t calendar_reach(const struct calendar *c, uint64_t most)
+{
+    uint64_t end = c->today + most;
+    for (uint64_t day = c->today; day < end; day++) {
+        uint64_t reached = day + c->reach[day % CALENDAR_DAYS];
+        end = reached < end ? reached : end;
+    }
+    return end <= c->later_first ? end : c->later_first + 1;
+}
+
+/* What lies within the ring now goes there: nothing else for a turn of the ring. */
 static void sort_in(struct calendar *c)
 {
     size_t each = DAY_BYTES + c->item_bytes, kept = 0;
@@ -109,7 +120,7 @@ static void sort_in(struct calendar *c)
         const char *at = c->later + i * each;
         memcpy(&day, at, sizeof day);
         if (day - c->today < CALENDAR_DAYS) {
-            memcpy(place_in_ring(c, day), at + DAY_BYTES, c->item_bytes);
+            memcpy(place_in_ring(c, day, 1), at + DAY_BYTES, c->item_bytes);
             continue;
         }
         memmove(c->later + kept++ * each, at, each);
@@ -117,19 +128,14 @@ static void sort_in(struct calendar *c)
     }
     c->n_later = kept;
     c->later_first = first;
-    c->sorted_in = c->today;
 }
 
-void calendar_take(struct calendar *c, uint64_t day, struct calendar_items *to)
+static void take_day(struct calendar *c, uint64_t day, struct calendar_items *to)
 {
-    CHECK(day >= c->today);
-    c->today = day;
-    bool half_a_turn = day - c->sorted_in >= CALENDAR_DAYS / 2;
-    if (c->n_later > 0 && (half_a_turn || day >= c->later_first))
-        sort_in(c);
     uint32_t at = day % CALENDAR_DAYS;
     struct calendar_page *page = c->days[at];
     c->days[at] = NULL;
+    c->reach[at] = CALENDAR_FAR;
     c->used[at / 64] &= ~(UINT64_C(1) << at % 64);
     for (uint32_t n = c->n_last[at]; page != NULL; n = c->items_a_page) {
         if (to->n + n > to->max) {
@@ -143,4 +149,16 @@ void calendar_take(struct calendar *c, uint64_t day, struct calendar_items *to)
         c->spare = page;
         page = next;
     }
+}
+
+void calendar_take(struct calendar *c, uint64_t end, struct calendar_items *to)
+{
+    CHECK(end >= c->today);
+    for (uint64_t day; (day = calendar_next(c)) < end;) {
+        c->today = day;
+        if (day >= c->later_first)
+            sort_in(c);
+        take_day(c, day, to);
+    }
+    c->today = end;
 }

@@ -451,7 +451,7 @@ static void check_sum(struct check *c, const struct sim *s)
 static uint64_t longest_exchange_us(const struct check *c, const struct sim *s)
 {
     uint64_t flight = atomic_load_explicit(&s->longest_us, memory_order_relaxed);
-    return 2 * flight + 2 * (n_places(s) + 2) * (c->longest_step_us + 1) + 4 * s->window_us;
+    return 2 * flight + 2 * (n_places(s) + 2) * (c->longest_step_us + 1) + 4 * s->day_us;
 }
 
 static void check_stalls(struct check *c, const struct sim *s, uint32_t id, uint64_t limit_us)

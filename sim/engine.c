@@ -1,9 +1,10 @@
 /* Windows of virtual time.
  *
- * No message is faster than the network's floor, so what nodes do within one window of that length
- * cannot reach another node before the next: within it they are independent. Each thread owns a
- * range of nodes, and keeps the calendar of what happens to them; in a window it lists those of
- * them to which something does. They are run one after another, each from the start of the window
+ * No message is faster than the network's floor, so what nodes do within one day of that length
+ * cannot reach another node before the next. Where latencies are drawn ahead, it is known of later
+ * days too; so many are one window, within which nodes are independent. Each thread owns a range of
+ * nodes, and keeps the calendar of what happens to them; in a window it lists those of them to
+ * which something does. They are run one after another, each from the start of the window
  * to its end, in portions: a thread takes those of its own list, and then what is left of the
  * others', so that one that has less to do, or a faster processor, does not wait. Mail to nodes of
  * other threads is handed over at the barrier between two windows. A node meets its letters in the
@@ -22,10 +23,12 @@ enum {
     TIMER = UINT32_MAX,   /* instead of a letter */
     AHEAD = 3,            /* visits between asking the memory for a node and running it */
     FEW = 32,             /* visits that are sorted by insertion */
+    VISITS = 512,         /* of a thread in a window, where one may last so long */
+    DAYS_MAX = 64,        /* of a window */
     PORTIONS = 16,        /* that a thread's visits are run in, or more: */
     PORTION_MAX = 16,     /* visits in one */
     PORTION_BYTES = 1024, /* of nodes at least */
-    TICKET_BITS = 32      /* of the portion; those above are the window's */
+    TICKET_BITS = 32      /* of the portion; those above are the window's first day */
 };
 
 /* ---- what happens in a window ---------------------------------------------------------------- */
@@ -66,11 +69,11 @@ static void make_room(struct worker *w, size_t n)
     if (n <= w->visits_max)
         return;
     free(w->visits);
-    free(w->unsorted);
+    free(w->apart);
     free(w->starts);
     w->visits_max = 2 * n;
     w->visits = MEM_NEW(struct visit, w->visits_max);
-    w->unsorted = MEM_NEW(struct visit, w->visits_max);
+    w->apart = MEM_NEW(struct visit, w->visits_max);
     w->starts = MEM_NEW(uint32_t, w->visits_max + 2);
 }
 
@@ -96,29 +99,41 @@ static void list_visits(struct worker *w)
     }
 }
 
-/* Whether no node is visited twice. */
-static bool all_differ(struct worker *w)
+/* Moves the visits to nodes that are visited more than once out of the list. Returns how many.
+ * Which node comes first does not matter, only what happens first to a node. And as they were
+ * listed, like follows like: the processor foresees what each will do. */
+static size_t set_apart(struct worker *w)
 {
-    bool differ = true;
+    uint64_t any_again = 0;
     for (size_t i = 0; i < w->n_visits; i++) {
         uint32_t at = w->visits[i].node - w->first;
-        uint64_t bit = UINT64_C(1) << at % 64;
-        differ &= (w->seen[at / 64] & bit) == 0;
+        uint64_t bit = UINT64_C(1) << at % 64, again = w->seen[at / 64] & bit;
         w->seen[at / 64] |= bit;
+        w->again[at / 64] |= again;
+        any_again |= again;
     }
-    for (size_t i = 0; i < w->n_visits; i++)
-        w->seen[(w->visits[i].node - w->first) / 64] = 0;
-    return differ;
+    size_t n_kept = 0, n_apart = 0;
+    for (size_t i = 0; any_again != 0 && i < w->n_visits; i++) {
+        struct visit visit = w->visits[i];
+        uint32_t at = visit.node - w->first;
+        if ((w->again[at / 64] >> at % 64 & 1) != 0)
+            w->apart[n_apart++] = visit;
+        else
+            w->visits[n_kept++] = visit;
+    }
+    for (size_t i = 0; i < w->n_visits; i++) {
+        uint32_t at = w->visits[i].node - w->first;
+        w->seen[at / 64] = w->again[at / 64] = 0;
+    }
+    return n_apart;
 }
 
-/* By node: dealt out to about as many stretches of nodes as there are visits, each then sorted for
- * itself. */
-static void sort_visits(struct worker *w)
+/* Puts those that were set apart behind the others, sorted by node: dealt out to about as many
+ * stretches of nodes as there are visits, each then sorted for itself. */
+static void sort_in(struct worker *w, size_t n)
 {
-    size_t n = w->n_visits;
-    struct visit *listed = w->visits;
-    w->visits = w->unsorted;
-    w->unsorted = listed;
+    const struct visit *apart = w->apart;
+    struct visit *sorted = w->visits + w->n_visits - n;
     struct letter *letters = w->letters_due.items;
     uint32_t shift = 0;
     while ((uint64_t)(w->end - w->first - 1) >> shift >= n)
@@ -126,17 +141,17 @@ static void sort_visits(struct worker *w)
     uint32_t n_stretches = ((w->end - w->first - 1) >> shift) + 1;
     memset(w->starts, 0, (n_stretches + 1) * sizeof *w->starts);
     for (size_t i = 0; i < n; i++)
-        w->starts[((listed[i].node - w->first) >> shift) + 1]++;
+        w->starts[((apart[i].node - w->first) >> shift) + 1]++;
     for (uint32_t k = 0; k < n_stretches; k++)
         w->starts[k + 1] += w->starts[k];
     for (size_t i = 0; i < n; i++)
-        w->visits[w->starts[(listed[i].node - w->first) >> shift]++] = listed[i];
+        sorted[w->starts[(apart[i].node - w->first) >> shift]++] = apart[i];
     for (uint32_t k = 0, from = 0; k < n_stretches; k++) {
         uint32_t to = w->starts[k];
         if (to - from > FEW)
-            qsort_r(w->visits + from, to - from, sizeof *w->visits, visit_compare, letters);
+            qsort_r(sorted + from, to - from, sizeof *sorted, visit_compare, letters);
         else
-            sort_few(w->visits + from, to - from, letters);
+            sort_few(sorted + from, to - from, letters);
         from = to;
     }
 }
@@ -204,13 +219,14 @@ static size_t whole_nodes(const struct worker *owner, size_t i)
 
 /* Portions of the owner's list of that window, until all are taken. The last ones are worth a trip
  * to another processor's cache only if they take longer than that. */
-static void run_portions(struct worker *w, struct worker *owner, uint64_t window)
+static void run_portions(struct worker *w, struct worker *owner, struct window window)
 {
     size_t fewest = w->sim->stride < PORTION_BYTES ? PORTION_BYTES / w->sim->stride : 1, asked = 0;
-    uint64_t end_us = (window + 1) * w->sim->window_us;
+    uint64_t end_us = window.end * w->sim->day_us;
     for (;;) {
         uint64_t ticket = atomic_fetch_add_explicit(&owner->ticket, 1, memory_order_acquire);
-        bool is_listed = ticket >> TICKET_BITS == window; /* else the owner will set it anew */
+        bool is_listed =
+            ticket >> TICKET_BITS == window.first; /* else the owner will set it anew */
         if (!is_listed)
             return;
         size_t n = owner->n_visits, each = n / PORTIONS, at = (uint32_t)ticket;
@@ -222,32 +238,47 @@ static void run_portions(struct worker *w, struct worker *owner, uint64_t window
     }
 }
 
-static void run_window(struct worker *w, uint64_t window)
+/* How many days of so many visits each are worth a window. */
+static uint32_t days_ahead(uint64_t visits)
+{
+    return visits >= VISITS             ? 1
+           : visits > VISITS / DAYS_MAX ? (uint32_t)(VISITS / visits)
+                                        : DAYS_MAX;
+}
+
+static void run_window(struct worker *w, struct window window)
 {
     struct sim *s = w->sim;
     w->timers_due.n = w->letters_due.n = 0;
-    calendar_take(&w->timers, window, &w->timers_due);
-    calendar_take(&w->letters, window, &w->letters_due);
+    calendar_take(&w->timers, window.end, &w->timers_due);
+    calendar_take(&w->letters, window.end, &w->letters_due);
     list_visits(w);
-    /* Which node comes first does not matter, only what happens first to a node. And as they were
-     * listed, like follows like: the processor foresees what each will do. */
-    if (!all_differ(w))
-        sort_visits(w);
+    size_t n_apart = set_apart(w);
+    if (n_apart > 0)
+        sort_in(w, n_apart);
+    w->days_ahead = days_ahead(w->n_visits / (window.end - window.first));
     if (!s->shares) {
         size_t asked = 0;
-        run_visits(w, w, 0, w->n_visits, &asked, (window + 1) * s->window_us);
+        run_visits(w, w, 0, w->n_visits, &asked, window.end * s->day_us);
         return;
     }
-    atomic_store_explicit(&w->ticket, window << TICKET_BITS, memory_order_release);
+    atomic_store_explicit(&w->ticket, window.first << TICKET_BITS, memory_order_release);
     for (uint32_t i = 0; i < s->config.n_threads; i++)
         run_portions(w, &s->workers[(w->index + i) % s->config.n_threads], window);
 }
 
 /* ---- between windows ------------------------------------------------------------------------ */
 
+/* What comes in a letter makes its receiver send something, unless only its deadlines do. */
+static uint32_t reach_of_letter(const struct worker *w)
+{
+    return w->sim->foresees ? CALENDAR_FAR : 1;
+}
+
 static void add_letter(struct worker *w, const struct letter *letter)
 {
-    struct letter *at = calendar_place(&w->letters, sim_window(w->sim, letter->arrival_us));
+    struct letter *at =
+        calendar_place(&w->letters, sim_day(w->sim, letter->arrival_us), reach_of_letter(w));
     /* Field by field, as it was written just now: a wider copy would wait for all of them. */
     at->arrival_us = letter->arrival_us;
     at->sent_us = letter->sent_us;
@@ -257,9 +288,9 @@ static void add_letter(struct worker *w, const struct letter *letter)
     at->parcel = letter->parcel;
 }
 
-static void add_timer(struct worker *w, uint32_t node, uint64_t window)
+static void add_timer(struct worker *w, uint32_t node, uint64_t day, uint32_t reach)
 {
-    *(uint32_t *)calendar_place(&w->timers, window) = node;
+    *(uint32_t *)calendar_place(&w->timers, day, reach) = node;
 }
 
 static bool is_mine(const struct worker *w, uint32_t node)
@@ -267,8 +298,13 @@ static bool is_mine(const struct worker *w, uint32_t node)
     return node >= w->first && node < w->end;
 }
 
-/* To the thread that keeps the calendar of a node, in which something happens in that window. */
-static struct mail *mail_for(struct worker *w, uint32_t node, uint64_t window)
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* To the thread that keeps the calendar of a node: something happens to it that day. */
+static struct mail *mail_for(struct worker *w, uint32_t node, uint64_t day, uint32_t reach)
 {
     const struct sim *s = w->sim;
     uint32_t to = (uint32_t)((uint64_t)node * s->config.n_threads / s->config.n_nodes);
@@ -276,7 +312,8 @@ static struct mail *mail_for(struct worker *w, uint32_t node, uint64_t window)
         to++;
     while (node < s->workers[to].first)
         to--;
-    w->next = window < w->next ? window : w->next;
+    w->next.first = least(w->next.first, day);
+    w->next.end = least(w->next.end, day + reach);
     return &w->out[w->turn][to];
 }
 
@@ -297,20 +334,21 @@ void engine_post(struct worker *w, const struct letter *letter)
         add_letter(w, letter);
         return;
     }
-    struct mail *out = mail_for(w, letter->dst, sim_window(w->sim, letter->arrival_us));
+    struct mail *out =
+        mail_for(w, letter->dst, sim_day(w->sim, letter->arrival_us), reach_of_letter(w));
     out->letters = grown(out->letters, out->n_letters, &out->letters_max, sizeof *out->letters);
     out->letters[out->n_letters++] = *letter;
 }
 
-void engine_set_timer(struct worker *w, uint32_t id, uint64_t window)
+void engine_set_timer(struct worker *w, uint32_t id, uint64_t day, uint32_t reach)
 {
     if (is_mine(w, id)) {
-        add_timer(w, id, window);
+        add_timer(w, id, day, reach);
         return;
     }
-    struct mail *out = mail_for(w, id, window);
+    struct mail *out = mail_for(w, id, day, reach);
     out->timers = grown(out->timers, out->n_timers, &out->timers_max, sizeof *out->timers);
-    out->timers[out->n_timers++] = (struct timer){.window = window, .node = id};
+    out->timers[out->n_timers++] = (struct timer){.day = day, .node = id, .reach = reach};
 }
 
 static void take_in(struct worker *w, const struct mail *in)
@@ -318,33 +356,42 @@ static void take_in(struct worker *w, const struct mail *in)
     for (size_t i = 0; i < in->n_letters; i++)
         add_letter(w, &in->letters[i]);
     for (size_t i = 0; i < in->n_timers; i++)
-        add_timer(w, in->timers[i].node, in->timers[i].window);
+        add_timer(w, in->timers[i].node, in->timers[i].day, in->timers[i].reach);
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
+/* The window that is next for all that a thread knows. */
+static struct window next_window(const struct worker *w)
 {
-    return a < b ? a : b;
+    uint64_t days = w->days_ahead;
+    return (struct window){
+        .first = least(w->next.first, least(calendar_next(&w->timers), calendar_next(&w->letters))),
+        .end = least(w->next.end,
+                     least(calendar_reach(&w->timers, days), calendar_reach(&w->letters, days)))};
 }
 
 /* Exchanges mail and agrees on the next window in which anything happens. What a thread writes for
  * the others alternates between two places, so that one barrier between windows is enough. */
-static uint64_t meet(struct worker *w)
+static struct window meet(struct worker *w)
 {
     struct sim *s = w->sim;
     uint32_t turn = w->turn, n = s->config.n_threads;
-    uint64_t next = least(w->next, least(calendar_next(&w->timers), calendar_next(&w->letters)));
+    struct window next = next_window(w);
     for (uint32_t v = 0; v < n; v++)
         w->out[turn][v].next = next;
     barrier_wait(&s->barrier);
     for (uint32_t v = 0; v < n; v++) {
         const struct mail *in = &s->workers[v].out[turn][w->index];
-        next = least(next, in->next);
+        next.first = least(next.first, in->next.first);
+        next.end = least(next.end, in->next.end);
         take_in(w, in);
     }
     w->turn = !turn;
-    w->next = CALENDAR_EMPTY;
+    w->next = (struct window){CALENDAR_EMPTY, CALENDAR_EMPTY};
     for (uint32_t v = 0; v < n; v++)
         w->out[w->turn][v].n_letters = w->out[w->turn][v].n_timers = 0;
+    next.end = least(next.end, (s->until_us + s->day_us - 1) / s->day_us);
+    if (next.end <= next.first)
+        next.end = next.first + 1;
     return next;
 }
 
@@ -352,8 +399,8 @@ static void run_windows(struct worker *w)
 {
     struct sim *s = w->sim;
     for (;;) {
-        uint64_t window = meet(w);
-        if (window == CALENDAR_EMPTY || window * s->window_us >= s->until_us)
+        struct window window = meet(w);
+        if (window.first == CALENDAR_EMPTY || window.first * s->day_us >= s->until_us)
             return;
         if (s->check != NULL && check_failed_text(s->check) != NULL)
             return;
@@ -409,8 +456,9 @@ void engine_init(struct sim *s)
         w->index = i;
         w->first = (uint32_t)((uint64_t)s->config.n_nodes * i / n);
         w->end = (uint32_t)((uint64_t)s->config.n_nodes * (i + 1) / n);
-        w->next = CALENDAR_EMPTY;
-        atomic_init(&w->ticket, (uint64_t)SIM_WINDOWS_MAX << TICKET_BITS); /* which is never run */
+        w->next = (struct window){CALENDAR_EMPTY, CALENDAR_EMPTY};
+        w->days_ahead = 1;
+        atomic_init(&w->ticket, (uint64_t)SIM_DAYS_MAX << TICKET_BITS); /* which is never run */
         w->shelf = (struct parcel_shelf){.parcels = &s->parcels, .first = PARCEL_NONE};
         calendar_init(&w->timers, sizeof(uint32_t));
         calendar_init(&w->letters, sizeof(struct letter));
@@ -420,8 +468,9 @@ void engine_init(struct sim *s)
         w->workspace.is_timed = s->config.profile;
         w->learner = (struct learner){.config = &s->learner_config};
         w->seen = MEM_NEW(uint64_t, (w->end - w->first + 63) / 64);
+        w->again = MEM_NEW(uint64_t, (w->end - w->first + 63) / 64);
         for (uint32_t id = w->first; id < w->end; id++)
-            engine_set_timer(w, id, sim_node(s, id)->timer_window);
+            peer_set_timer(w, id);
     }
     for (uint32_t i = 1; i < n; i++)
         CHECK(pthread_create(&s->workers[i].thread, NULL, run, &s->workers[i]) == 0);
@@ -442,9 +491,10 @@ void engine_close(struct sim *s)
         free(w->timers_due.items);
         free(w->letters_due.items);
         free(w->visits);
-        free(w->unsorted);
+        free(w->apart);
         free(w->starts);
         free(w->seen);
+        free(w->again);
         for (uint32_t k = 0; k < 2 * SIM_THREADS_MAX; k++) {
             free(w->out[k / SIM_THREADS_MAX][k % SIM_THREADS_MAX].letters);
             free(w->out[k / SIM_THREADS_MAX][k % SIM_THREADS_MAX].timers);

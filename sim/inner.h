@@ -30,10 +30,9 @@ struct node {
     uint64_t wake_us; /* when its core wants to be woken, or it starts */
     uint64_t busy_us; /* when the step under way, or the rest after it, ends; SIM_NEVER: none is */
     struct outbox outbox;
-    uint32_t timer_window; /* of its valid entry among the timers */
-    uint32_t last_job;     /* a parcel, and the one behind it the first; PARCEL_NONE: none waits */
-    uint32_t n_steps;      /* from here on: the learner's */
-    float mixed, mix_rate;
+    uint64_t latency_us; /* where that is foreseen: of its next message */
+    uint32_t last_job;   /* a parcel, and the one behind it the first; PARCEL_NONE: none waits */
+    uint32_t n_steps;    /* the learner's */
     uint16_t n_merged;   /* slices since the last step, on-receive */
     bool started, rests; /* rests: the step is computed, and its pace is waited out */
 };
@@ -50,15 +49,21 @@ struct letter {
 #define LETTER_IS_IN (UINT32_C(1) << 31)
 
 struct timer {
-    uint64_t window;
-    uint32_t node;
+    uint64_t day;
+    uint32_t node, reach;
 };
 
-/* What a thread has for the nodes of another: letters, timers of those that it ran, and when it
- * knows of something to happen next, to whomever. In one line of memory, which the other waits for
- * in each window. */
+/* The days that are run next: in the first something happens, and nothing that happens in them
+ * reaches another node before their end. */
+struct window {
+    uint64_t first, end;
+};
+
+/* What a thread has for the nodes of another: letters, timers of those that it ran, and which
+ * window would be next for all that it knows. In one line of memory, which the other waits for in
+ * each window. */
 struct mail {
-    _Alignas(MEM_ALIGN) uint64_t next;
+    _Alignas(MEM_ALIGN) struct window next;
     struct letter *letters;
     struct timer *timers;
     size_t n_letters, letters_max, n_timers, timers_max;
@@ -77,17 +82,17 @@ struct worker {
 
     struct calendar timers, letters; /* of uint32_t, of struct letter */
     struct calendar_items timers_due, letters_due;
-    struct visit *visits, *unsorted;
+    struct visit *visits, *apart;
     uint32_t *starts;
     size_t n_visits, visits_max;
-    uint64_t *seen; /* a bit a node */
+    uint64_t *seen, *again; /* a bit a node: it is listed, twice or more */
     /* Visits listed above are run in portions, by whoever has time: the next one to be taken, and,
      * in the upper half, of which window they are. */
     _Alignas(MEM_ALIGN) _Atomic uint64_t ticket;
     /* Mail to the others, of the next window and this one. */
     struct mail out[2][SIM_THREADS_MAX];
-    uint64_t next; /* of what is in the mail */
-    uint32_t turn;
+    struct window next;        /* for all that is in the mail */
+    uint32_t turn, days_ahead; /* days_ahead: how many the next window may have */
 
     struct parcel_shelf shelf;
     struct flights flights; /* of its nodes */
@@ -101,6 +106,7 @@ struct worker {
     /* The node that is being run, and whose it is. */
     struct worker *owner;
     uint64_t now_us;
+    uint64_t timer_us; /* its deadline when it was picked up, which it has a timer for */
     struct node *node;
     uint32_t id;
     struct learner learner;
@@ -129,12 +135,13 @@ struct sim {
     float *first;       /* [dim] the first weights, with lives */
     char *arena;
     size_t arena_bytes, stride, core_offset, floats_offset;
-    uint64_t window_us, windows_a_us; /* its length; its inverse, 2^64 times */
+    uint64_t day_us, days_a_us; /* the floor of latencies; its inverse, 2^64 times */
     uint64_t cycle_us, now_us, until_us;
     struct barrier barrier;
     pthread_barrier_t gate; /* the start and the end of a run_until */
     bool stop;
-    bool shares;                  /* threads run each other's nodes */
+    bool shares;   /* threads run each other's nodes */
+    bool foresees; /* a node sends nothing but what its deadlines say: reach_of in peer.c */
     struct worker *workers;       /* NULL in rounds */
     struct rounds *rounds;        /* NULL with gossip */
     struct team *team;            /* evaluates */
@@ -144,12 +151,12 @@ struct sim {
     struct check *check;          /* NULL without --check */
 };
 
-/* In which window that is: time_us / window_us, by the inverse. What that lost on being rounded
- * down is one window at most. */
-static inline uint64_t sim_window(const struct sim *s, uint64_t time_us)
+/* Which day that is: time_us / day_us, by the inverse. What that lost on being rounded down is one
+ * at most. */
+static inline uint64_t sim_day(const struct sim *s, uint64_t time_us)
 {
-    uint64_t window = (uint64_t)((unsigned __int128)time_us * s->windows_a_us >> 64);
-    return window + (time_us - window * s->window_us >= s->window_us);
+    uint64_t day = (uint64_t)((unsigned __int128)time_us * s->days_a_us >> 64);
+    return day + (time_us - day * s->day_us >= s->day_us);
 }
 
 static inline struct node *sim_node(const struct sim *s, uint32_t id)
@@ -190,6 +197,9 @@ void peer_init(struct sim *s, uint32_t id, uint64_t start_us);
 
 /* What a peer's gradients count for (model/objective.h). */
 float peer_factor(const struct sim *s, uint32_t id, uint32_t n_samples);
+
+/* Its first deadline. */
+void peer_set_timer(struct worker *w, uint32_t id);
 
 /* A node is about to make a step: its samples are asked for. */
 void peer_expect(struct worker *w, uint32_t id);
@@ -274,6 +284,6 @@ void engine_close(struct sim *s);
 
 /* From the node that is being run. */
 void engine_post(struct worker *w, const struct letter *letter);
-void engine_set_timer(struct worker *w, uint32_t id, uint64_t window);
+void engine_set_timer(struct worker *w, uint32_t id, uint64_t day, uint32_t reach);
 
 #endif

@@ -188,16 +188,18 @@ uint64_t network_come_in(const struct network *n, uint64_t bytes, uint64_t arriv
 
 enum { DRAWS = 2 }; /* of one latency, at most */
 
-static uint64_t draw_latency(const struct network *n, uint32_t src, uint32_t number)
+uint64_t network_latency(const struct network *n, const struct outbox *box, uint32_t src)
 {
     struct rng rng = rng_stream(n->seed, src, RNG_LATENCY);
-    rng.index = (uint64_t)number * DRAWS;
+    rng.index = (uint64_t)box->n_sent * DRAWS;
     return dist_draw(&n->latency, &rng, n->floor_us);
 }
 
 uint64_t network_word(const struct network *n, struct outbox *box, uint32_t src, uint64_t now_us)
 {
-    return now_us + draw_latency(n, src, box->n_sent++);
+    uint64_t latency_us = network_latency(n, box, src);
+    box->n_sent++;
+    return now_us + latency_us;
 }
 
 static bool is_split(const struct netsplit *s, uint32_t src, uint32_t dst, uint64_t now_us)
@@ -222,13 +224,12 @@ static uint64_t land(struct flights *f, struct outbox *box, uint32_t src, uint32
 }
 
 struct delivery network_send(const struct network *n, struct flights *f, struct outbox *box,
-                             uint32_t src, uint32_t dst, uint64_t bytes, uint64_t now_us,
-                             uint64_t *way_out_us)
+                             uint32_t src, uint32_t dst, uint64_t bytes, uint64_t latency_us,
+                             uint64_t now_us, uint64_t *way_out_us)
 {
     uint32_t number = box->n_sent++;
     uint64_t leaves_us = leave(n, f, src, dst, bytes, now_us, way_out_us);
-    struct delivery d = {.leaves_us = leaves_us,
-                         .arrival_us = leaves_us + draw_latency(n, src, number)};
+    struct delivery d = {.leaves_us = leaves_us, .arrival_us = leaves_us + latency_us};
     if (n->latency.kind != DIST_CONST) /* else they keep their order anyway */
         d.arrival_us = land(f, box, src, dst, now_us, d.arrival_us);
     if (n->heal_us > 0 && now_us >= n->heal_us)

@@ -92,11 +92,14 @@ struct outbox {
     uint32_t is_noted : 1; /* earlier ones may stand in the table of flights */
 };
 
-/* The next message of src. way_out_us: until when src is sending earlier ones; moved on. NULL
- * where bandwidth has no limit. */
+/* What the latency of the next message of src will be, before any queue; at least the floor. */
+uint64_t network_latency(const struct network *n, const struct outbox *box, uint32_t src);
+
+/* The next message of src, with that latency. way_out_us: until when src is sending earlier ones;
+ * moved on. NULL where bandwidth has no limit. */
 struct delivery network_send(const struct network *n, struct flights *f, struct outbox *box,
-                             uint32_t src, uint32_t dst, uint64_t bytes, uint64_t now_us,
-                             uint64_t *way_out_us);
+                             uint32_t src, uint32_t dst, uint64_t bytes, uint64_t latency_us,
+                             uint64_t now_us, uint64_t *way_out_us);
 
 /* When a message whose last byte is at the door of its receiver has come in. way_in_us: until when
  * earlier ones come in; moved on. A message that need not wait has come in when it arrives: the way

@@ -344,11 +344,11 @@ static struct gossip_message unpack(struct worker *w, uint32_t handle)
 }
 
 /* Where bandwidth is short: word that a push has left comes when it has, but not within this
- * window. Its reference keeps the parcel's name from being used again, whatever happens. */
+ * day. Its reference keeps the parcel's name from being used again, whatever happens. */
 static void note_leaving(struct worker *w, uint32_t handle, uint64_t leaves_us)
 {
     const struct sim *s = w->sim;
-    uint64_t end_us = (sim_window(s, w->now_us) + 1) * s->window_us;
+    uint64_t end_us = (sim_day(s, w->now_us) + 1) * s->day_us;
     struct letter word = {.arrival_us = leaves_us > end_us ? leaves_us : end_us,
                           .sent_us = w->now_us,
                           .dst = w->id,
@@ -379,6 +379,18 @@ static uint32_t parcel_to_send(struct worker *w, const struct gossip_message *g)
     return copy;
 }
 
+/* Draws the latency of its next message ahead. */
+static void foresee(const struct sim *s, struct node *node, uint32_t id)
+{
+    if (s->foresees)
+        node->latency_us = network_latency(&s->config.network, &node->outbox, id);
+}
+
+static uint64_t next_latency_us(const struct sim *s, const struct node *node, uint32_t id)
+{
+    return s->foresees ? node->latency_us : network_latency(&s->config.network, &node->outbox, id);
+}
+
 static void post(struct worker *w, const struct gossip_message *g)
 {
     struct sim *s = w->sim;
@@ -395,7 +407,9 @@ static void post(struct worker *w, const struct gossip_message *g)
                             .parcel = handle};
     struct delivery d =
         network_send(&s->config.network, &w->owner->flights, &w->node->outbox, w->id, g->peer,
-                     bytes, w->now_us, s->way_out_us != NULL ? &s->way_out_us[w->id] : NULL);
+                     bytes, next_latency_us(s, w->node, w->id), w->now_us,
+                     s->way_out_us != NULL ? &s->way_out_us[w->id] : NULL);
+    foresee(s, w->node, w->id);
     letter.arrival_us = d.arrival_us;
     w->totals.messages++;
     w->totals.bytes += bytes;
@@ -612,25 +626,50 @@ static void wake(struct worker *w)
     peer_drive(w, &event);
 }
 
-static uint32_t window_of(const struct sim *s, uint64_t time_us)
+/* The next of a node's own deadlines; SIM_NEVER: it has none. */
+static uint64_t deadline_us(const struct sim *s, const struct node *node, uint32_t id)
 {
-    uint64_t window = sim_window(s, time_us); /* the last one: beyond the end of any run */
-    return (uint32_t)(window < SIM_WINDOWS_MAX ? window : SIM_WINDOWS_MAX);
+    uint64_t own_us = node->busy_us <= node->wake_us ? node->busy_us : node->wake_us;
+    uint64_t life_us = life_next_us(s, id);
+    return life_us < own_us ? life_us : own_us;
+}
+
+/* How many days on from its deadline anything that the node does reaches another, at least. Where
+ * that is foreseen, each wake sends one message, then or after the step under way; it may be woken
+ * again a period later. */
+static uint32_t reach_of(const struct sim *s, const struct node *node, uint64_t day)
+{
+    if (!s->foresees || node->last_job != PARCEL_NONE)
+        return 1;
+    if (node->wake_us == SIM_NEVER)
+        return CALENDAR_FAR;
+    uint64_t latency_us = node->latency_us, again_us = s->config.every_us + s->day_us;
+    uint64_t soonest_us = node->wake_us + (latency_us < again_us ? latency_us : again_us);
+    uint64_t reach = sim_day(s, soonest_us) - day;
+    return (uint32_t)(reach < CALENDAR_FAR ? reach : CALENDAR_FAR);
+}
+
+static void set_timer(struct worker *w, uint32_t id, uint64_t us)
+{
+    const struct sim *s = w->sim;
+    uint64_t day = sim_day(s, us);
+    if (day < SIM_DAYS_MAX) /* else beyond the end of any run */
+        engine_set_timer(w, id, day, reach_of(s, sim_node(s, id), day));
+}
+
+void peer_set_timer(struct worker *w, uint32_t id)
+{
+    set_timer(w, id, deadline_us(w->sim, sim_node(w->sim, id), id));
 }
 
 void peer_init(struct sim *s, uint32_t id, uint64_t start_us)
 {
     struct node *node = sim_node(s, id);
     bool late = s->lives != NULL && s->lives[id].down;
-    uint64_t first_us = life_next_us(s, id);
-    if (!late && start_us < first_us)
-        first_us = start_us;
-    *node = (struct node){.wake_us = late ? SIM_NEVER : start_us,
-                          .timer_window = window_of(s, first_us),
-                          .busy_us = SIM_NEVER,
-                          .last_job = PARCEL_NONE,
-                          .mix_rate = 1};
+    *node = (struct node){
+        .wake_us = late ? SIM_NEVER : start_us, .busy_us = SIM_NEVER, .last_job = PARCEL_NONE};
     gossip_init(node_core(s, node), &s->gossip_config, id);
+    foresee(s, node, id);
 }
 
 void peer_expect(struct worker *w, uint32_t id)
@@ -646,17 +685,13 @@ static void pick_up(struct worker *w, uint32_t id)
     struct node *node = sim_node(s, id);
     w->id = id;
     w->node = node;
+    w->timer_us = deadline_us(s, node, id);
     struct learner *l = &w->learner;
     l->node = id;
     learner_move(l, node_floats(s, node));
     l->step = l->age = node->n_steps;
     if (s->lives != NULL)
         l->age -= s->lives[id].resumed;
-    if (s->config.optim.kind == OPTIM_QGM) { /* nobody else asks */
-        l->last_lr = l->age > 0 ? lr_at(&s->config.optim, node->n_steps - 1) : 0.0f;
-        l->mixed = (double)node->mixed;
-        l->mix_rate = (double)node->mix_rate;
-    }
 }
 
 static void lay_down(struct worker *w)
@@ -664,20 +699,9 @@ static void lay_down(struct worker *w)
     struct node *node = w->node;
     const struct learner *l = &w->learner;
     node->n_steps = (uint32_t)l->step;
-    if (w->sim->config.optim.kind == OPTIM_QGM) {
-        node->mixed = (float)l->mixed;
-        node->mix_rate = (float)l->mix_rate;
-    }
-    uint64_t timer_us = node->wake_us < node->busy_us ? node->wake_us : node->busy_us;
-    uint64_t life_us = life_next_us(w->sim, w->id);
-    timer_us = life_us < timer_us ? life_us : timer_us;
-    if (timer_us == SIM_NEVER)
-        return;
-    uint32_t window = window_of(w->sim, timer_us);
-    if (window == node->timer_window)
-        return;
-    engine_set_timer(w, w->id, window);
-    node->timer_window = window;
+    uint64_t timer_us = deadline_us(w->sim, node, w->id);
+    if (timer_us != w->timer_us)
+        set_timer(w, w->id, timer_us);
 }
 
 /* At the same time word of broken links comes first, so that what is sent then goes over the new
@@ -691,15 +715,13 @@ void peer_run(struct worker *w, uint32_t id, const struct letter *letters,
     for (size_t i = 0;;) {
         uint64_t arrival_us = i < n ? letters[visits[i].letter].arrival_us : SIM_NEVER;
         bool is_word = i < n && letters[visits[i].letter].parcel == PARCEL_NONE;
-        uint64_t life_us = life_next_us(w->sim, id);
-        uint64_t own_us = node->busy_us <= node->wake_us ? node->busy_us : node->wake_us;
-        own_us = life_us < own_us ? life_us : own_us;
+        uint64_t own_us = deadline_us(w->sim, node, id);
         w->now_us = own_us <= arrival_us ? own_us : arrival_us;
         if (w->now_us >= end_us)
             break;
         if (own_us > arrival_us || (own_us == arrival_us && is_word)) {
             receive(w, &letters[visits[i++].letter]);
-        } else if (own_us == life_us) {
+        } else if (own_us == life_next_us(w->sim, id)) {
             life_happen(w);
         } else if (own_us == node->busy_us && node->rests) {
             peer_begin_step(w);

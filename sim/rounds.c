@@ -329,8 +329,7 @@ static void make_learners(struct rounds *r)
         *l = (struct learner){.config = &s->learner_config,
                               .factor = 1,
                               .shard = split_shard(&s->split, node),
-                              .node = node,
-                              .mix_rate = 1};
+                              .node = node};
         learner_move(l, node_floats(s, sim_node(s, node)));
         uint64_t step_us = speed_step_us(&c->speed, c->seed, node);
         r->step_us = step_us > r->step_us ? step_us : r->step_us;

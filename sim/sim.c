@@ -91,8 +91,8 @@ static void set_times(struct sim *s)
         net->floor_us = s->cycle_us / 1000 > 0 ? s->cycle_us / 1000 : 1;
     if (net->latency.kind != DIST_LOGNORMAL && net->latency.low_us > net->floor_us)
         net->floor_us = net->latency.low_us;
-    s->window_us = net->floor_us;
-    s->windows_a_us = UINT64_MAX / s->window_us;
+    s->day_us = net->floor_us;
+    s->days_a_us = UINT64_MAX / s->day_us;
 }
 
 /* A real peer hears from the others how many samples they have and how fast they are. */
@@ -139,6 +139,8 @@ static void set_gossip(struct sim *s)
         .is_clear = c->network.bytes_per_s > 0 ? is_clear : NULL,
         .leaves_at_once = c->network.bytes_per_s == 0 && c->network.link_bytes_per_s == 0,
         .ctx = s};
+    s->foresees = c->gossip == GOSSIP_PUSH && c->every_steps == 0 && n_slices == 1 && fanout == 1 &&
+                  s->gossip_config.leaves_at_once && s->lives == NULL;
     s->head_bytes = MEM_NEW(uint32_t, n_slices + 1);
     uint8_t *head = MEM_NEW(uint8_t, WIRE_HEAD_MAX);
     struct wire_message m = {.kind = WIRE_REQUEST, .id = 1};
@@ -284,7 +286,7 @@ uint64_t sim_end_us(const struct sim *s)
 {
     if (s->rounds != NULL)
         return SIM_NEVER;
-    return SIM_WINDOWS_MAX * s->window_us;
+    return SIM_DAYS_MAX * s->day_us;
 }
 
 void sim_run_cycles(struct sim *s, uint64_t n_cycles)

@@ -22,7 +22,7 @@
 
 enum { SIM_THREADS_MAX = 64, SIM_HASH_TEXT = 65 };
 
-#define SIM_WINDOWS_MAX UINT32_MAX /* of a run */
+#define SIM_DAYS_MAX UINT32_MAX /* of a run */
 
 enum sim_train {
     SIM_CONTINUOUS, /* step after step; exchanges in between */
@@ -108,10 +108,10 @@ uint64_t sim_cycle_us(const struct sim *sim);
 /* How long steps take: as configured, from the model, or as measured. */
 struct speed sim_speed(const struct sim *sim);
 
-/* The latest time that sim_run_until may be given: SIM_WINDOWS_MAX windows. */
+/* The latest time that sim_run_until may be given: SIM_DAYS_MAX days. */
 uint64_t sim_end_us(const struct sim *sim);
 
-/* Runs all windows (of the network's floor) that start before time_us. */
+/* Runs all days (of the length of the network's floor) that start before time_us. */
 void sim_run_until(struct sim *sim, uint64_t time_us);
 
 /* Until so many cycles are over since the start: gossip periods, or rounds of a synchronous

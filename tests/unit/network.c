@@ -76,6 +76,13 @@ Test(network, what_is_misunderstood)
         cr_assert_eq(speed_parse(speeds[i], &(struct speed){0}, &err), ERR_USAGE, "%s", speeds[i]);
 }
 
+static struct delivery send_now(const struct network *n, struct flights *f, struct outbox *box,
+                                uint32_t dst, uint64_t bytes, uint64_t now_us, uint64_t *way_out_us)
+{
+    uint64_t latency_us = network_latency(n, box, 0);
+    return network_send(n, f, box, 0, dst, bytes, latency_us, now_us, way_out_us);
+}
+
 Test(network, a_link_never_overtakes_itself)
 {
     struct network n = {.latency = dist("uniform:1ms,100ms"), .floor_us = 1000, .seed = 1};
@@ -87,7 +94,7 @@ Test(network, a_link_never_overtakes_itself)
     for (uint32_t i = 0; i < 20000; i++) {
         uint32_t dst = 1 + i * 7 % 50;
         uint64_t now = (uint64_t)i * 40;
-        struct delivery d = network_send(&n, &f, &box, 0, dst, 100, now, NULL);
+        struct delivery d = send_now(&n, &f, &box, dst, 100, now, NULL);
         cr_assert(!d.lost && d.arrival_us >= now + 1000 && d.arrival_us <= now + 100000);
         cr_assert_geq(d.arrival_us, last[dst - 1]);
         n_held += d.arrival_us == last[dst - 1];
@@ -107,10 +114,9 @@ Test(network, bandwidth_is_a_queue)
     flights_init(&f, &n);
     /* Three of 500 bytes at once leave after 0.5, 1 and 1.5 ms; one later has the way to itself. */
     for (uint32_t i = 0; i < 3; i++)
-        cr_assert_eq(network_send(&n, &f, &box, 0, 1 + i, 500, 10, &way_out).arrival_us,
+        cr_assert_eq(send_now(&n, &f, &box, 1 + i, 500, 10, &way_out).arrival_us,
                      10 + 500 * (i + 1) + 1000);
-    cr_assert_eq(network_send(&n, &f, &box, 0, 1, 500, 9000, &way_out).arrival_us,
-                 9000 + 500 + 1000);
+    cr_assert_eq(send_now(&n, &f, &box, 1, 500, 9000, &way_out).arrival_us, 9000 + 500 + 1000);
     flights_close(&f);
 }
 
@@ -126,11 +132,11 @@ Test(network, a_link_is_a_queue_of_its_own)
     flights_init(&f, &n);
     /* 500 bytes leave the peer in 0.5 ms and pass a link in 5; another link does not wait for it,
      * the same one does, and what is shorter than the way out does not hold up the link. */
-    cr_assert_eq(network_send(&n, &f, &box, 0, 1, 500, 10, &way_out).arrival_us, 10 + 5000 + 1000);
-    cr_assert_eq(network_send(&n, &f, &box, 0, 2, 500, 10, &way_out).arrival_us, 510 + 5000 + 1000);
-    cr_assert_eq(network_send(&n, &f, &box, 0, 1, 500, 10, &way_out).arrival_us, 10 + 10000 + 1000);
+    cr_assert_eq(send_now(&n, &f, &box, 1, 500, 10, &way_out).arrival_us, 10 + 5000 + 1000);
+    cr_assert_eq(send_now(&n, &f, &box, 2, 500, 10, &way_out).arrival_us, 510 + 5000 + 1000);
+    cr_assert_eq(send_now(&n, &f, &box, 1, 500, 10, &way_out).arrival_us, 10 + 10000 + 1000);
     n.link_bytes_per_s = 10000000;
-    cr_assert_eq(network_send(&n, &f, &box, 0, 3, 500, 10, &way_out).leaves_us, 2010,
+    cr_assert_eq(send_now(&n, &f, &box, 3, 500, 10, &way_out).leaves_us, 2010,
                  "no link is faster than the way out");
     flights_close(&f);
 }
@@ -156,8 +162,8 @@ Test(network, healed)
     struct flights f;
     struct outbox box = {0};
     flights_init(&f, &n);
-    cr_assert(network_send(&n, &f, &box, 0, 1, 1, 499, NULL).lost);
-    cr_assert(!network_send(&n, &f, &box, 0, 1, 1, 500, NULL).lost);
+    cr_assert(send_now(&n, &f, &box, 1, 1, 499, NULL).lost);
+    cr_assert(!send_now(&n, &f, &box, 1, 1, 500, NULL).lost);
     flights_close(&f);
 }
 
@@ -169,15 +175,15 @@ Test(network, loss)
     uint32_t n_lost = 0;
     flights_init(&f, &n);
     for (uint32_t i = 0; i < 10000; i++)
-        n_lost += network_send(&n, &f, &box, 0, 1, 100, i, NULL).lost;
+        n_lost += send_now(&n, &f, &box, 1, 100, i, NULL).lost;
     cr_assert(n_lost > 850 && n_lost < 1150, "%u of 10000", n_lost);
     n.drop = 0;
     n.split = (struct netsplit){.from_us = 100, .to_us = 200, .n_groups = 2};
     for (uint32_t now = 99; now <= 200; now++)
         for (uint32_t dst = 1; dst < 4; dst++) {
             bool split = now >= 100 && now < 200 && dst % 2 == 1;
-            cr_assert_eq(network_send(&n, &f, &box, 0, dst, 100, now, NULL).lost, split, "%u to %u",
-                         now, dst);
+            cr_assert_eq(send_now(&n, &f, &box, dst, 100, now, NULL).lost, split, "%u to %u", now,
+                         dst);
         }
     flights_close(&f);
 }
