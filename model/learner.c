@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "model/ahead.h"
 #include "model/direct.h"
 
 #include <stdlib.h>
@@ -307,7 +308,9 @@ double learner_step(struct learner *l, struct workspace *w)
                      .moves = team_size(w->team) == 1 && optim_descends(&c->optim),
                      .rates = next_rates(l)};
     double loss = 0;
+    ahead_begin();
     team_run(w->team, part_gradient, &s);
+    ahead_end();
     if (team_size(w->team) > 1)
         team_run(w->team, part_sum, &s);
     for (uint32_t i = 0; i < team_size(w->team); i++)

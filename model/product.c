@@ -8,6 +8,7 @@
 #include "base/lanes.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "model/ahead.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -170,6 +171,7 @@ static void panel(struct job j, uint64_t m, uint32_t vectors, enum mode mode)
         j.c = c + i * j.c_row;
         j.x = x != NULL ? x + i * j.c_row : NULL;
         tiles[mode][vectors][end - i](&j);
+        ahead_worked(j.k * (end - i) * vectors);
         i = end;
     }
 }
@@ -424,6 +426,7 @@ void product_dot(uint64_t m, uint64_t n, const uint64_t n_runs[2], uint64_t leng
             for (uint64_t r = 0; r < rows; r++)
                 j.a[r] = row_at(a.rows, top + r);
             dot_runs(j, rows, columns, totals);
+            ahead_worked(n_runs[0] * n_runs[1] * length * rows * columns / LANES);
             for (uint64_t r = 0; r < rows; r++)
                 for (uint64_t q = 0; q < columns; q++) {
                     float *at = c + (top + r) * c_row + left + q, sum = (float)totals[r][q];

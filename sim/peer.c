@@ -6,6 +6,8 @@
 #include "sim/inner.h"
 
 #include "base/check.h"
+#include "model/ahead.h"
+#include "sim/prefetch.h"
 
 #include <math.h>
 #include <string.h>
@@ -78,10 +80,31 @@ static void step(struct worker *w)
         learn(w);
 }
 
+/* Too large to be asked for as a whole before it is worked on, and worth asking for during a step.
+ */
+static bool is_large(const struct worker *w, size_t bytes)
+{
+    return bytes > PREFETCH_MOST && !w->workspace.is_direct;
+}
+
+/* The slices of the jobs that wait for the end of the step, which is computed now. */
+static void want_slices(const struct worker *w)
+{
+    const struct parcels *parcels = &w->sim->parcels;
+    uint32_t last = w->node->last_job, job = last;
+    if (last == PARCEL_NONE || !is_large(w, parcels->stride))
+        return;
+    do {
+        const struct parcel *parcel = parcel_at(parcels, job = parcel_at(parcels, job)->next);
+        ahead_want(parcel->slice, slice_count(w->sim, parcel->job.slice) * sizeof(float));
+    } while (job != last);
+}
+
 static void end_step(struct worker *w)
 {
     struct gossip_event event = {.type = GOSSIP_WAKE, .n_steps = 1};
     w->node->busy_us = SIM_NEVER;
+    want_slices(w);
     step(w);
     trace(w, &(struct trace_item){
                  .now_us = w->now_us, .what = STEPPED, .n_steps = (uint32_t)w->learner.step});
@@ -677,6 +700,8 @@ void peer_expect(struct worker *w, uint32_t id)
     const struct sim *s = w->sim;
     struct shard shard = split_shard(&s->split, id);
     learner_fetch(&s->learner_config, &shard, id, sim_node(s, id)->n_steps, &w->workspace);
+    if (is_large(w, s->stride))
+        ahead_want(node_floats(s, sim_node(s, id)), s->stride - s->floats_offset);
 }
 
 static void pick_up(struct worker *w, uint32_t id)
