@@ -25,10 +25,8 @@ enum {
     FEW = 32,             /* visits that are sorted by insertion */
     VISITS = 512,         /* of a thread in a window, where one may last so long */
     DAYS_MAX = 64,        /* of a window */
-    PORTIONS = 16,        /* that a thread's visits are run in, or more: */
-    PORTION_MAX = 16,     /* visits in one */
-    PORTION_BYTES = 1024, /* of nodes at least */
-    TICKET_BITS = 32      /* of the portion; those above are the window's first day */
+    PORTION_BYTES = 1024, /* of nodes, in a portion of a list at least */
+    TICKET_BITS = 32      /* of the next visit; those above are the window's first day */
 };
 
 /* ---- what happens in a window ---------------------------------------------------------------- */
@@ -217,25 +215,35 @@ static size_t whole_nodes(const struct worker *owner, size_t i)
     return i < owner->n_visits ? i : owner->n_visits;
 }
 
-/* Portions of the owner's list of that window, until all are taken. The last ones are worth a trip
- * to another processor's cache only if they take longer than that. */
+/* Takes the next portion of the owner's list of that window: of two threads, half of what is left
+ * (guided self-scheduling: Polychronopoulos and Kuck 1987), since a portion costs a trip to another
+ * processor's cache, and the last ones make up for differences. False: there is none. */
+static bool take_portion(const struct sim *s, struct worker *owner, uint64_t window, size_t *from,
+                         size_t *to)
+{
+    size_t fewest = s->stride < PORTION_BYTES ? PORTION_BYTES / s->stride : 1;
+    uint64_t ticket = atomic_load_explicit(&owner->ticket, memory_order_acquire);
+    do {
+        if (ticket >> TICKET_BITS != window) /* not listed yet */
+            return false;
+        size_t left = owner->n_visits - (uint32_t)ticket, share = left / s->config.n_threads;
+        share = share < fewest ? fewest : share;
+        if (left == 0)
+            return false;
+        *from = (uint32_t)ticket;
+        *to = *from + (share < left ? share : left);
+    } while (!atomic_compare_exchange_weak_explicit(&owner->ticket, &ticket,
+                                                    window << TICKET_BITS | *to,
+                                                    memory_order_acquire, memory_order_acquire));
+    return true;
+}
+
 static void run_portions(struct worker *w, struct worker *owner, struct window window)
 {
-    size_t fewest = w->sim->stride < PORTION_BYTES ? PORTION_BYTES / w->sim->stride : 1, asked = 0;
-    uint64_t end_us = window.end * w->sim->day_us;
-    for (;;) {
-        uint64_t ticket = atomic_fetch_add_explicit(&owner->ticket, 1, memory_order_acquire);
-        bool is_listed =
-            ticket >> TICKET_BITS == window.first; /* else the owner will set it anew */
-        if (!is_listed)
-            return;
-        size_t n = owner->n_visits, each = n / PORTIONS, at = (uint32_t)ticket;
-        each = each < fewest ? fewest : each > PORTION_MAX ? PORTION_MAX : each;
-        at *= each;
-        if (at >= n)
-            return;
-        run_visits(w, owner, whole_nodes(owner, at), whole_nodes(owner, at + each), &asked, end_us);
-    }
+    size_t from, to, asked = 0;
+    while (take_portion(w->sim, owner, window.first, &from, &to))
+        run_visits(w, owner, whole_nodes(owner, from), whole_nodes(owner, to), &asked,
+                   window.end * w->sim->day_us);
 }
 
 /* How many days of so many visits each are worth a window. */
