@@ -47,8 +47,8 @@ void *calendar_place(struct calendar *c, uint64_t day, uint32_t reach);
 /* The earliest day that has items, or CALENDAR_EMPTY. */
 uint64_t calendar_next(const struct calendar *c);
 
-/* The first days that are not taken yet, `most` (CALENDAR_FAR) at most, so that no item of theirs reaches another
- * of them: where they end. */
+/* Where as many days end, from the first that is not taken yet on and `most` (CALENDAR_FAR) of them
+ * at most, as no item of theirs reaches. */
 uint64_t calendar_reach(const struct calendar *c, uint64_t most);
 
 struct calendar_items {

@@ -4,11 +4,11 @@
  * cannot reach another node before the next. Where latencies are drawn ahead, it is known of later
  * days too; so many are one window, within which nodes are independent. Each thread owns a range of
  * nodes, and keeps the calendar of what happens to them; in a window it lists those of them to
- * which something does. They are run one after another, each from the start of the window
- * to its end, in portions: a thread takes those of its own list, and then what is left of the
- * others', so that one that has less to do, or a faster processor, does not wait. Mail to nodes of
- * other threads is handed over at the barrier between two windows. A node meets its letters in the
- * order (arrival, src, number), so it makes no difference who runs it, or after whom. */
+ * which something does. They are run one after another, each from the start of the window to its
+ * end, in portions: a thread takes those of its own list, and then what is left of the others', so
+ * that one that has less to do, or a faster processor, does not wait. Mail to nodes of other
+ * threads is handed over at the barrier between two windows. A node meets its letters in the order
+ * (arrival, src, number), so it makes no difference who runs it, or after whom. */
 #include "sim/check.h"
 #include "sim/inner.h"
 #include "sim/prefetch.h"
@@ -128,7 +128,7 @@ static size_t set_apart(struct worker *w)
 
 /* Puts those that were set apart behind the others, sorted by node: dealt out to about as many
  * stretches of nodes as there are visits, each then sorted for itself. */
-static void sort_in(struct worker *w, size_t n)
+static void sort_apart(struct worker *w, size_t n)
 {
     const struct visit *apart = w->apart;
     struct visit *sorted = w->visits + w->n_visits - n;
@@ -263,7 +263,7 @@ static void run_window(struct worker *w, struct window window)
     list_visits(w);
     size_t n_apart = set_apart(w);
     if (n_apart > 0)
-        sort_in(w, n_apart);
+        sort_apart(w, n_apart);
     w->days_ahead = days_ahead(w->n_visits / (window.end - window.first));
     if (!s->shares) {
         size_t asked = 0;

@@ -80,8 +80,7 @@ static void step(struct worker *w)
         learn(w);
 }
 
-/* Too large to be asked for as a whole before it is worked on, and worth asking for during a step.
- */
+/* Too large to be asked for as a whole just before: it is worth asking for during a step. */
 static bool is_large(const struct worker *w, size_t bytes)
 {
     return bytes > PREFETCH_MOST && !w->workspace.is_direct;
