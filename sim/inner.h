@@ -282,7 +282,7 @@ static inline void way_note_longest(struct sim *s, uint64_t us)
 void engine_init(struct sim *s);
 void engine_close(struct sim *s);
 
-/* From the node that is being run. */
+/* From the node that is being run. reach: as calendar_place has it. */
 void engine_post(struct worker *w, const struct letter *letter);
 void engine_set_timer(struct worker *w, uint32_t id, uint64_t day, uint32_t reach);
 
