@@ -32,7 +32,8 @@ void learner_move(struct learner *l, float *storage)
     l->theta = storage;
     l->momentum = n_states > 0 ? storage + n : NULL;
     l->second = n_states > 1 ? storage + 2 * n : NULL;
-    l->qgm = l->config->optim.kind == OPTIM_QGM ? (struct qgm *)(void *)(storage + 2 * n) : NULL;
+    void *behind = storage + (1 + n_states) * n;
+    l->qgm = l->config->optim.kind == OPTIM_QGM ? behind : NULL;
 }
 
 void learner_forget(struct learner *l)

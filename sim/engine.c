@@ -249,9 +249,8 @@ static void run_portions(struct worker *w, struct worker *owner, struct window w
 /* How many days of so many visits each are worth a window. */
 static uint32_t days_ahead(uint64_t visits)
 {
-    return visits >= VISITS             ? 1
-           : visits > VISITS / DAYS_MAX ? (uint32_t)(VISITS / visits)
-                                        : DAYS_MAX;
+    uint64_t days = visits > 0 ? VISITS / visits : DAYS_MAX;
+    return days < 1 ? 1 : days < DAYS_MAX ? (uint32_t)days : DAYS_MAX;
 }
 
 static void run_window(struct worker *w, struct window window)

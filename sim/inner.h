@@ -201,7 +201,8 @@ float peer_factor(const struct sim *s, uint32_t id, uint32_t n_samples);
 /* Its first deadline. */
 void peer_set_timer(struct worker *w, uint32_t id);
 
-/* A node is about to make a step: its samples are asked for. */
+/* A node will make a step next: its samples are asked for, and during the step of the one before
+ * its weights, if they are many. */
 void peer_expect(struct worker *w, uint32_t id);
 
 /* All that happens to a node before end_us: its own deadlines, and n letters in order. */

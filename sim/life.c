@@ -100,9 +100,7 @@ static void crash(struct worker *w)
 static void lose_state(struct worker *w)
 {
     const struct sim *s = w->sim;
-    float *floats = node_floats(s, w->node);
-    memset(floats, 0, learner_floats(&s->learner_config) * sizeof *floats);
-    memcpy(floats, s->first, s->model.dim * sizeof *floats);
+    memcpy(w->learner.theta, s->first, s->model.dim * sizeof *s->first);
     learner_resume(&w->learner, 0);
     life_of(w)->resumed = 0;
 }
