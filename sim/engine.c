@@ -154,16 +154,81 @@ static void sort_apart(struct worker *w, size_t n)
     }
 }
 
-/* Of a visit that the owner has listed. */
-PREFETCH_INLINE void prefetch_visit(const struct worker *owner, const struct visit *visit)
+/* Visits at..end of the owner's list, which are all that there are to their nodes. */
+struct portion {
+    struct worker *owner;
+    size_t at, end;
+    size_t asked; /* the memory has been asked for those before */
+};
+
+/* Where visit i belongs to the node of the one before it, behind that node's last one. */
+static size_t whole_nodes(const struct worker *owner, size_t i)
 {
+    while (i > 0 && i < owner->n_visits && owner->visits[i].node == owner->visits[i - 1].node)
+        i++;
+    return i < owner->n_visits ? i : owner->n_visits;
+}
+
+/* Takes the next visits of the portion's list, which is of that window: of two threads, half of
+ * what is left (guided self-scheduling: Polychronopoulos and Kuck 1987), since a portion costs a
+ * trip to another processor's cache, and the last ones make up for differences. False: there are
+ * none. */
+static bool take_visits(const struct sim *s, struct portion *p, uint64_t window)
+{
+    struct worker *owner = p->owner;
+    size_t fewest = s->stride < PORTION_BYTES ? PORTION_BYTES / s->stride : 1;
+    uint64_t ticket = atomic_load_explicit(&owner->ticket, memory_order_acquire);
+    do {
+        if (ticket >> TICKET_BITS != window) /* not listed yet */
+            return false;
+        size_t left = owner->n_visits - (uint32_t)ticket;
+        size_t share = s->shares ? left / s->config.n_threads : left;
+        share = share < fewest ? fewest : share;
+        if (left == 0)
+            return false;
+        p->at = (uint32_t)ticket;
+        p->end = p->at + (share < left ? share : left);
+    } while (!atomic_compare_exchange_weak_explicit(&owner->ticket, &ticket,
+                                                    window << TICKET_BITS | p->end,
+                                                    memory_order_acquire, memory_order_acquire));
+    p->at = whole_nodes(owner, p->at);
+    p->end = whole_nodes(owner, p->end);
+    return true;
+}
+
+/* Sets p to the portion after it: of its list or, when that is through, of the next thread's, until
+ * it is the thread's own again. False: there is none. */
+static bool next_portion(const struct worker *w, struct window window, struct portion *p)
+{
+    const struct sim *s = w->sim;
+    for (;;) {
+        while (take_visits(s, p, window.first))
+            if (p->at < p->end)
+                return true;
+        struct worker *next = &s->workers[(p->owner->index + 1) % s->config.n_threads];
+        if (!s->shares || next == w)
+            return false;
+        *p = (struct portion){.owner = next};
+    }
+}
+
+/* Asks the memory for the nodes and parcels of the list's visits before end. */
+PREFETCH_INLINE void ask_for(struct portion *p, size_t end)
+{
+    const struct worker *owner = p->owner;
     const struct sim *s = owner->sim;
-    prefetch(sim_node(s, visit->node), s->stride, s->shares);
-    if (visit->letter == TIMER)
-        return;
-    const struct letter *letter = (const struct letter *)owner->letters_due.items + visit->letter;
-    if (letter->parcel != PARCEL_NONE)
-        prefetch(parcel_at(&s->parcels, letter->parcel), s->parcels.stride, s->parcels.is_shared);
+    end = end < owner->n_visits ? end : owner->n_visits;
+    p->asked = p->asked < p->at ? p->at : p->asked;
+    for (; p->asked < end; p->asked++) {
+        const struct visit *visit = &owner->visits[p->asked];
+        prefetch(sim_node(s, visit->node), s->stride, s->shares);
+        if (visit->letter == TIMER)
+            continue;
+        const struct letter *letters = owner->letters_due.items;
+        uint32_t parcel = letters[visit->letter].parcel;
+        if (parcel != PARCEL_NONE)
+            prefetch(parcel_at(&s->parcels, parcel), s->parcels.stride, s->parcels.is_shared);
+    }
 }
 
 /* The batch of the node after this one, whose record has come by now: it will step if its step
@@ -177,73 +242,37 @@ static void expect_visit(struct worker *w, const struct visit *visit, uint64_t e
         peer_expect(w, visit->node);
 }
 
-/* The visits from..end of the owner's list, which are all that there are to their nodes. *asked:
- * for so many of the list the memory has been asked by now. */
-static void run_visits(struct worker *w, struct worker *owner, size_t from, size_t end,
-                       size_t *asked, uint64_t end_us)
+/* Runs a portion and sets p to the one after it, which is taken in time to be asked for. False:
+ * there is none. */
+static bool run_portion(struct worker *w, struct window window, struct portion *p)
 {
     struct sim *s = w->sim;
+    struct worker *owner = w->owner = p->owner;
     struct visit *visits = owner->visits;
     struct letter *letters = owner->letters_due.items;
-    size_t n = owner->n_visits;
-    w->owner = owner;
-    size_t ask = *asked > from ? *asked : from;
-    for (size_t to; from < end; from = to) {
+    uint64_t end_us = window.end * s->day_us;
+    bool has_next = true;
+    for (size_t from = p->at, end = p->end, to; from < end; from = to) {
         uint32_t id = visits[from].node;
         size_t letters_from = from;
         for (to = from + 1; to < end && visits[to].node == id;)
             to++;
         while (letters_from < to && visits[letters_from].letter == TIMER)
             letters_from++;
-        for (size_t ahead = to + AHEAD < n ? to + AHEAD : n; ask < ahead; ask++)
-            prefetch_visit(owner, &visits[ask]);
         size_t n_letters = to - letters_from;
         if (s->way_in_us != NULL)
             n_letters = way_in_pass(w, id, letters, visits + letters_from, n_letters, end_us);
         if (to < end)
-            expect_visit(w, &visits[to], end_us);
+            p->at = to;
+        else
+            has_next = next_portion(w, window, p);
+        if (has_next) {
+            ask_for(p, p->at + AHEAD);
+            expect_visit(w, &p->owner->visits[p->at], end_us);
+        }
         peer_run(w, id, letters, visits + letters_from, n_letters, end_us);
     }
-    *asked = ask;
-}
-
-/* Where visit i belongs to the node of the one before it, behind that node's last one. */
-static size_t whole_nodes(const struct worker *owner, size_t i)
-{
-    while (i > 0 && i < owner->n_visits && owner->visits[i].node == owner->visits[i - 1].node)
-        i++;
-    return i < owner->n_visits ? i : owner->n_visits;
-}
-
-/* Takes the next portion of the owner's list of that window: of two threads, half of what is left
- * (guided self-scheduling: Polychronopoulos and Kuck 1987), since a portion costs a trip to another
- * processor's cache, and the last ones make up for differences. False: there is none. */
-static bool take_portion(const struct sim *s, struct worker *owner, uint64_t window, size_t *from,
-                         size_t *to)
-{
-    size_t fewest = s->stride < PORTION_BYTES ? PORTION_BYTES / s->stride : 1;
-    uint64_t ticket = atomic_load_explicit(&owner->ticket, memory_order_acquire);
-    do {
-        if (ticket >> TICKET_BITS != window) /* not listed yet */
-            return false;
-        size_t left = owner->n_visits - (uint32_t)ticket, share = left / s->config.n_threads;
-        share = share < fewest ? fewest : share;
-        if (left == 0)
-            return false;
-        *from = (uint32_t)ticket;
-        *to = *from + (share < left ? share : left);
-    } while (!atomic_compare_exchange_weak_explicit(&owner->ticket, &ticket,
-                                                    window << TICKET_BITS | *to,
-                                                    memory_order_acquire, memory_order_acquire));
-    return true;
-}
-
-static void run_portions(struct worker *w, struct worker *owner, struct window window)
-{
-    size_t from, to, asked = 0;
-    while (take_portion(w->sim, owner, window.first, &from, &to))
-        run_visits(w, owner, whole_nodes(owner, from), whole_nodes(owner, to), &asked,
-                   window.end * w->sim->day_us);
+    return has_next;
 }
 
 /* How many days of so many visits each are worth a window. */
@@ -255,7 +284,6 @@ static uint32_t days_ahead(uint64_t visits)
 
 static void run_window(struct worker *w, struct window window)
 {
-    struct sim *s = w->sim;
     w->timers_due.n = w->letters_due.n = 0;
     calendar_take(&w->timers, window.end, &w->timers_due);
     calendar_take(&w->letters, window.end, &w->letters_due);
@@ -264,14 +292,13 @@ static void run_window(struct worker *w, struct window window)
     if (n_apart > 0)
         sort_apart(w, n_apart);
     w->days_ahead = days_ahead(w->n_visits / (window.end - window.first));
-    if (!s->shares) {
-        size_t asked = 0;
-        run_visits(w, w, 0, w->n_visits, &asked, window.end * s->day_us);
-        return;
-    }
     atomic_store_explicit(&w->ticket, window.first << TICKET_BITS, memory_order_release);
-    for (uint32_t i = 0; i < s->config.n_threads; i++)
-        run_portions(w, &s->workers[(w->index + i) % s->config.n_threads], window);
+    struct portion portion = {.owner = w};
+    bool has_portion = next_portion(w, window, &portion);
+    if (has_portion)
+        ask_for(&portion, portion.at + AHEAD);
+    while (has_portion)
+        has_portion = run_portion(w, window, &portion);
 }
 
 /* ---- between windows ------------------------------------------------------------------------ */
