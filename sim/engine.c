@@ -21,7 +21,7 @@
 
 enum {
     TIMER = UINT32_MAX,   /* instead of a letter */
-    AHEAD = 3,            /* visits between asking the memory for a node and running it */
+    AHEAD = 2,            /* visits between asking the memory for a node and running it */
     FEW = 32,             /* visits that are sorted by insertion */
     VISITS = 512,         /* of a thread in a window, where one may last so long */
     DAYS_MAX = 64,        /* of a window */
@@ -221,7 +221,7 @@ PREFETCH_INLINE void ask_for(struct portion *p, size_t end)
     p->asked = p->asked < p->at ? p->at : p->asked;
     for (; p->asked < end; p->asked++) {
         const struct visit *visit = &owner->visits[p->asked];
-        prefetch(sim_node(s, visit->node), s->stride, s->shares);
+        prefetch(sim_node(s, visit->node), s->stride, false);
         if (visit->letter == TIMER)
             continue;
         const struct letter *letters = owner->letters_due.items;

@@ -41,8 +41,8 @@ PREFETCH_INLINE void prefetch_lines(const void *from, size_t bytes, bool to_own)
     }
 }
 
-/* is_shared: other threads work on it too. What one of them wrote last is then in its cache, and is
- * taken from there at once to be written to; reading it and writing to it would wait twice. Else it
+/* is_shared: as a rule another thread wrote it last. It is then in that one's cache, and is taken
+ * from there at once to be written to; reading it and writing to it would wait twice. Else it
  * passes through the cache once. */
 PREFETCH_INLINE void prefetch(const void *from, size_t bytes, bool is_shared)
 {
