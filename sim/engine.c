@@ -22,6 +22,7 @@
 enum {
     TIMER = UINT32_MAX,   /* instead of a letter */
     AHEAD = 2,            /* visits between asking the memory for a node and running it */
+    MAIL_AHEAD = 2,       /* letters between asking for the memory of one and writing it */
     FEW = 32,             /* visits that are sorted by insertion */
     VISITS = 512,         /* of a thread in a window, where one may last so long */
     DAYS_MAX = 64,        /* of a window */
@@ -372,6 +373,10 @@ void engine_post(struct worker *w, const struct letter *letter)
         mail_for(w, letter->dst, sim_day(w->sim, letter->arrival_us), reach_of_letter(w));
     out->letters = grown(out->letters, out->n_letters, &out->letters_max, sizeof *out->letters);
     out->letters[out->n_letters++] = *letter;
+    /* The line of a later one is with the receiver, who read what was there before. */
+    size_t ahead = out->n_letters + MAIL_AHEAD;
+    if (ahead < out->letters_max)
+        prefetch_line((const char *)&out->letters[ahead], true);
 }
 
 void engine_set_timer(struct worker *w, uint32_t id, uint64_t day, uint32_t reach)
