@@ -7,8 +7,8 @@
  * which something does. They are run one after another, each from the start of the window to its
  * end, in portions: a thread takes those of its own list, and then what is left of the others', so
  * that one that has less to do, or a faster processor, does not wait. Mail to nodes of other
- * threads is handed over at the barrier between two windows. A node meets its letters in the order
- * (arrival, src, number), so it makes no difference who runs it, or after whom. */
+ * threads is handed over between two windows, where all threads meet. A node meets its letters in
+ * the order (arrival, src, number), so it makes no difference who runs it, or after whom. */
 #include "sim/check.h"
 #include "sim/inner.h"
 #include "sim/prefetch.h"
@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ enum {
     VISITS = 512,         /* of a thread in a window, where one may last so long */
     DAYS_MAX = 64,        /* of a window */
     PORTION_BYTES = 1024, /* of nodes, in a portion of a list at least */
+    LOOKS = 4000,         /* some ten microseconds, while a thread waits for another */
     TICKET_BITS = 32      /* of the next visit; those above are the window's first day */
 };
 
@@ -349,7 +351,7 @@ static struct mail *mail_for(struct worker *w, uint32_t node, uint64_t day, uint
         to--;
     w->next.first = least(w->next.first, day);
     w->next.end = least(w->next.end, day + reach);
-    return &w->out[w->turn][to];
+    return &w->out[w->round % 2][to];
 }
 
 /* For one more than n. */
@@ -390,7 +392,27 @@ void engine_set_timer(struct worker *w, uint32_t id, uint64_t day, uint32_t reac
     out->timers[out->n_timers++] = (struct timer){.day = day, .node = id, .reach = reach};
 }
 
-static void take_in(struct worker *w, const struct mail *in)
+static void hand_over(struct handover *over, const struct mail *out, struct window next,
+                      uint64_t round)
+{
+    over->next = next;
+    over->letters = out->letters;
+    over->timers = out->timers;
+    over->n_letters = out->n_letters;
+    over->n_timers = out->n_timers;
+    atomic_store_explicit(&over->round, round, memory_order_release);
+}
+
+/* Looks for it, since threads meet every few microseconds; then offers the processor to others. */
+static void wait_for(const struct handover *in, uint64_t round)
+{
+    uint32_t looks = 0;
+    while (atomic_load_explicit(&in->round, memory_order_acquire) != round)
+        if (++looks > LOOKS)
+            sched_yield();
+}
+
+static void take_in(struct worker *w, const struct handover *in)
 {
     for (size_t i = 0; i < in->n_letters; i++)
         add_letter(w, &in->letters[i]);
@@ -408,26 +430,30 @@ static struct window next_window(const struct worker *w)
                      least(calendar_reach(&w->timers, days), calendar_reach(&w->letters, days)))};
 }
 
-/* Exchanges mail and agrees on the next window in which anything happens. What a thread writes for
- * the others alternates between two places, so that one barrier between windows is enough. */
+/* Exchanges mail and agrees on the next window in which anything happens. Nobody goes on before all
+ * others have come so far: who writes where it wrote two rounds before, knows that that was read.
+ */
 static struct window meet(struct worker *w)
 {
     struct sim *s = w->sim;
-    uint32_t turn = w->turn, n = s->config.n_threads;
+    uint32_t n = s->config.n_threads, turn = w->round % 2;
     struct window next = next_window(w);
     for (uint32_t v = 0; v < n; v++)
-        w->out[turn][v].next = next;
-    barrier_wait(&s->barrier);
+        if (v != w->index)
+            hand_over(&w->over[turn][v], &w->out[turn][v], next, w->round);
     for (uint32_t v = 0; v < n; v++) {
-        const struct mail *in = &s->workers[v].out[turn][w->index];
+        if (v == w->index)
+            continue;
+        const struct handover *in = &s->workers[v].over[turn][w->index];
+        wait_for(in, w->round);
         next.first = least(next.first, in->next.first);
         next.end = least(next.end, in->next.end);
         take_in(w, in);
     }
-    w->turn = !turn;
+    w->round++;
     w->next = (struct window){CALENDAR_EMPTY, CALENDAR_EMPTY};
     for (uint32_t v = 0; v < n; v++)
-        w->out[w->turn][v].n_letters = w->out[w->turn][v].n_timers = 0;
+        w->out[!turn][v].n_letters = w->out[!turn][v].n_timers = 0;
     next.end = least(next.end, (s->until_us + s->day_us - 1) / s->day_us);
     if (next.end <= next.first)
         next.end = next.first + 1;
@@ -486,7 +512,6 @@ void sim_run_until(struct sim *s, uint64_t time_us)
 void engine_init(struct sim *s)
 {
     uint32_t n = s->config.n_threads;
-    barrier_init(&s->barrier, n);
     CHECK(pthread_barrier_init(&s->gate, NULL, n) == 0);
     s->workers = MEM_NEW(struct worker, n);
     for (uint32_t i = 0; i < n; i++) {
@@ -497,6 +522,7 @@ void engine_init(struct sim *s)
         w->end = (uint32_t)((uint64_t)s->config.n_nodes * (i + 1) / n);
         w->next = (struct window){CALENDAR_EMPTY, CALENDAR_EMPTY};
         w->days_ahead = 1;
+        w->round = 1;
         atomic_init(&w->ticket, (uint64_t)SIM_DAYS_MAX << TICKET_BITS); /* which is never run */
         w->shelf = (struct parcel_shelf){.parcels = &s->parcels, .first = PARCEL_NONE};
         calendar_init(&w->timers, sizeof(uint32_t));

@@ -13,7 +13,6 @@
 #include "base/mem.h"
 #include "base/team.h"
 #include "net/wire.h"
-#include "sim/barrier.h"
 #include "sim/calendar.h"
 #include "sim/churn.h"
 #include "sim/parcels.h"
@@ -59,15 +58,23 @@ struct window {
     uint64_t first, end;
 };
 
-/* What a thread has for the nodes of another: letters, timers of those that it ran, and which
- * window would be next for all that it knows. In one line of memory, which the other waits for in
- * each window. */
+/* What a thread has for the nodes of another: letters, and timers of those that it ran. */
 struct mail {
-    _Alignas(MEM_ALIGN) struct window next;
     struct letter *letters;
     struct timer *timers;
     size_t n_letters, letters_max, n_timers, timers_max;
 };
+
+/* It is handed over between two windows, with the window that would be next for all that the thread
+ * knows: in one line of memory, which the other waits for. */
+struct handover {
+    _Alignas(MEM_ALIGN) _Atomic uint64_t round; /* that the rest is of */
+    struct window next;
+    const struct letter *letters;
+    const struct timer *timers;
+    size_t n_letters, n_timers;
+};
+_Static_assert(sizeof(struct handover) == MEM_ALIGN, "one line");
 
 /* Something that happens to a node in this window. */
 struct visit {
@@ -89,10 +96,12 @@ struct worker {
     /* Visits listed above are run in portions, by whoever has time: the next one to be taken, and,
      * in the upper half, of which window they are. */
     _Alignas(MEM_ALIGN) _Atomic uint64_t ticket;
-    /* Mail to the others, of the next window and this one. */
+    /* To the others, in odd rounds and in even ones. */
+    struct handover over[2][SIM_THREADS_MAX];
     struct mail out[2][SIM_THREADS_MAX];
-    struct window next;        /* for all that is in the mail */
-    uint32_t turn, days_ahead; /* days_ahead: how many the next window may have */
+    struct window next;  /* for all that is in the mail */
+    uint64_t round;      /* in which all meet next, from 1 on */
+    uint32_t days_ahead; /* how many the next window may have */
 
     struct parcel_shelf shelf;
     struct flights flights; /* of its nodes */
@@ -137,7 +146,6 @@ struct sim {
     size_t arena_bytes, stride, core_offset, floats_offset;
     uint64_t day_us, days_a_us; /* the floor of latencies; its inverse, 2^64 times */
     uint64_t cycle_us, now_us, until_us;
-    struct barrier barrier;
     pthread_barrier_t gate; /* the start and the end of a run_until */
     bool stop;
     bool shares;   /* threads run each other's nodes */
