@@ -245,8 +245,8 @@ static void expect_visit(struct worker *w, const struct visit *visit, uint64_t e
         peer_expect(w, visit->node);
 }
 
-/* Runs a portion and sets p to the one after it, which is taken in time to be asked for. False:
- * there is none. */
+/* Runs a portion and sets p to the one after it. False: there is none. Of small nodes that is taken
+ * in time to be asked for; a step of a large one takes so long that others may want it sooner. */
 static bool run_portion(struct worker *w, struct window window, struct portion *p)
 {
     struct sim *s = w->sim;
@@ -254,7 +254,7 @@ static bool run_portion(struct worker *w, struct window window, struct portion *
     struct visit *visits = owner->visits;
     struct letter *letters = owner->letters_due.items;
     uint64_t end_us = window.end * s->day_us;
-    bool has_next = true;
+    bool is_small = s->stride <= PORTION_BYTES, has_next = true;
     for (size_t from = p->at, end = p->end, to; from < end; from = to) {
         uint32_t id = visits[from].node;
         size_t letters_from = from;
@@ -268,14 +268,14 @@ static bool run_portion(struct worker *w, struct window window, struct portion *
         if (to < end)
             p->at = to;
         else
-            has_next = next_portion(w, window, p);
+            has_next = is_small && next_portion(w, window, p);
         if (has_next) {
             ask_for(p, p->at + AHEAD);
             expect_visit(w, &p->owner->visits[p->at], end_us);
         }
         peer_run(w, id, letters, visits + letters_from, n_letters, end_us);
     }
-    return has_next;
+    return has_next || (!is_small && next_portion(w, window, p));
 }
 
 /* How many days of so many visits each are worth a window. */
