@@ -431,8 +431,7 @@ static struct window next_window(const struct worker *w)
 }
 
 /* Exchanges mail and agrees on the next window in which anything happens. Nobody goes on before all
- * others have come so far: who writes where it wrote two rounds before, knows that that was read.
- */
+ * others have come so far: what a thread wrote two rounds before was read, and is written over. */
 static struct window meet(struct worker *w)
 {
     struct sim *s = w->sim;
