@@ -299,15 +299,10 @@ static void start_evaluation(struct trainer *t)
     t->evaluating = true;
 }
 
-/* When a step that starts now ends, if computing does not take longer. A wait ends late by what the
- * system takes to wake a thread, so steps are as long as they should be from one end to the next: a
- * late one is made up for, unless it was late by a whole step. */
-static uint64_t step_end(struct trainer *t, uint64_t start_us)
+uint64_t trainer_step_end(uint64_t last_end_us, uint64_t start_us, uint64_t length_us)
 {
-    uint64_t length = (uint64_t)(t->config.slow * (double)t->config.pace_us);
-    bool keeps_up = start_us < t->step_end_us + length;
-    t->step_end_us = (keeps_up ? t->step_end_us : start_us) + length;
-    return t->step_end_us;
+    bool keeps_up = start_us < last_end_us + length_us;
+    return (keeps_up ? last_end_us : start_us) + length_us;
 }
 
 /* One step takes max(compute, pace) * slow. The pace is waited out idly, jobs run as they come and
@@ -316,7 +311,8 @@ static void step(struct trainer *t)
 {
     const struct trainer_config *c = &t->config;
     struct trainer_report *r = &t->report;
-    uint64_t start = clock_us(), deadline = step_end(t, start);
+    uint64_t start = clock_us(), length = (uint64_t)(c->slow * (double)c->pace_us);
+    uint64_t deadline = t->step_end_us = trainer_step_end(t->step_end_us, start, length);
     /* At rest: the jobs that waited for the last step have run. */
     snapshot_write(&t->config.snapshots, c->shard + 1, t->learner.theta, c->learner.model->dim);
     /* A slow peer whose learning rate is still high while that of the others has decayed would

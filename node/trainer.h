@@ -54,8 +54,7 @@ struct trainer {
     pthread_t thread;
     bool evaluating, stepping;
     uint64_t started_us, stop_us, next_report_us, steps_reported;
-    uint64_t
-        step_end_us; /* when the step under way ends, or the last one should have, by the pace */
+    uint64_t step_end_us; /* by the pace: of the step under way, or the last one */
     double next_eval;
 };
 
@@ -69,6 +68,12 @@ void trainer_close(struct trainer *t);
 /* Runs the jobs that wait; false: none did. For the loop's thread too, between handoff_borrow and
  * handoff_return. */
 bool trainer_run_jobs(struct trainer *t);
+
+/* When a step of the given length that starts now ends, if computing does not take longer. A wait
+ * ends late by what the system takes to wake a thread, so steps are as long as they should be from
+ * one end to the next: a late one is made up for, unless it was late by a whole step. last_end_us:
+ * of the step before, 0 of the first. */
+uint64_t trainer_step_end(uint64_t last_end_us, uint64_t start_us, uint64_t length_us);
 
 /* The number of steps that --until comes to, or 0 when it names no epochs or steps. */
 uint64_t until_steps(const struct until *until, uint32_t n_samples, uint32_t batch);
