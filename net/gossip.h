@@ -64,6 +64,7 @@ enum gossip_mode { GOSSIP_PAIRWISE, GOSSIP_PULL, GOSSIP_PUSH, GOSSIP_PUSH_SUM };
 enum gossip_phase {
     GOSSIP_JOINING, /* adopts if told to; declines everybody */
     GOSSIP_ACTIVE,
+    GOSSIP_ENDED,  /* as LEAVING, but answers pulls: of a peer that joins */
     GOSSIP_LEAVING /* initiates nothing, declines what is new, finishes what is open */
 };
 

@@ -209,8 +209,9 @@ static inline struct entry *serve(struct gossip *g, const struct gossip_message 
 
 static inline bool has_place(const struct gossip *g, const struct gossip_message *m)
 {
-    return g->phase == GOSSIP_ACTIVE && m->buffer != GOSSIP_NONE &&
-           g->n_theirs < g->config->serve_max;
+    bool answers = g->phase == GOSSIP_ACTIVE ||
+                   (g->phase == GOSSIP_ENDED && m->mode == GOSSIP_PULL);
+    return answers && m->buffer != GOSSIP_NONE && g->n_theirs < g->config->serve_max;
 }
 
 /* ---- gossip_sum.c -------------------------------------------------------------------------- */

@@ -7,7 +7,8 @@ enum peer_state {
     PEER_TRAINING,
     PEER_DONE,     /* its own --until is met; it trains on until most are */
     PEER_SETTLING, /* the vote passed: no steps; answers and initiates until all agree */
-    PEER_LEAVING,  /* initiates nothing, finishes what is open */
+    PEER_ENDED,    /* its training is over: who joins may still take over its weights */
+    PEER_LEAVING,  /* told to stop, or failing: finishes what is open */
     N_PEER_STATES
 };
 

@@ -27,7 +27,7 @@ static void list_neighbours(struct peers *p)
     p->n_neighbours = 0;
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         const struct peer *peer = &p->slots[i];
-        if (peer->link != NULL && peer->state != PEER_JOINING && peer->state != PEER_LEAVING)
+        if (peer->link != NULL && peer->state >= PEER_TRAINING && peer->state <= PEER_SETTLING)
             p->neighbours[p->n_neighbours++] = i;
     }
 }
@@ -135,17 +135,36 @@ bool peers_is_smaller(const struct peers *p, uint32_t slot)
     return memcmp(p->slots[slot].id, p->self, WIRE_PEER_ID_BYTES) < 0;
 }
 
-uint32_t peers_furthest(const struct peers *p, uint64_t step, uint32_t except)
+/* Whether the weights of a are to be taken over rather than those of b: b may leave any moment, or
+ * it has taken fewer steps. */
+static bool is_further(const struct peer *a, const struct peer *b)
+{
+    if ((a->state == PEER_ENDED) != (b->state == PEER_ENDED))
+        return b->state == PEER_ENDED;
+    return a->step > b->step;
+}
+
+uint32_t peers_furthest(const struct peers *p, uint64_t lead, uint32_t except)
 {
     uint32_t best = PEERS_MAX;
-    for (uint32_t k = 0; k < p->n_neighbours; k++) {
-        uint32_t i = p->neighbours[k];
-        if (i != except && p->slots[i].step > step) {
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        const struct peer *peer = &p->slots[i];
+        bool answers =
+            peer->link != NULL && peer->state != PEER_JOINING && peer->state != PEER_LEAVING;
+        uint64_t least = peer->state == PEER_TRAINING ? lead : 0;
+        if (i != except && answers && peer->step > least &&
+            (best == PEERS_MAX || is_further(peer, &p->slots[best])))
             best = i;
-            step = p->slots[i].step;
-        }
     }
     return best;
+}
+
+uint32_t peers_n_joining(const struct peers *p)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        n += p->slots[i].link != NULL && p->slots[i].state == PEER_JOINING;
+    return n;
 }
 
 static int compare_steps(const void *a, const void *b)
@@ -212,8 +231,8 @@ bool peers_most_are_done(const struct peers *p, bool i_am_done)
 {
     uint32_t n_done = i_am_done + p->n_goodbyes, n = 1 + p->n_linked + p->n_goodbyes;
     for (uint32_t i = 0; i < PEERS_MAX; i++)
-        n_done += p->slots[i].link != NULL &&
-                  (p->slots[i].state == PEER_DONE || p->slots[i].state == PEER_SETTLING);
+        n_done += p->slots[i].link != NULL && p->slots[i].state >= PEER_DONE &&
+                  p->slots[i].state <= PEER_ENDED;
     return 2 * n_done > n;
 }
 
@@ -222,7 +241,7 @@ bool peers_all_settled(const struct peers *p, uint32_t n_calm)
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         const struct peer *peer = &p->slots[i];
         bool settled =
-            peer->state == PEER_LEAVING || (peer->state == PEER_SETTLING && peer->n_calm >= n_calm);
+            peer->state >= PEER_ENDED || (peer->state == PEER_SETTLING && peer->n_calm >= n_calm);
         if (peer->link != NULL && !settled)
             return false;
     }

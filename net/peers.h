@@ -78,9 +78,12 @@ void peers_set_status(struct peers *p, uint32_t slot, enum peer_state state, uin
 /* Whether id of the peer is below mine: decides crossings and which of two links stays. */
 bool peers_is_smaller(const struct peers *p, uint32_t slot);
 
-/* Among the linked peers that train, are done or settle: the one with most steps, above `step`;
+/* Whose weights one that joins takes over: of the linked peers that train with more than `lead`
+ * steps, or are done with any, the one with most; one that has ended only where there is no other.
  * `except` is passed over. PEERS_MAX if there is none. */
-uint32_t peers_furthest(const struct peers *p, uint64_t step, uint32_t except);
+uint32_t peers_furthest(const struct peers *p, uint64_t lead, uint32_t except);
+
+uint32_t peers_n_joining(const struct peers *p);
 
 /* The lower median of my steps and those of the neighbours. */
 uint64_t peers_median_step(const struct peers *p, uint64_t mine);
@@ -98,8 +101,8 @@ double peers_evenness(const struct peers *p, double mine);
  * are done. */
 bool peers_most_are_done(const struct peers *p, bool i_am_done);
 
-/* Every linked peer settles or leaves, and the last n_calm exchanges with each of those that
- * settle were calm. */
+/* Every linked peer settles, has ended or leaves, and the last n_calm exchanges with each of those
+ * that settle were calm. */
 bool peers_all_settled(const struct peers *p, uint32_t n_calm);
 
 /* An exchange with the peer moved me by `moved` relative to my weights, while settling. */

@@ -201,7 +201,7 @@ static void act(struct node *n, const struct gossip_action *action)
                       json_pack("{s:s, s:I}", "peer", n->peers.slots[n->adopt_slot].name, "step",
                                 (json_int_t)n->adopt_step));
         n->adopting = false;
-        node_set_state(n, PEER_TRAINING);
+        node_adopted(n);
         break;
     case GOSSIP_ADOPT_FAILED:
         n->adopting = false;
@@ -237,10 +237,11 @@ void exchange_drive(struct node *n, struct gossip_event *event)
 void exchange_turn(void *ctx)
 {
     struct node *n = ctx;
-    while (n->jobs_left && handoff_borrow(&n->handoff)) {
+    while (n->jobs_left && (n->stopped_us > 0 || handoff_borrow(&n->handoff))) {
         n->jobs_left = false;
         trainer_run_jobs(&n->trainer);
-        handoff_return(&n->handoff);
+        if (n->stopped_us == 0)
+            handoff_return(&n->handoff);
         node_take_completions(n);
     }
     n->jobs_left = false; /* those of a trainer that is awake are in its hands */
@@ -317,6 +318,7 @@ void exchange_released(struct node *n, void *token)
 {
     struct gossip_event event = {.type = GOSSIP_SENT, .sent = pool_handle(&n->pool, token)};
     n->n_leaving--;
+    n->sent_us = clock_us();
     if (n->asking[event.sent] > 0) {
         n->asking[event.sent]--;
         n->n_asking--;

@@ -22,7 +22,7 @@ enum {
     LOOK_US = 2000000,     /* how long a start looks for peers before it trains anyway */
     ADOPT_LEAD_STEPS = 20, /* a peer this little ahead is where we start: nothing to take over */
     REFUSED_US = 10000000, /* when everybody who answered by then refused: give up */
-    FINISH_US = 2000000,   /* what is open when leaving may take so long */
+    FINISH_US = 2000000,   /* what is open when leaving may take so long, and who joins then rest */
     FINAL_US = 3000000,    /* and the last test results of the others so long */
     ORDERS_MAX = 8,        /* JOB_TRAIN and the like, beside the exchanges' jobs */
     SPEC_SHOWN = 120,      /* characters of a model in the log */
@@ -34,10 +34,20 @@ static bool gossips(const struct node *n)
     return n->config.gossip != GOSSIP_CHOICE_OFF;
 }
 
-static void give_order(struct node *n, enum job_type type, uint64_t step)
+static void give_order(struct node *n, enum job_type type)
 {
-    struct job job = {.type = type, .step = step};
+    struct job job = {.type = type};
     handoff_give_job(&n->handoff, &job);
+}
+
+/* Leaves it to the next order to wake the trainer up. */
+static void begin(struct node *n)
+{
+    struct job job = {.type = JOB_TRAIN, .step = n->adopt_step};
+    n->trained_us = clock_us();
+    n->trains = true;
+    handoff_leave_job(&n->handoff, &job);
+    exchange_phase(n, GOSSIP_ACTIVE);
 }
 
 void node_set_state(struct node *n, enum peer_state state)
@@ -50,24 +60,25 @@ void node_set_state(struct node *n, enum peer_state state)
     case PEER_DONE:
         break;
     case PEER_TRAINING:
-        n->trained_us = now;
-        n->trains = true;
-        give_order(n, JOB_TRAIN, n->adopt_step);
-        exchange_phase(n, GOSSIP_ACTIVE);
+        begin(n);
+        handoff_wake(&n->handoff);
         break;
     case PEER_SETTLING:
-        give_order(n, JOB_SETTLE, 0);
+        if (!n->trains)
+            begin(n);
+        give_order(n, JOB_SETTLE);
         for (uint32_t i = 0; i < PEERS_MAX; i++)
             n->peers.slots[i].n_calm = 0;
         break;
+    case PEER_ENDED:
     case PEER_LEAVING:
-        give_order(n, JOB_SETTLE, 0);
-        exchange_phase(n, GOSSIP_LEAVING);
+        give_order(n, JOB_SETTLE);
+        exchange_phase(n, state == PEER_ENDED ? GOSSIP_ENDED : GOSSIP_LEAVING);
         break;
     case N_PEER_STATES:
         CHECK(false && "a state");
     }
-    if (n->trains && n->training_us == 0 && (state == PEER_SETTLING || state == PEER_LEAVING))
+    if (n->trains && n->training_us == 0 && state >= PEER_SETTLING)
         n->training_us = now - n->trained_us;
     /* A trainer that steps without rest wants the processor for itself. */
     tcp_set_patient(n->tcp, state == PEER_TRAINING && n->config.pace_us == 0);
@@ -115,6 +126,18 @@ static void start_adoption(struct node *n, uint32_t slot)
     exchange_drive(n, &event);
 }
 
+static void fail_alone(struct node *n)
+{
+    char text[160];
+    int used = snprintf(text, sizeof text, "%u linked within --join-timeout, --min-peers %u",
+                        n->peers.n_linked, n->config.min_peers);
+    if (n->peers.n_goodbyes > 0)
+        snprintf(text + used, sizeof text - (size_t)used,
+                 "; %u had ended their training before this one could join them",
+                 n->peers.n_goodbyes);
+    fail(n, ERR_ALONE, text);
+}
+
 static void tick_joining(struct node *n, uint64_t now_us)
 {
     if (n->adopting)
@@ -122,11 +145,6 @@ static void tick_joining(struct node *n, uint64_t now_us)
     if (gossips(n)) {
         if (is_refused(n, now_us)) {
             fail(n, ERR_INCOMPATIBLE, "every peer that answered refused to train with this one");
-            return;
-        }
-        if (n->peers.n_linked < n->config.min_peers) {
-            if (now_us - n->started_us > n->config.join_timeout_us)
-                fail(n, ERR_ALONE, "fewer peers than --min-peers within --join-timeout");
             return;
         }
         /* The one that failed last only when there is no other. */
@@ -138,11 +156,38 @@ static void tick_joining(struct node *n, uint64_t now_us)
                 start_adoption(n, slot);
             return;
         }
+        if (n->peers.n_linked < n->config.min_peers) {
+            if (now_us - n->started_us > n->config.join_timeout_us)
+                fail_alone(n);
+            return;
+        }
         if (!peering_all_tried(n) && now_us - n->started_us < LOOK_US)
             return;
     }
     n->adopt_step = 0;
     node_set_state(n, PEER_TRAINING);
+}
+
+static bool vote_passed(const struct node *n, bool i_am_done)
+{
+    return n->config.end == END_VOTE && peers_most_are_done(&n->peers, i_am_done);
+}
+
+static void settle(struct node *n)
+{
+    log_info("most peers are done: settling");
+    node_set_state(n, PEER_SETTLING);
+}
+
+/* Where most peers are done with what was taken over, no step is added to it. */
+void node_adopted(struct node *n)
+{
+    uint64_t steps = n->config.optim.steps;
+    n->report.step = n->adopt_step; /* for STATUS, until the trainer says so */
+    if (vote_passed(n, steps > 0 && n->adopt_step >= steps))
+        settle(n);
+    else
+        node_set_state(n, PEER_TRAINING);
 }
 
 static void tick_training(struct node *n, uint64_t now_us)
@@ -162,13 +207,10 @@ static void tick_training(struct node *n, uint64_t now_us)
     }
     if (n->report.until_met && n->state == PEER_TRAINING) {
         log_info("done: --until is met at step %llu", (unsigned long long)n->report.step);
-        node_set_state(n, n->config.end == END_OWN ? PEER_LEAVING : PEER_DONE);
+        node_set_state(n, n->config.end == END_OWN ? PEER_ENDED : PEER_DONE);
     }
-    if (n->config.end == END_VOTE && n->state != PEER_LEAVING &&
-        peers_most_are_done(&n->peers, n->state == PEER_DONE)) {
-        log_info("most peers are done: settling");
-        node_set_state(n, PEER_SETTLING);
-    }
+    if (n->state < PEER_ENDED && vote_passed(n, n->state == PEER_DONE))
+        settle(n);
 }
 
 static void tick_settling(struct node *n, uint64_t now_us)
@@ -176,10 +218,10 @@ static void tick_settling(struct node *n, uint64_t now_us)
     if (peers_all_settled(&n->peers, 2 * n->gossip_config.n_slices)) {
         log_info("settled with %u peer%s in %.1f s", n->peers.n_linked,
                  n->peers.n_linked == 1 ? "" : "s", (double)(now_us - n->state_us) / 1e6);
-        node_set_state(n, PEER_LEAVING);
+        node_set_state(n, PEER_ENDED);
     } else if (now_us - n->state_us > n->config.settle_us) {
         log_warn("--settle is over before all peers agreed");
-        node_set_state(n, PEER_LEAVING);
+        node_set_state(n, PEER_ENDED);
     }
 }
 
@@ -201,6 +243,7 @@ static void stopped(struct node *n, const struct trainer_report *report)
     n->report = *report;
     trainer_join(&n->trainer);
     n->stopped_us = clock_us();
+    n->jobs_left = true; /* those that came after JOB_STOP */
     scores_evaluated(n, true);
 }
 
@@ -220,17 +263,34 @@ static void finish(struct node *n)
     tcp_free(n->tcp, on_tcp_freed);
 }
 
+static uint64_t latest(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A peer that joins takes over my weights before I leave, as long as it gets on with that. */
+static bool is_needed(const struct node *n, uint64_t now_us)
+{
+    return n->state == PEER_ENDED && !n->interrupted && peers_n_joining(&n->peers) > 0 &&
+           now_us - latest(n->state_us, n->sent_us) <= FINISH_US &&
+           now_us - n->state_us <= latest(n->config.settle_us, FINISH_US);
+}
+
 static void tick_leaving(struct node *n, uint64_t now_us)
 {
+    if (n->n_leaving > 0)
+        n->sent_us = now_us;
     if (n->stopped_us > 0) {
-        if (!scores_are_shared(n) || scores_are_final(n) || now_us - n->stopped_us > FINAL_US)
+        bool told = !scores_are_shared(n) || scores_are_final(n) ||
+                    now_us - latest(n->stopped_us, n->sent_us) > FINAL_US;
+        if (told && !is_needed(n, now_us))
             finish(n);
         return;
     }
     bool finished = gossip_n_open(n->gossip) == 0 || now_us - n->state_us > FINISH_US;
     if (!n->stop_given && finished && !n->save.busy) {
         n->stop_given = true;
-        give_order(n, JOB_STOP, 0);
+        give_order(n, JOB_STOP);
     }
 }
 
@@ -244,7 +304,7 @@ static void on_tick(uv_timer_t *timer)
         peering_tick(n, now);
         exchange_adjust(n, now);
     }
-    if (n->state != PEER_LEAVING)
+    if (n->state < PEER_ENDED)
         save_tick(n, now);
     switch (n->state) {
     case PEER_JOINING:
@@ -257,6 +317,7 @@ static void on_tick(uv_timer_t *timer)
     case PEER_SETTLING:
         tick_settling(n, now);
         break;
+    case PEER_ENDED:
     case PEER_LEAVING:
         tick_leaving(n, now);
         break;
@@ -310,7 +371,7 @@ static void on_signal(uv_signal_t *handle, int signum)
     }
     log_info("%s: leaving in order; once more aborts", signum == SIGINT ? "SIGINT" : "SIGTERM");
     n->interrupted = true;
-    if (n->state != PEER_LEAVING)
+    if (n->state < PEER_ENDED)
         node_set_state(n, PEER_LEAVING);
 }
 

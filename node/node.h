@@ -181,6 +181,7 @@ struct node {
     uint64_t bytes_in, bytes_out;
     struct gossip_counts counts;
     uint64_t stopped_us; /* the trainer has ended; 0: it has not */
+    uint64_t sent_us;    /* when weights last left for a peer, or were on their way */
     bool opened, tcp_closed;
     struct error error; /* why the node ends early, code 0: it does not */
 };
@@ -198,6 +199,7 @@ void node_close(struct node *n);
 
 void node_set_state(struct node *n, enum peer_state state);
 void node_fail(struct node *n, const struct error *err);
+void node_adopted(struct node *n);
 void node_take_completions(struct node *n);
 
 /* peering.c */

@@ -131,7 +131,7 @@ static void dial(struct node *n, struct address *a)
 
 void peering_tick(struct node *n, uint64_t now_us)
 {
-    bool leaving = n->state == PEER_LEAVING;
+    bool leaving = n->state >= PEER_ENDED;
     count_strangers(n, now_us);
     for (uint32_t i = 0; i < n->n_addresses && !leaving; i++) {
         struct address *a = &n->addresses[i];
@@ -481,10 +481,10 @@ static void on_closed(void *ctx, struct tcp_link *link, const char *reason)
     if (c == NULL)
         return;
     if (c->slot != PEERS_MAX) {
-        if (!c->said_goodbye && n->state != PEER_LEAVING)
+        if (!c->said_goodbye && n->state < PEER_ENDED)
             log_warn("lost %s: %s; %u left", n->peers.slots[c->slot].name, reason,
                      n->peers.n_linked - 1);
-        if (n->state != PEER_LEAVING)
+        if (n->state < PEER_ENDED)
             metrics_write(&n->metrics, "lost",
                           json_pack("{s:s, s:s, s:b}", "peer", n->peers.slots[c->slot].name,
                                     "reason", reason, "goodbye", (int)c->goodbye_done));

@@ -97,7 +97,7 @@ static void draw(struct node *n, uint64_t now_us)
 
 void progress_tick(struct node *n, uint64_t now_us)
 {
-    if (n->state == PEER_LEAVING)
+    if (n->state >= PEER_ENDED)
         return;
     bool report = now_us - n->reported_us >= n->config.report_us;
     bool redraw = log_is_terminal() && now_us - n->shown.us >= DRAW_US;

@@ -122,6 +122,8 @@ static void run_job(struct trainer *t, const struct job *job)
     case JOB_ANSWER:
     case JOB_ADD:
     case JOB_MIX:
+        if (t->stop_us > 0 && job->type != JOB_TAKE)
+            break; /* what was tested last is what is saved */
         if (job->measure && job->type != JOB_TAKE)
             moved = relative_move(&t->learner, job);
         wire_sum_start(&t->sum);
@@ -155,9 +157,9 @@ static bool take_job(struct trainer *t, struct job *job)
 
 bool trainer_run_jobs(struct trainer *t)
 {
-    struct job job;
+    struct job job = {.type = JOB_TAKE};
     bool some = false;
-    while (t->stop_us == 0 && take_job(t, &job)) {
+    while (job.type != JOB_STOP && take_job(t, &job)) {
         run_job(t, &job);
         some = true;
     }

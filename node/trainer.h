@@ -65,8 +65,9 @@ void trainer_start(struct trainer *t);
 void trainer_join(struct trainer *t);
 void trainer_close(struct trainer *t);
 
-/* Runs the jobs that wait; false: none did. For the loop's thread too, between handoff_borrow and
- * handoff_return. */
+/* Runs the jobs that wait, up to a JOB_STOP; false: none did. For the loop's thread too, between
+ * handoff_borrow and handoff_return, and after trainer_join: then nothing changes theta any more.
+ */
 bool trainer_run_jobs(struct trainer *t);
 
 /* When a step of the given length that starts now ends, if computing does not take longer. A wait

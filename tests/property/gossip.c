@@ -486,6 +486,15 @@ static void set_link(struct world *w, uint32_t a, uint32_t b, bool up)
 
 /* ---- a run ---------------------------------------------------------------------------------- */
 
+/* Something is open, with a request on its way perhaps to a peer that rests. */
+static bool is_busy(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->n; i++)
+        if (gossip_n_open(w->peers[i].core) > 0 || w->peers[i].n_jobs > 0)
+            return true;
+    return false;
+}
+
 static void local_step(struct world *w, uint32_t i)
 {
     struct peer *p = &w->peers[i];
@@ -499,7 +508,7 @@ static void local_step(struct world *w, uint32_t i)
     struct gossip_event event = {.type = GOSSIP_WAKE, .n_steps = 1};
     drive(w, i, &event);
     uint64_t length = w->synchronous ? PERIOD : PERIOD / 2 + rng_below(&w->rng, PERIOD + 1);
-    if (!w->ending || gossip_n_open(p->core) > 0 || p->n_jobs > 0)
+    if (!w->ending || is_busy(w))
         push(w, w->now + length, STEP, i);
 }
 
@@ -601,7 +610,8 @@ static void finish(struct world *w)
 {
     w->ending = true;
     for (uint32_t i = 0; i < w->n; i++) {
-        struct gossip_event leave = {.type = GOSSIP_PHASE, .phase = GOSSIP_LEAVING};
+        struct gossip_event leave = {.type = GOSSIP_PHASE,
+                                     .phase = i % 2 == 0 ? GOSSIP_ENDED : GOSSIP_LEAVING};
         drive(w, i, &leave);
     }
     run_until(w, w->now + 400ull * PERIOD);

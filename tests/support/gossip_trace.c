@@ -268,13 +268,13 @@ static bool set_or_ask(struct trace *t, const char *line)
 
 static void run_line(struct trace *t, const char *line)
 {
-    static const char *const phases[] = {" joining", " active", " leaving"};
+    static const char *const phases[] = {" joining", " active", " ended", " leaving"};
     const char *at = strchr(line, '@');
     t->now_us = at == NULL ? t->now_us : strtoull(at + 1, NULL, 10);
     if (set_or_ask(t, line))
         return;
     struct gossip_event event = {.type = GOSSIP_WAKE};
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         if (starts(line, phases[i])) {
             event.type = GOSSIP_PHASE;
             event.phase = (enum gossip_phase)i;

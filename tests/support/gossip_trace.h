@@ -12,7 +12,7 @@
  *   > mass 2
  *   > up 2       > down 2 gone               a link; the core knows how many are up
  *   > draw 3                                 the next neighbour drawn (else the last one up)
- *   > active     > joining    > leaving
+ *   > active     > joining    > ended      > leaving
  *   > steps 1    > wake
  *   > done e0 b3                             a job's exchange and its buffer
  *   > sent b3                                a push has left

@@ -150,6 +150,26 @@ Test(gossip, declined)
                 "SEND reply #4 s1 b5 w=0.5 m=1 -> 2\n"
                 "> counts\n"
                 "served=2 refused=5\n");
+    /* When it has ended too, but for pulls: while the place lasts. */
+    trace_check("> core slices=2\n"
+                "> up 2\n"
+                "> active\n"
+                "> ended\n"
+                "> request #1 s0 from 2 b4 w=0.5 m=1\n"
+                "SEND decline #1 -> 2\n"
+                "FORGET b4\n"
+                "> request pull #2 s0 from 2 b4 w=1 m=1\n"
+                "TAKE e0 s0 b4 for 2\n"
+                "> request pull #3 s1 from 2 b- w=1 m=1\n"
+                "SEND decline pull #3 -> 2\n"
+                "> leaving\n"
+                "> done e0 b4\n"
+                "SEND reply pull #2 s0 b4 w=1 m=1 -> 2\n"
+                "> request pull #4 s0 from 2 b4 w=1 m=1\n"
+                "SEND decline pull #4 -> 2\n"
+                "FORGET b4\n"
+                "> counts\n"
+                "served=1 refused=3\n");
     /* What is open when leaving is finished; nothing new is begun. */
     trace_check("> pair open=2 slices=2\n"
                 "> steps 1\n"

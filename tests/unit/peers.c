@@ -174,16 +174,35 @@ Test(peers, furthest)
     uint32_t done = add(2, PEER_DONE, 30), settling = add(3, PEER_SETTLING, 20);
     add(4, PEER_JOINING, 99);
     add(5, PEER_LEAVING, 99);
-    add(6, PEER_TRAINING, 30);
+    uint32_t training = add(6, PEER_TRAINING, 30), ended = add(7, PEER_ENDED, 99);
     cr_assert_eq(peers_furthest(&p, 0, PEERS_MAX), done, "the first of two alike");
-    cr_assert_eq(peers_furthest(&p, 0, done), 5);
-    peers_remove(&p, 5, false);
+    cr_assert_eq(peers_furthest(&p, 0, done), training);
+    cr_assert_eq(peers_furthest(&p, 29, done), training);
+    cr_assert_eq(peers_furthest(&p, 30, done), settling, "who is done is further, at any lead");
+    peers_remove(&p, training, false);
     cr_assert_eq(peers_furthest(&p, 0, done), settling);
-    cr_assert_eq(peers_furthest(&p, 29, PEERS_MAX), done);
-    cr_assert_eq(peers_furthest(&p, 30, PEERS_MAX), PEERS_MAX, "further than me, not as far");
     peers_remove(&p, done, true);
-    cr_assert_eq(peers_furthest(&p, 0, PEERS_MAX), settling);
-    cr_assert_eq(peers_furthest(&p, 20, PEERS_MAX), PEERS_MAX);
+    cr_assert_eq(peers_furthest(&p, 50, PEERS_MAX), settling);
+    cr_assert_eq(peers_furthest(&p, 50, settling), ended, "only where there is no other");
+    peers_remove(&p, settling, true);
+    cr_assert_eq(peers_furthest(&p, 200, PEERS_MAX), ended);
+    cr_assert_eq(peers_furthest(&p, 200, ended), PEERS_MAX);
+    peers_set_status(&p, ended, PEER_ENDED, 0, 9);
+    cr_assert_eq(peers_furthest(&p, 10, PEERS_MAX), PEERS_MAX, "it has taken no step");
+}
+
+Test(peers, n_joining)
+{
+    start();
+    cr_assert_eq(peers_n_joining(&p), 0);
+    uint32_t a = add(1, PEER_JOINING, 0), b = add(2, PEER_JOINING, 5);
+    for (uint8_t state = PEER_TRAINING; state < N_PEER_STATES; state++)
+        add(2 + state, (enum peer_state)state, 0);
+    cr_assert_eq(peers_n_joining(&p), 2);
+    peers_set_status(&p, a, PEER_TRAINING, 0, 9);
+    cr_assert_eq(peers_n_joining(&p), 1);
+    peers_remove(&p, b, false);
+    cr_assert_eq(peers_n_joining(&p), 0);
 }
 
 /* The vote, in every mix of a few peers: more than half, me and goodbyes included. */
@@ -199,7 +218,8 @@ Test(peers, vote)
                         for (uint32_t i = 0; i < training; i++)
                             add(++id, i == 2 ? PEER_JOINING : PEER_TRAINING, 0);
                         for (uint32_t i = 0; i < done; i++)
-                            add(++id, i % 2 ? PEER_SETTLING : PEER_DONE, 0);
+                            add(++id, (enum peer_state[]){PEER_DONE, PEER_SETTLING, PEER_ENDED}[i],
+                                0);
                         for (uint32_t i = 0; i < leaving; i++)
                             add(++id, PEER_LEAVING, 0);
                         for (uint32_t i = 0; i < gone; i++)
@@ -220,6 +240,7 @@ Test(peers, settled)
     start();
     cr_assert(peers_all_settled(&p, CALM), "alone");
     uint32_t a = add(1, PEER_SETTLING, 0), b = add(2, PEER_LEAVING, 0);
+    add(3, PEER_ENDED, 0);
     cr_assert_not(peers_all_settled(&p, CALM));
     for (int i = 0; i < CALM; i++) {
         cr_assert_not(peers_all_settled(&p, CALM));
@@ -260,6 +281,7 @@ Test(peers, median_step)
     cr_assert_eq(peers_median_step(&p, 95), 95);
     add(3, PEER_JOINING, 0);
     add(4, PEER_LEAVING, 5000);
+    add(6, PEER_ENDED, 5000);
     cr_assert_eq(peers_median_step(&p, 7), 90);
     add(5, PEER_TRAINING, UINT64_MAX);
     cr_assert_eq(peers_median_step(&p, 7), 90);

@@ -250,6 +250,38 @@ Test(trainer, stop_evaluates)
     finish(&b);
 }
 
+/* Jobs that come after the stop are the loop's to run: a peer that joins may still take the
+ * weights, but what was tested is what stays. */
+Test(trainer, jobs_after_the_stop)
+{
+    enum { N = 200 };
+    float *buffer = MEM_NEW(float, N), *before = MEM_NEW(float, N);
+    static const enum job_type types[] = {JOB_TAKE, JOB_ADD, JOB_MIX, JOB_ANSWER, JOB_TAKE};
+    struct bench b;
+    prepare(&b);
+    start(&b);
+    give(&b, JOB_TRAIN);
+    wait_for(&b, has_stepped);
+    stop(&b);
+    memcpy(before, b.trainer.learner.theta, N * sizeof(float));
+    cr_assert_not(trainer_run_jobs(&b.trainer), "nothing waits");
+    for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
+        for (int i = 0; i < N; i++)
+            buffer[i] = 7;
+        handoff_leave_job(&b.handoff,
+                          &(struct job){.type = types[t], .data = buffer, .count = N, .c = 0.5f});
+        b.n_back = 0;
+        cr_assert(trainer_run_jobs(&b.trainer));
+        wait_for(&b, is_back);
+        cr_assert_eq(memcmp(b.trainer.learner.theta, before, N * sizeof(float)), 0, "job %zu", t);
+        if (types[t] == JOB_TAKE)
+            cr_assert_eq(memcmp(buffer, before, N * sizeof(float)), 0);
+    }
+    free(buffer);
+    free(before);
+    finish(&b);
+}
+
 /* While it waits for a pace of minutes a job is served at once, and so are settle and stop. */
 Test(trainer, jobs_while_paced)
 {

@@ -374,11 +374,11 @@ static const struct bad_map bad_maps[] = {
     /* fields */
     MAP(WIRE_STATUS, 0, "\x80", "STATUS: \"state\" is missing"),
     MAP(WIRE_STATUS, 0, "\x81" STATE, "STATUS: \"step\" is missing"),
-    MAP(WIRE_STATUS, 0, "\x82\xa5state\x05" STEP, "\"state\" is 5, must be 0 to 4"),
-    MAP(WIRE_STATUS, 0, "\x82\xa5state\xff" STEP, "\"state\" is -1, must be 0 to 4"),
+    MAP(WIRE_STATUS, 0, "\x82\xa5state\x06" STEP, "\"state\" is 6, must be 0 to 5"),
+    MAP(WIRE_STATUS, 0, "\x82\xa5state\xff" STEP, "\"state\" is -1, must be 0 to 5"),
     MAP(WIRE_STATUS, 0, "\x82\xa5state\xa1x" STEP, "\"state\" is not an integer"),
     MAP(WIRE_STATUS, 0, "\x82\xa5state\xcf\x00\x00\x00\x01\x00\x00\x00\x00" STEP,
-        "\"state\" is 4294967296, must be 0 to 4"),
+        "\"state\" is 4294967296, must be 0 to 5"),
     MAP(WIRE_STATUS, 0, "\x82" STATE "\xa4step\xca\x3f\x80\x00\x00", "\"step\" is not an integer"),
     MAP(WIRE_SCORE, 0,
         "\x86" SCORE_ID "\xa4"
@@ -485,7 +485,7 @@ Test(wire, hello_out_of_range_is_refused_in_words)
 {
     static const char *const expect[] = {
         "\"dim\" is 0",  "\"slice\" is 0", "\"shard\" is 5, must be below",    "\"shards\" is 0",
-        "\"pmin\" is 0", "\"pmax\" is 0",  "\"first\" is 3, above \"last\" 2", "\"state\" is 5"};
+        "\"pmin\" is 0", "\"pmax\" is 0",  "\"first\" is 3, above \"last\" 2", "\"state\" is 6"};
     for (size_t i = 0; i < N(expect); i++) {
         uint8_t head[WIRE_HEAD_MAX];
         struct wire_message m = hello(), back;
@@ -510,7 +510,7 @@ Test(wire, hello_out_of_range_is_refused_in_words)
 Test(wire, unknown_keys_are_skipped)
 {
     static const char map[] =
-        "\x84\xa1z\x91\x81\x01\x91\xc0\xa5state\x04\xa4step\xcd\x01\x02\xa0\xc3";
+        "\x84\xa1z\x91\x81\x01\x91\xc0\xa5state\x05\xa4step\xcd\x01\x02\xa0\xc3";
     struct wire_header header = {
         .version = WIRE_PROTOCOL, .kind = WIRE_STATUS, .map_bytes = sizeof map - 1};
     struct wire_message m;
