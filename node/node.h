@@ -122,7 +122,8 @@ struct node {
     struct staleness staleness;
     struct peers peers;
     struct scores scores;
-    uint64_t scored; /* evaluations that scores has */
+    uint64_t scored, scores_us; /* evaluations that scores has; when it was last told to others */
+    bool score_is_new;          /* since then */
     struct gossip_config gossip_config;
     struct gossip *gossip;
     char data_name[WIRE_TEXT_MAX]; /* data, split and seed: what peers must agree on */
@@ -226,7 +227,8 @@ bool peering_all_answered(const struct node *n);
 bool scores_are_shared(const struct node *n);
 void scores_evaluated(struct node *n, bool final); /* there is a new report */
 void scores_received(struct node *n, const struct wire_score *score);
-void scores_send(struct node *n);
+/* Tells it every second, and what is new ten times a second at most; a last one at once. */
+void scores_tick(struct node *n, uint64_t now_us);
 /* Whether every linked peer has told how its last model does. */
 bool scores_are_final(const struct node *n);
 /* Of all peers; where there is one data set for all, my own. */

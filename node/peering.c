@@ -138,9 +138,9 @@ void peering_tick(struct node *n, uint64_t now_us)
         if (a->link == NULL && !a->is_self && now_us >= a->next_dial_us && !is_linked(n, a))
             dial(n, a);
     }
+    scores_tick(n, now_us);
     if (now_us - n->status_us >= STATUS_US) {
         peering_send_status(n);
-        scores_send(n);
         weigh_tick(n, now_us);
         handoff_set_swarm_step(&n->handoff, peers_median_step(&n->peers, n->report.step));
     }

@@ -5,6 +5,10 @@
 
 #include <math.h>
 
+/* A small shard is tested on thousands of times a second: told each time, the links to a peer that
+ * rests for a moment would fill. */
+enum { NEWS_US = 100000 };
+
 bool scores_are_shared(const struct node *n)
 {
     return n->config.partition.kind == PARTITION_NONE && n->config.gossip != GOSSIP_CHOICE_OFF;
@@ -34,26 +38,6 @@ static void tell_trainer(struct node *n)
         handoff_set_swarm_accuracy(&n->handoff, (double)sum.n_correct / (double)sum.n);
 }
 
-void scores_evaluated(struct node *n, bool final)
-{
-    const struct trainer_report *r = &n->report;
-    if (!scores_are_shared(n) || (r->n_evaluations == n->scored && !final))
-        return;
-    n->scored = r->n_evaluations;
-    uint64_t n_test = n->data.test.n_samples;
-    scores_set_own(&n->scores, n_test, (uint64_t)llround(r->accuracy * (double)n_test),
-                   r->test_loss, final);
-    scores_send(n);
-}
-
-void scores_received(struct node *n, const struct wire_score *score)
-{
-    if (!scores_are_shared(n))
-        return;
-    scores_put(&n->scores, score, clock_us());
-    tell_trainer(n);
-}
-
 static void send_one(struct node *n, const struct wire_score *score)
 {
     struct wire_message m = {.kind = WIRE_SCORE, .score = *score};
@@ -62,15 +46,46 @@ static void send_one(struct node *n, const struct wire_score *score)
             tcp_send_control(n->peers.slots[i].link, &m);
 }
 
-void scores_send(struct node *n)
+static void send_scores(struct node *n, uint64_t now_us)
 {
     const struct wire_score *score;
-    if (!scores_are_shared(n))
-        return;
+    n->scores_us = now_us;
+    n->score_is_new = false;
     if ((score = scores_own(&n->scores)) != NULL)
         send_one(n, score);
-    for (int k = 0; k < SCORES_PASSED && (score = scores_next(&n->scores, clock_us())) != NULL; k++)
+    for (int k = 0; k < SCORES_PASSED && (score = scores_next(&n->scores, now_us)) != NULL; k++)
         send_one(n, score);
+    tell_trainer(n);
+}
+
+void scores_tick(struct node *n, uint64_t now_us)
+{
+    uint64_t since_us = now_us - n->scores_us;
+    if (scores_are_shared(n) && since_us >= (n->score_is_new ? NEWS_US : SECOND_US))
+        send_scores(n, now_us);
+}
+
+void scores_evaluated(struct node *n, bool final)
+{
+    const struct trainer_report *r = &n->report;
+    if (!scores_are_shared(n) || (r->n_evaluations == n->scored && !final))
+        return;
+    n->scored = r->n_evaluations;
+    n->score_is_new = true;
+    uint64_t n_test = n->data.test.n_samples;
+    scores_set_own(&n->scores, n_test, (uint64_t)llround(r->accuracy * (double)n_test),
+                   r->test_loss, final);
+    if (final)
+        send_scores(n, clock_us());
+    else
+        tell_trainer(n);
+}
+
+void scores_received(struct node *n, const struct wire_score *score)
+{
+    if (!scores_are_shared(n))
+        return;
+    scores_put(&n->scores, score, clock_us());
     tell_trainer(n);
 }
 
