@@ -40,7 +40,7 @@ static void give_order(struct node *n, enum job_type type)
     handoff_give_job(&n->handoff, &job);
 }
 
-/* Leaves it to the next order to wake the trainer up. */
+/* Training begins, though the trainer hears of it with the next order that wakes it up. */
 static void begin(struct node *n)
 {
     struct job job = {.type = JOB_TRAIN, .step = n->adopt_step};
@@ -164,6 +164,11 @@ static void tick_joining(struct node *n, uint64_t now_us)
         if (!peering_all_tried(n) && now_us - n->started_us < LOOK_US)
             return;
     }
+    /* They ended without me: it would be no vote on what I have. */
+    if (n->peers.n_goodbyes > 0)
+        log_warn("%u peers had ended their training before this one could join them",
+                 n->peers.n_goodbyes);
+    n->peers.n_goodbyes = 0;
     n->adopt_step = 0;
     node_set_state(n, PEER_TRAINING);
 }
@@ -280,10 +285,12 @@ static void tick_leaving(struct node *n, uint64_t now_us)
 {
     if (n->n_leaving > 0)
         n->sent_us = now_us;
+    bool needed = is_needed(n, now_us);
+    n->needed_us = needed ? now_us : n->needed_us;
     if (n->stopped_us > 0) {
         bool told = !scores_are_shared(n) || scores_are_final(n) ||
-                    now_us - latest(n->stopped_us, n->sent_us) > FINAL_US;
-        if (told && !is_needed(n, now_us))
+                    now_us - latest(n->stopped_us, n->needed_us) > FINAL_US;
+        if (told && !needed)
             finish(n);
         return;
     }
