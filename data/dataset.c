@@ -1,6 +1,7 @@
 #include "data/dataset.h"
 
 #include "base/mem.h"
+#include "base/prefetch.h"
 #include "data/memory.h"
 #include "data/schema.h"
 
@@ -23,15 +24,14 @@ void data_settle(struct data_pair *data)
 
 void dataset_prefetch(const struct dataset *set, const uint32_t *samples, uint32_t n)
 {
-    enum { CACHE_LINE = 64, TO_L2 = 2 };
     uint64_t width = array_width(&set->x);
     for (uint32_t i = 0; i < n; i++) {
         uint64_t row = dataset_row(set, samples[i]);
         const uint8_t *x = array_row(&set->x, row);
-        for (uint64_t j = 0; j < width; j += CACHE_LINE)
-            __builtin_prefetch(x + j, 0, TO_L2);
-        __builtin_prefetch(x + width - 1, 0, TO_L2);
-        __builtin_prefetch(array_row(&set->y, row), 0, TO_L2);
+        for (uint64_t j = 0; j < width; j += MEM_ALIGN)
+            prefetch_early(x + j);
+        prefetch_early(x + width - 1);
+        prefetch_early(array_row(&set->y, row));
     }
 }
 

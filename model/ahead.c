@@ -1,6 +1,7 @@
 #include "model/ahead.h"
 
 #include "base/mem.h"
+#include "base/prefetch.h"
 
 _Thread_local struct ahead ahead;
 
@@ -27,7 +28,6 @@ void ahead_end(void)
 
 void ahead_ask(struct ahead *a)
 {
-    enum { READ = 0, BEYOND_L1 = 2 };
     uint64_t due = (uint64_t)((double)a->work * a->pace);
     while (a->n_asked < due && a->at < a->n) {
         struct ahead_range *range = &a->ranges[a->at];
@@ -37,6 +37,6 @@ void ahead_ask(struct ahead *a)
         a->at += end == range->end;
         range->from = end;
         for (; from < end; from += MEM_ALIGN)
-            __builtin_prefetch(from, READ, BEYOND_L1);
+            prefetch_early(from);
     }
 }

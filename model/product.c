@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/lanes.h"
 #include "base/mem.h"
+#include "base/prefetch.h"
 #include "base/vec.h"
 #include "model/ahead.h"
 
@@ -94,8 +95,8 @@ LANES_INLINE void tile(const struct job *j, int rows, int vectors, enum mode mod
         if (adds)
             UNROLL for (int v = 0; v < vectors; v++)
             {
-                __builtin_prefetch(next + v * LANES, 1);
-                __builtin_prefetch(next_x + v * LANES, 1);
+                prefetch_line(next + v * LANES, true);
+                prefetch_line(next_x + v * LANES, true);
             }
         for (uint64_t end = adds ? k * r / (uint64_t)rows : k; p < end; p++) {
             const float *at = mode == OFFSETS_B ? b + j->b_offsets[p] : b;

@@ -11,7 +11,7 @@
  * the order (arrival, src, number), so it makes no difference who runs it, or after whom. */
 #include "sim/check.h"
 #include "sim/inner.h"
-#include "sim/prefetch.h"
+#include "base/prefetch.h"
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -90,13 +90,13 @@ static void list_visits(struct worker *w)
     make_room(w, w->n_visits);
     for (size_t i = 0; i < n_timers; i++) {
         w->visits[i] = (struct visit){.node = timers[i], .letter = TIMER};
-        prefetch_page(sim_node(s, timers[i]));
+        prefetch_early(sim_node(s, timers[i]));
     }
     for (size_t i = 0; i < n_letters; i++) {
         w->visits[n_timers + i] = (struct visit){.node = letters[i].dst, .letter = (uint32_t)i};
-        prefetch_page(sim_node(s, letters[i].dst));
+        prefetch_early(sim_node(s, letters[i].dst));
         if (letters[i].parcel != PARCEL_NONE)
-            prefetch_page(parcel_at(&s->parcels, letters[i].parcel));
+            prefetch_early(parcel_at(&s->parcels, letters[i].parcel));
     }
 }
 

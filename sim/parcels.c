@@ -1,5 +1,5 @@
 #include "sim/parcels.h"
-#include "sim/prefetch.h"
+#include "base/prefetch.h"
 
 #include "base/check.h"
 #include "base/mem.h"

@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 #include "model/ahead.h"
-#include "sim/prefetch.h"
+#include "base/prefetch.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,10 +1,9 @@
-/* Asking the memory for a record before it is worked on: its first pairs of lines, of 1,024 bytes
- * at most.
+/* Asking the memory for what is worked on soon.
  *
  * Always inlined: gcc takes a function that only prefetches for one without effect, and leaves its
  * calls out. */
-#ifndef HUBBUB_SIM_PREFETCH_H
-#define HUBBUB_SIM_PREFETCH_H
+#ifndef HUBBUB_BASE_PREFETCH_H
+#define HUBBUB_BASE_PREFETCH_H
 
 #include "base/mem.h"
 
@@ -13,9 +12,7 @@
 
 #define PREFETCH_INLINE static inline __attribute__((always_inline))
 
-enum { PREFETCH_MOST = 1024 };
-
-PREFETCH_INLINE void prefetch_line(const char *line, bool to_own)
+PREFETCH_INLINE void prefetch_line(const void *line, bool to_own)
 {
     enum { READ, WRITE };
     enum { ONCE = 0, STAYS = 3 };
@@ -25,13 +22,16 @@ PREFETCH_INLINE void prefetch_line(const char *line, bool to_own)
         __builtin_prefetch(line, READ, ONCE);
 }
 
-/* Long before: only the first line, and none of the nearest cache. */
-PREFETCH_INLINE void prefetch_page(const void *from)
+/* Long before, so not into the nearest cache, from which it would be driven out again. */
+PREFETCH_INLINE void prefetch_early(const void *line)
 {
     enum { READ = 0, BEYOND_L1 = 2 };
-    __builtin_prefetch(from, READ, BEYOND_L1);
+    __builtin_prefetch(line, READ, BEYOND_L1);
 }
 
+enum { PREFETCH_MOST = 1024 };
+
+/* A record: its first pairs of lines, of PREFETCH_MOST bytes. */
 PREFETCH_INLINE void prefetch_lines(const void *from, size_t bytes, bool to_own)
 {
     const char *at = from, *end = at + (bytes < PREFETCH_MOST ? bytes : PREFETCH_MOST);
