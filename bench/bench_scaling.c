@@ -3,6 +3,7 @@
 #include "bench/bench.h"
 #include "bench/cmd_bench.h"
 #include "bench/figures.h"
+#include "bench/processors.h"
 #include "bench/reach.h"
 
 #include "base/log.h"
@@ -10,7 +11,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <sched.h>
 #include <stdio.h>
 
 enum { REPEATS_MAX = 64, SNAPSHOT_MS = 20 };
@@ -71,18 +71,14 @@ static int measure(struct reach *r, const struct options *o, uint64_t n, uint64_
 static int measure_alone(struct reach *r, const struct options *o, uint64_t seed, double *seconds,
                          struct error *err)
 {
-    cpu_set_t all, one;
-    CPU_ZERO(&one);
-    if (sched_getaffinity(0, sizeof all, &all) != 0)
-        return error_set(err, ERR_FAILURE, "which processors there are is not told: %m");
-    for (size_t cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; cpu++)
-        if (CPU_ISSET(cpu, &all))
-            CPU_SET(cpu, &one);
-    if (sched_setaffinity(0, sizeof one, &one) != 0)
-        return error_set(err, ERR_FAILURE, "one processor cannot be chosen: %m");
-    int rc = measure(r, o, 1, seed, seconds, err);
-    if (sched_setaffinity(0, sizeof all, &all) != 0 && rc == 0)
-        rc = error_set(err, ERR_FAILURE, "the processors cannot be had back: %m");
+    struct processors p;
+    int rc = processors_get(&p, err);
+    if (rc == 0)
+        rc = processors_use(&p, 0, err);
+    if (rc != 0)
+        return rc;
+    rc = measure(r, o, 1, seed, seconds, err);
+    processors_use_all(&p);
     return rc;
 }
 

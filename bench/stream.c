@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "bench/processors.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -67,16 +69,11 @@ double stream_window(struct stream *s, uint64_t window_us)
 
 void stream_pin(int side)
 {
-    cpu_set_t allowed, one;
-    CPU_ZERO(&one);
-    if (pthread_getaffinity_np(pthread_self(), sizeof allowed, &allowed) != 0)
-        return;
-    int n = 0;
-    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, &allowed) && n++ == side) {
-            CPU_SET(cpu, &one);
-            pthread_setaffinity_np(pthread_self(), sizeof one, &one);
-        }
+    struct processors p;
+    struct error err = {0};
+    if (processors_get(&p, &err) != 0 ||
+        ((uint32_t)side < p.n && processors_use(&p, (uint32_t)side, &err) != 0))
+        log_warn("%s", err.text);
 }
 
 int stream_connect(int fd[2], struct error *err)
