@@ -28,7 +28,7 @@ enum {
     VISITS = 512,         /* of a thread in a window, where one may last so long */
     DAYS_MAX = 64,        /* of a window */
     PORTION_BYTES = 1024, /* of nodes, in a portion of a list at least */
-    LOOKS = 4000,         /* some ten microseconds, while a thread waits for another */
+    LOOKS = 40000,        /* some tens of microseconds, while a thread waits for another */
     TICKET_BITS = 32      /* of the next visit; those above are the window's first day */
 };
 
@@ -403,7 +403,8 @@ static void hand_over(struct handover *over, const struct mail *out, struct wind
     atomic_store_explicit(&over->round, round, memory_order_release);
 }
 
-/* Looks for it, since threads meet every few microseconds; then offers the processor to others. */
+/* Looks for it, since threads meet every few microseconds, and a call of the system takes some too;
+ * then offers the processor to others. */
 static void wait_for(const struct handover *in, uint64_t round)
 {
     uint32_t looks = 0;
