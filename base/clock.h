@@ -20,6 +20,11 @@ uint64_t clock_thread_us(void);
 /* Processor time used by a thread that has not been joined. */
 uint64_t clock_us_of_thread(pthread_t thread);
 
+static inline uint64_t clock_later(uint64_t a_us, uint64_t b_us)
+{
+    return a_us > b_us ? a_us : b_us;
+}
+
 /* Sleeps until clock_us() >= deadline_us, whatever signals arrive. */
 void clock_sleep_until(uint64_t deadline_us);
 

@@ -543,7 +543,7 @@ static void on_phase(struct gossip *g, enum gossip_phase phase)
     g->adopt_peer = GOSSIP_NONE;
     g->adopt_broken = false;
     drop_adoption(g);
-    if (phase == GOSSIP_ENDED || phase == GOSSIP_LEAVING)
+    if (phase >= GOSSIP_ENDED)
         sum_give_up(g);
 }
 

@@ -63,7 +63,7 @@ void sum_hold(struct gossip *g, struct entry *e, bool gone)
 {
     g->counts.lost += !is_held(e);
     e->state = HELD;
-    if (gone || g->phase == GOSSIP_ENDED || g->phase == GOSSIP_LEAVING)
+    if (gone || g->phase >= GOSSIP_ENDED)
         give_up(g, e);
 }
 

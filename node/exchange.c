@@ -318,7 +318,8 @@ void exchange_released(struct node *n, void *token)
 {
     struct gossip_event event = {.type = GOSSIP_SENT, .sent = pool_handle(&n->pool, token)};
     n->n_leaving--;
-    n->sent_us = clock_us();
+    if (n->state == PEER_ENDED)
+        n->sent_us = clock_us();
     if (n->asking[event.sent] > 0) {
         n->asking[event.sent]--;
         n->n_asking--;

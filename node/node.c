@@ -44,7 +44,7 @@ static void give_order(struct node *n, enum job_type type)
 static void begin(struct node *n)
 {
     struct job job = {.type = JOB_TRAIN, .step = n->adopt_step};
-    n->trained_us = clock_us();
+    n->trained_us = n->state_us;
     n->trains = true;
     handoff_leave_job(&n->handoff, &job);
     exchange_phase(n, GOSSIP_ACTIVE);
@@ -268,17 +268,12 @@ static void finish(struct node *n)
     tcp_free(n->tcp, on_tcp_freed);
 }
 
-static uint64_t latest(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* A peer that joins takes over my weights before I leave, as long as it gets on with that. */
 static bool is_needed(const struct node *n, uint64_t now_us)
 {
     return n->state == PEER_ENDED && !n->interrupted && peers_n_joining(&n->peers) > 0 &&
-           now_us - latest(n->state_us, n->sent_us) <= FINISH_US &&
-           now_us - n->state_us <= latest(n->config.settle_us, FINISH_US);
+           now_us - clock_later(n->state_us, n->sent_us) <= FINISH_US &&
+           now_us - n->state_us <= clock_later(n->config.settle_us, FINISH_US);
 }
 
 static void tick_leaving(struct node *n, uint64_t now_us)
@@ -289,7 +284,7 @@ static void tick_leaving(struct node *n, uint64_t now_us)
     n->needed_us = needed ? now_us : n->needed_us;
     if (n->stopped_us > 0) {
         bool told = !scores_are_shared(n) || scores_are_final(n) ||
-                    now_us - latest(n->stopped_us, n->needed_us) > FINAL_US;
+                    now_us - clock_later(n->stopped_us, n->needed_us) > FINAL_US;
         if (told && !needed)
             finish(n);
         return;

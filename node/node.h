@@ -182,7 +182,7 @@ struct node {
     uint64_t bytes_in, bytes_out;
     struct gossip_counts counts;
     uint64_t stopped_us; /* the trainer has ended; 0: it has not */
-    uint64_t sent_us;    /* when weights last left for a peer, or were on their way */
+    uint64_t sent_us;    /* when, ended, weights last left for a peer, or were on their way */
     uint64_t needed_us;  /* when a peer that joins last needed them from me, who has ended */
     bool opened, tcp_closed;
     struct error error; /* why the node ends early, code 0: it does not */

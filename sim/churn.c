@@ -1,6 +1,7 @@
 #include "sim/churn.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/parse.h"
 
 #include <inttypes.h>
@@ -73,11 +74,6 @@ static void append(struct schedule *s, uint64_t time_us)
     s->times[s->n++] = time_us;
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 static void draw_node(struct schedule *s, const struct churn_config *c, uint64_t seed,
                       uint32_t node, uint64_t start_us)
 {
@@ -94,7 +90,7 @@ static void draw_node(struct schedule *s, const struct churn_config *c, uint64_t
         append(s, now_us);
         uint64_t back_us = now_us + dist_draw(&c->sessions.gap, &rng, 1);
         back_us = back_us < heal_us ? back_us : heal_us;
-        now_us = later(back_us, now_us + c->least_gap_us);
+        now_us = clock_later(back_us, now_us + c->least_gap_us);
         append(s, now_us);
     }
 }

@@ -11,10 +11,10 @@
  * the order (arrival, src, number), so it makes no difference who runs it, or after whom. */
 #include "sim/check.h"
 #include "sim/inner.h"
-#include "base/prefetch.h"
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/prefetch.h"
 
 #include <sched.h>
 #include <stdlib.h>

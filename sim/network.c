@@ -1,6 +1,7 @@
 #include "sim/network.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/parse.h"
 
@@ -152,11 +153,6 @@ bool flights_is_lost(const struct flights *f, uint32_t self, uint32_t peer, uint
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-static uint64_t later(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 static uint64_t transfer_us(uint64_t bytes, uint64_t bytes_per_s)
 {
     return (bytes * 1000000 + bytes_per_s - 1) / bytes_per_s;
@@ -168,13 +164,14 @@ static uint64_t leave(const struct network *n, struct flights *f, uint32_t src, 
 {
     uint64_t starts_us = now_us, leaves_us = now_us;
     if (n->bytes_per_s > 0) {
-        starts_us = later(*way_out_us, now_us);
+        starts_us = clock_later(*way_out_us, now_us);
         leaves_us = *way_out_us = starts_us + transfer_us(bytes, n->bytes_per_s);
     }
     if (n->link_bytes_per_s > 0) {
         uint64_t *link_us = note(&f->sending, src, dst, now_us);
-        uint64_t through_us = later(*link_us, starts_us) + transfer_us(bytes, n->link_bytes_per_s);
-        leaves_us = *link_us = later(through_us, leaves_us);
+        uint64_t through_us =
+            clock_later(*link_us, starts_us) + transfer_us(bytes, n->link_bytes_per_s);
+        leaves_us = *link_us = clock_later(through_us, leaves_us);
     }
     return leaves_us;
 }
@@ -182,7 +179,7 @@ static uint64_t leave(const struct network *n, struct flights *f, uint32_t src, 
 uint64_t network_come_in(const struct network *n, uint64_t bytes, uint64_t arrival_us,
                          uint64_t *way_in_us)
 {
-    *way_in_us = later(*way_in_us + transfer_us(bytes, n->bytes_per_s), arrival_us);
+    *way_in_us = clock_later(*way_in_us + transfer_us(bytes, n->bytes_per_s), arrival_us);
     return *way_in_us;
 }
 

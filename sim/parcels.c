@@ -1,8 +1,8 @@
 #include "sim/parcels.h"
-#include "base/prefetch.h"
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/prefetch.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -6,8 +6,8 @@
 #include "sim/inner.h"
 
 #include "base/check.h"
-#include "model/ahead.h"
 #include "base/prefetch.h"
+#include "model/ahead.h"
 
 #include <math.h>
 #include <string.h>

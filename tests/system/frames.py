@@ -136,3 +136,11 @@ class Peer:
     def close(self):
         self.stopped.set()
         self.socket.close()
+
+
+def template_of(port):
+    """The HELLO of the node there."""
+    probe = Peer(port)
+    hello = probe.receive()[1]
+    probe.close()
+    return hello

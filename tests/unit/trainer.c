@@ -123,6 +123,16 @@ static void stop(struct bench *b)
     cr_assert_not(listen(b), "nothing comes after the stop");
 }
 
+/* After some steps. */
+static void train_and_stop(struct bench *b)
+{
+    prepare(b);
+    start(b);
+    give(b, JOB_TRAIN);
+    wait_for(b, has_stepped);
+    stop(b);
+}
+
 static void finish(struct bench *b)
 {
     trainer_close(&b->trainer);
@@ -231,11 +241,7 @@ Test(trainer, stopped_before_it_began)
 Test(trainer, stop_evaluates)
 {
     struct bench b;
-    prepare(&b);
-    start(&b);
-    give(&b, JOB_TRAIN);
-    wait_for(&b, has_stepped);
-    stop(&b);
+    train_and_stop(&b);
     struct evaluator e;
     evaluator_init(&e, &b.model, &b.data.test);
     evaluator_start(&e, b.trainer.learner.theta, 0);
@@ -258,11 +264,7 @@ Test(trainer, jobs_after_the_stop)
     float *buffer = MEM_NEW(float, N), *before = MEM_NEW(float, N);
     static const enum job_type types[] = {JOB_TAKE, JOB_ADD, JOB_MIX, JOB_ANSWER, JOB_TAKE};
     struct bench b;
-    prepare(&b);
-    start(&b);
-    give(&b, JOB_TRAIN);
-    wait_for(&b, has_stepped);
-    stop(&b);
+    train_and_stop(&b);
     memcpy(before, b.trainer.learner.theta, N * sizeof(float));
     cr_assert_not(trainer_run_jobs(&b.trainer), "nothing waits");
     for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
@@ -368,6 +370,7 @@ Test(trainer, pace_and_slow)
         wait_for(&b, is_met);
         cr_assert_geq(clock_us() - begin, (uint64_t)(10 * slow[i] * 5000));
         stop(&b);
+        cr_assert_geq(b.trainer.step_end_us - begin, (uint64_t)(10 * slow[i] * 5000));
         cr_assert_geq(b.report.step_max_us, (uint64_t)(slow[i] * 5000));
         cr_assert_geq(b.report.step_us, (uint64_t)(10 * (slow[i] - 1) * 5000), "not idle");
         finish(&b);
