@@ -161,11 +161,9 @@ static void part_gradient(void *ctx, uint32_t i)
                         .theta = s->moves ? l->theta : NULL,
                         .lr = s->rates.lr * s->rates.factor};
     take_batch(&pass, c->model, c->train, s->rows + part->first, part->x, y);
-    uint64_t start = workspace_clock_us(s->workspace);
     part->loss = model_loss_grad(c->model, &pass, l->theta, part->x, y,
                                  part->grad != NULL ? 0.0f : c->optim.momentum,
                                  part->grad != NULL ? part->grad : l->momentum, part->scratch);
-    part->kernels_us += workspace_clock_us(s->workspace) - start;
 }
 
 /* A thread's range of theta. */
@@ -214,7 +212,7 @@ static void part_update(void *ctx, uint32_t i)
     struct workspace_part *part = &s->workspace->parts[i];
     const float *grad = optim_wants_gradient(&c->optim) ? w->parts[0].grad : NULL;
     bool looks = w->moved != NULL && team_size(w->team) == 1;
-    uint64_t start, end, n, n_done = 0, began = workspace_clock_us(w);
+    uint64_t start, end, n, n_done = 0;
     uint32_t asked = 0;
     own_range(s, i, &start, &end);
     for (uint64_t block_end = end, block; block_end > start; block_end = block) {
@@ -237,7 +235,6 @@ static void part_update(void *ctx, uint32_t i)
                 w->moved(w->moved_ctx, at, n);
         }
     }
-    part->kernels_us += workspace_clock_us(w) - began;
 }
 
 /* Of the step that begins. */
@@ -280,32 +277,27 @@ static double move_directly(struct learner *l, struct workspace *w, const float 
 
 /* The same in one piece, of a model that goes the direct way, whose kernels take less time than
  * handing out their parts. */
-static double step_directly(struct learner *l, struct workspace *w)
+static double step_directly(struct learner *l, struct workspace *w, const uint32_t *rows)
 {
     const struct learner_config *c = l->config;
-    struct workspace_part *part = &w->parts[0];
     struct optim_rates rates = next_rates(l);
-    const float *x = dataset_read(c->train, next_rows(l, w), c->batch, part->x, w->y);
-    uint64_t start = workspace_clock_us(w);
+    const float *x = dataset_read(c->train, rows, c->batch, w->parts[0].x, w->y);
     l->step++;
     if (fetches_next(l, w))
         learner_fetch(c, &l->shard, l->node, l->step, w);
     double loss = move_directly(l, w, x, &rates);
-    part->kernels_us += workspace_clock_us(w) - start;
     note_step(l, &rates);
     if (w->moved != NULL)
         w->moved(w->moved_ctx, 0, c->model->dim);
     return loss;
 }
 
-double learner_step(struct learner *l, struct workspace *w)
+static double step_in_parts(struct learner *l, struct workspace *w, const uint32_t *rows)
 {
     const struct learner_config *c = l->config;
-    if (w->is_direct)
-        return step_directly(l, w);
     struct step s = {.learner = l,
                      .workspace = w,
-                     .rows = next_rows(l, w),
+                     .rows = rows,
                      .moves = team_size(w->team) == 1 && optim_descends(&c->optim),
                      .rates = next_rates(l)};
     double loss = 0;
@@ -323,6 +315,15 @@ double learner_step(struct learner *l, struct workspace *w)
         s.next = next_rows(l, w);
     note_step(l, &s.rates);
     team_run(w->team, part_update, &s);
+    return loss;
+}
+
+double learner_step(struct learner *l, struct workspace *w)
+{
+    const uint32_t *rows = next_rows(l, w);
+    uint64_t began = workspace_clock_us(w);
+    double loss = w->is_direct ? step_directly(l, w, rows) : step_in_parts(l, w, rows);
+    w->kernels_us += workspace_clock_us(w) - began;
     return loss;
 }
 

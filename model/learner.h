@@ -44,10 +44,8 @@ struct learner {
 struct workspace_part {
     uint32_t first, n; /* its samples of the batch */
     float *x, *scratch;
-    float *grad;         /* [dim]; NULL on one thread where optim_wants_gradient says no */
-    double loss;         /* mean over its samples */
-    uint64_t kernels_us; /* spent in model and optimiser, if is_timed: also in gathering the batch
-                            where the model's first layer does that (model_gathers) */
+    float *grad; /* [dim]; NULL on one thread where optim_wants_gradient says no */
+    double loss; /* mean over its samples */
 };
 
 /* Rows of a minibatch: of which step, node and shard. */
@@ -68,7 +66,8 @@ struct workspace {
     struct drawn drawn[2]; /* of this step, and what was fetched for a later one */
     uint32_t last_drawn;   /* 0 or 1 */
     bool is_direct;        /* one thread, and the model goes the direct way (model/direct.h) */
-    bool is_timed;         /* the owner's to set: parts' kernels_us counts */
+    uint64_t kernels_us;   /* in gathering batches, model and optimiser, where is_timed */
+    bool is_timed;         /* the owner's to set */
     bool is_shared; /* the owner's to set: learners take turns, so one's next batch is not fetched
                        while it updates */
     /* The owner's to set; NULL: nobody looks. Called in a step of one thread for each range of

@@ -26,7 +26,7 @@ struct sim_totals sim_totals(const struct sim *s)
         sum.crashes += t->crashes;
         sum.punished += t->punished;
         sum.diverged += t->diverged;
-        sum.kernels_us += s->workers[i].workspace.parts[0].kernels_us;
+        sum.kernels_us += s->workers[i].workspace.kernels_us;
         sum.mixing_us += t->mixing_us;
         sum.frames_us += t->frames_us;
     }
