@@ -121,13 +121,11 @@ void check_close(struct check *c)
 
 static uint32_t n_jobs(const struct worker *w)
 {
-    uint32_t n = 0, last = w->node->last_job, job = last;
+    uint32_t n = 1, last = w->node->last_job, job = w->node->first_job;
     if (last == PARCEL_NONE)
         return 0;
-    do {
-        n++;
+    for (; job != last && n <= n_places(w->sim); n++)
         job = parcel_at(&w->sim->parcels, job)->next;
-    } while (job != last && n <= n_places(w->sim));
     return n;
 }
 

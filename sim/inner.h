@@ -30,7 +30,8 @@ struct node {
     uint64_t busy_us; /* when the step under way, or the rest after it, ends; SIM_NEVER: none is */
     struct outbox outbox;
     uint64_t latency_us; /* where that is foreseen: of its next message */
-    uint32_t last_job;   /* a parcel, and the one behind it the first; PARCEL_NONE: none waits */
+    uint32_t first_job;  /* a parcel, in whose list the others are up to the last */
+    uint32_t last_job;   /* PARCEL_NONE: none waits */
     uint32_t n_steps;    /* the learner's */
     uint16_t n_merged;   /* slices since the last step, on-receive */
     bool started, rests; /* rests: the step is computed, and its pace is waited out */

@@ -86,24 +86,29 @@ static bool is_large(const struct worker *w, size_t bytes)
     return bytes > PREFETCH_MOST && !w->workspace.is_direct;
 }
 
-/* The slices of the jobs that wait for the end of the step, which is computed now. */
-static void want_slices(const struct worker *w)
+/* The parcels of the jobs that wait for the end of the step, which is computed now. Where there is
+ * but one slice nothing is read of the last one: reading waits for the memory, and two jobs are all
+ * that most have. */
+static void want_parcels(const struct worker *w)
 {
-    const struct parcels *parcels = &w->sim->parcels;
-    uint32_t last = w->node->last_job, job = last;
-    if (last == PARCEL_NONE || !is_large(w, parcels->stride))
+    const struct sim *s = w->sim;
+    uint32_t last = w->node->last_job, job = w->node->first_job;
+    if (last == PARCEL_NONE || !is_large(w, s->parcels.stride))
         return;
-    do {
-        const struct parcel *parcel = parcel_at(parcels, job = parcel_at(parcels, job)->next);
-        ahead_want(parcel->slice, slice_count(w->sim, parcel->job.slice) * sizeof(float));
-    } while (job != last);
+    for (;; job = parcel_at(&s->parcels, job)->next) {
+        const struct parcel *parcel = parcel_at(&s->parcels, job);
+        uint32_t slice = s->gossip_config.n_slices > 1 ? parcel->job.slice : 0;
+        ahead_want(parcel, sizeof *parcel + slice_count(s, slice) * sizeof(float));
+        if (job == last)
+            return;
+    }
 }
 
 static void end_step(struct worker *w)
 {
     struct gossip_event event = {.type = GOSSIP_WAKE, .n_steps = 1};
     w->node->busy_us = SIM_NEVER;
-    want_slices(w);
+    want_parcels(w);
     step(w);
     trace(w, &(struct trace_item){
                  .now_us = w->now_us, .what = STEPPED, .n_steps = (uint32_t)w->learner.step});
@@ -249,12 +254,10 @@ static void queue_job(struct worker *w, const struct job *job)
     parcel->job.exchange = job->exchange & JOB_EXCHANGE_MAX;
     parcel->job.slice = job->slice;
     parcel->job.c = job->c;
-    parcel->next = job->handle;
-    if (w->node->last_job != PARCEL_NONE) {
-        struct parcel *last = parcel_at(&w->sim->parcels, w->node->last_job);
-        parcel->next = last->next;
-        last->next = job->handle;
-    }
+    if (w->node->last_job == PARCEL_NONE)
+        w->node->first_job = job->handle;
+    else
+        parcel_at(&w->sim->parcels, w->node->last_job)->next = job->handle;
     w->node->last_job = job->handle;
 }
 
@@ -263,39 +266,37 @@ static bool runs_jobs(const struct node *node)
     return node->busy_us == SIM_NEVER || node->rests;
 }
 
+/* The parcel of the first job that waits, which there is. */
+static uint32_t unqueue_job(const struct worker *w)
+{
+    struct node *node = w->node;
+    uint32_t handle = node->first_job;
+    if (handle == node->last_job)
+        node->last_job = PARCEL_NONE;
+    else
+        node->first_job = parcel_at(&w->sim->parcels, handle)->next;
+    return handle;
+}
+
 /* The first job that waits, if it can be run now. */
 static bool next_job(struct worker *w, struct job *job)
 {
-    struct node *node = w->node;
-    if (node->last_job == PARCEL_NONE || !runs_jobs(node))
+    if (w->node->last_job == PARCEL_NONE || !runs_jobs(w->node))
         return false;
-    struct parcel *last = parcel_at(&w->sim->parcels, node->last_job);
-    uint32_t handle = last->next;
+    uint32_t handle = unqueue_job(w);
     const struct parcel *first = parcel_at(&w->sim->parcels, handle);
     *job = (struct job){.type = (enum gossip_action_type)first->job.type,
                         .exchange = first->job.exchange,
                         .slice = first->job.slice,
                         .handle = handle,
                         .c = first->job.c};
-    if (handle == node->last_job)
-        node->last_job = PARCEL_NONE;
-    else
-        last->next = first->next;
     return true;
 }
 
 void peer_drop_jobs(struct worker *w)
 {
-    uint32_t last = w->node->last_job, job = last;
-    w->node->last_job = PARCEL_NONE;
-    if (last == PARCEL_NONE)
-        return;
-    do {
-        const struct parcel *parcel = parcel_at(&w->sim->parcels, job);
-        uint32_t next = parcel->next;
-        parcel_unref(&w->shelf, job);
-        job = next;
-    } while (job != last);
+    while (w->node->last_job != PARCEL_NONE)
+        parcel_unref(&w->shelf, unqueue_job(w));
 }
 
 /* ---- messages ------------------------------------------------------------------------------ */
