@@ -1,6 +1,9 @@
 #include "base/rng.h"
 
+#include "base/lanes.h"
+
 #include <math.h>
+#include <string.h>
 
 #if defined(__x86_64__)
 #include <emmintrin.h>
@@ -136,15 +139,35 @@ uint32_t rng_permute(const struct rng_permutation *p, uint32_t index)
     return index;
 }
 
-/* First a step of all of them, which goes through wide registers; few have to walk on. */
+/* walk of LANES indices at once. */
+static inline lanes_bits walk_lanes(const struct rng_permutation *p, lanes_bits index)
+{
+    uint32_t mask = (UINT32_C(1) << p->half_bits) - 1;
+    lanes_bits left = index >> p->half_bits, right = index & mask;
+    for (int i = 0; i < FEISTEL_ROUNDS; i++) {
+        lanes_bits x = right + p->keys[i];
+        x = (x ^ x >> 16) * 0x85EBCA6B;
+        x = (x ^ x >> 13) * 0xC2B2AE35;
+        lanes_bits t = left ^ ((x ^ x >> 16) & mask);
+        left = right;
+        right = t;
+    }
+    return left << p->half_bits | right;
+}
+
+/* First a step of all of them; few have to walk on. */
 void rng_permute_all(const struct rng_permutation *p, uint32_t *x, uint32_t n)
 {
-    const struct rng_permutation own = *p; /* which x does not overlap */
+    for (uint32_t i = 0, some; i < n; i += some) {
+        lanes_bits at = {0};
+        some = n - i < LANES ? n - i : LANES;
+        memcpy(&at, x + i, some * sizeof *x);
+        at = walk_lanes(p, at);
+        memcpy(x + i, &at, some * sizeof *x);
+    }
     for (uint32_t i = 0; i < n; i++)
-        x[i] = walk(&own, x[i]);
-    for (uint32_t i = 0; i < n; i++)
-        while (x[i] >= own.n)
-            x[i] = walk(&own, x[i]);
+        while (x[i] >= p->n)
+            x[i] = walk(p, x[i]);
 }
 
 uint32_t rng_permute_back(const struct rng_permutation *p, uint32_t index)
