@@ -104,7 +104,7 @@ int run_to_the_end(const char *data, const char *model, double lr, uint32_t n_no
 enum { WARM_UP = 3 }; /* cycles: all have started, and as many messages as ever are under way */
 
 struct profile {
-    double wall_us;
+    double wall_us, wall_ticks;
     struct sim_totals totals;
     double model_bytes, parcels_bytes;
 };
@@ -134,14 +134,15 @@ static int profile(uint32_t n_nodes, uint32_t every, uint64_t cycles, bool frame
         return rc;
     sim_run_until(sim, WARM_UP * sim_cycle_us(sim));
     struct sim_totals start = sim_totals(sim);
-    uint64_t began = clock_us();
+    uint64_t began_us = clock_us(), began = clock_ticks();
     sim_run_until(sim, (WARM_UP + cycles) * sim_cycle_us(sim));
-    p->wall_us = (double)(clock_us() - began);
+    p->wall_ticks = (double)(clock_ticks() - began);
+    p->wall_us = (double)(clock_us() - began_us);
     p->totals = sim_totals(sim);
     p->totals.node_updates -= start.node_updates;
-    p->totals.kernels_us -= start.kernels_us;
-    p->totals.mixing_us -= start.mixing_us;
-    p->totals.frames_us -= start.frames_us;
+    p->totals.kernels_ticks -= start.kernels_ticks;
+    p->totals.mixing_ticks -= start.mixing_ticks;
+    p->totals.frames_ticks -= start.frames_ticks;
     struct sim_memory memory = sim_memory(sim);
     p->parcels_bytes = (double)memory.parcels * (double)memory.parcel_bytes;
     p->model_bytes = (double)sim_model(sim)->dim * sizeof(float) * (1 + optim_n_states(&c.optim));
@@ -188,11 +189,11 @@ int profile_mlp(uint32_t n_nodes, uint32_t every, uint64_t cycles,
     figures[2] = (struct figure){
         "mlp_kernels", "",
         "of it in the kernels of model (gathering the batch included) and optimiser",
-        (double)t->kernels_us / p.wall_us};
+        (double)t->kernels_ticks / p.wall_ticks};
     figures[3] = (struct figure){"mlp_mixing", "", "of it in copying and mixing slices",
-                                 (double)t->mixing_us / p.wall_us};
+                                 (double)t->mixing_ticks / p.wall_ticks};
     figures[4] = (struct figure){"mlp_frames", "", "of it in encoding, checking, decoding frames",
-                                 (double)t->frames_us / p.wall_us};
+                                 (double)t->frames_ticks / p.wall_ticks};
     figures[5] =
         (struct figure){"mlp_peer_bytes", "bytes",
                         "resident a peer, beyond weights and optimiser (huge pages: to 3 KB)",
@@ -202,7 +203,7 @@ int profile_mlp(uint32_t n_nodes, uint32_t every, uint64_t cycles,
                                  p.parcels_bytes / n_nodes};
     figures[7] = (struct figure){"mlp_kernels_without_frames", "",
                                  "in the kernels, with messages handed over as they are",
-                                 (double)plain.totals.kernels_us / plain.wall_us};
+                                 (double)plain.totals.kernels_ticks / plain.wall_ticks};
     return 0;
 }
 

@@ -321,9 +321,9 @@ static double step_in_parts(struct learner *l, struct workspace *w, const uint32
 double learner_step(struct learner *l, struct workspace *w)
 {
     const uint32_t *rows = next_rows(l, w);
-    uint64_t began = workspace_clock_us(w);
+    uint64_t began = workspace_ticks(w);
     double loss = w->is_direct ? step_directly(l, w, rows) : step_in_parts(l, w, rows);
-    w->kernels_us += workspace_clock_us(w) - began;
+    w->kernels_ticks += workspace_ticks(w) - began;
     return loss;
 }
 

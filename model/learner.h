@@ -63,11 +63,11 @@ struct workspace {
     struct team *team;
     struct workspace_part parts[TEAM_MAX];
     union target *y;
-    struct drawn drawn[2]; /* of this step, and what was fetched for a later one */
-    uint32_t last_drawn;   /* 0 or 1 */
-    bool is_direct;        /* one thread, and the model goes the direct way (model/direct.h) */
-    uint64_t kernels_us;   /* in gathering batches, model and optimiser, where is_timed */
-    bool is_timed;         /* the owner's to set */
+    struct drawn drawn[2];  /* of this step, and what was fetched for a later one */
+    uint32_t last_drawn;    /* 0 or 1 */
+    bool is_direct;         /* one thread, and the model goes the direct way (model/direct.h) */
+    uint64_t kernels_ticks; /* in gathering batches, model and optimiser, where is_timed */
+    bool is_timed;          /* the owner's to set */
     bool is_shared; /* the owner's to set: learners take turns, so one's next batch is not fetched
                        while it updates */
     /* The owner's to set; NULL: nobody looks. Called in a step of one thread for each range of
@@ -81,9 +81,9 @@ struct workspace {
 void workspace_init(struct workspace *w, const struct learner_config *config);
 
 /* To time what is done in it; 0 where that is not wanted. */
-static inline uint64_t workspace_clock_us(const struct workspace *w)
+static inline uint64_t workspace_ticks(const struct workspace *w)
 {
-    return w->is_timed ? clock_us() : 0;
+    return w->is_timed ? clock_ticks() : 0;
 }
 
 void workspace_close(struct workspace *w);

@@ -26,9 +26,9 @@ struct sim_totals sim_totals(const struct sim *s)
         sum.crashes += t->crashes;
         sum.punished += t->punished;
         sum.diverged += t->diverged;
-        sum.kernels_us += s->workers[i].workspace.kernels_us;
-        sum.mixing_us += t->mixing_us;
-        sum.frames_us += t->frames_us;
+        sum.kernels_ticks += s->workers[i].workspace.kernels_ticks;
+        sum.mixing_ticks += t->mixing_ticks;
+        sum.frames_ticks += t->frames_ticks;
     }
     return sum;
 }

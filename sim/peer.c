@@ -206,7 +206,7 @@ static void run_job(struct worker *w, const struct job *job, struct gossip_event
     uint64_t offset = slice_offset(job->slice);
     if (s->check != NULL)
         check_before(w);
-    uint64_t began = workspace_clock_us(&w->workspace);
+    uint64_t began = workspace_ticks(&w->workspace);
     switch (job->type) {
     case GOSSIP_TAKE:
         learner_take(&w->learner, offset, n, parcel->slice);
@@ -240,7 +240,7 @@ static void run_job(struct worker *w, const struct job *job, struct gossip_event
     case GOSSIP_ADOPT_FAILED:
         CHECK(false && "no job");
     }
-    w->totals.mixing_us += workspace_clock_us(&w->workspace) - began;
+    w->totals.mixing_ticks += workspace_ticks(&w->workspace) - began;
     done->type = GOSSIP_DONE;
     done->n_steps = step_if_merged(w);
     done->done.exchange = job->exchange;
@@ -419,8 +419,8 @@ static void post(struct worker *w, const struct gossip_message *g)
     struct sim *s = w->sim;
     uint32_t handle = parcel_to_send(w, g);
     struct parcel *parcel = parcel_at(&s->parcels, handle);
-    uint64_t began = workspace_clock_us(&w->workspace), bytes = pack(w, parcel, g);
-    w->totals.frames_us += workspace_clock_us(&w->workspace) - began;
+    uint64_t began = workspace_ticks(&w->workspace), bytes = pack(w, parcel, g);
+    w->totals.frames_ticks += workspace_ticks(&w->workspace) - began;
     parcel->flight.bytes = (uint32_t)bytes;
     parcel->flight.n_steps = (uint32_t)w->learner.step;
     struct letter letter = {.sent_us = w->now_us,
@@ -510,11 +510,11 @@ static void receive(struct worker *w, const struct letter *letter)
     }
     if (s->check != NULL)
         check_letter(w, letter);
-    uint64_t began = workspace_clock_us(&w->workspace);
+    uint64_t began = workspace_ticks(&w->workspace);
     struct gossip_event event = {
         .type = GOSSIP_RECEIVED,
         .received = {.message = unpack(w, letter->parcel), .peer_is_smaller = letter->src < w->id}};
-    w->totals.frames_us += workspace_clock_us(&w->workspace) - began;
+    w->totals.frames_ticks += workspace_ticks(&w->workspace) - began;
     struct gossip_message *g = &event.received.message;
     g->peer = letter->src;
     item.what = CAME;

@@ -72,9 +72,9 @@ struct sim_totals {
     uint64_t messages, bytes, lost;
     uint64_t crashes;
     uint64_t punished, diverged; /* neither must ever be above 0 */
-    /* With profile, microseconds of all threads: in models' and optimisers' kernels; in copying and
+    /* With profile, clock_ticks of all threads: in models' and optimisers' kernels; in copying and
      * mixing slices; in encoding, checking and decoding messages. */
-    uint64_t kernels_us, mixing_us, frames_us;
+    uint64_t kernels_ticks, mixing_ticks, frames_ticks;
 };
 
 /* Sums of struct gossip_counts over all peers. */
