@@ -116,7 +116,7 @@ counts = -dumpbase $(BUILD)/counts/$*.c -MF $(@:.o=.d)
 $(BUILD)/profiled/%.o: %.c $(BUILD)/counted/done
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(CFLAGS) $(call slp,$<) $(counts) $(by_profile) -flto -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) $(call own_flags,$<) $(counts) $(by_profile) -flto -c $< -o $@
 
 $(BUILD)/counted/done: bench/profile $(BUILD)/counted/hubbub
 	$(call say,RUN)
@@ -133,7 +133,7 @@ $(BUILD)/counted/hubbub: $(COUNTED) | $(OTHERS)
 $(BUILD)/counted/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(CFLAGS) $(call slp,$<) $(counts) -fprofile-generate -fprofile-update=single \
+	$(Q)$(CC) $(CFLAGS) $(call own_flags,$<) $(counts) -fprofile-generate -fprofile-update=single \
 	-c $< -o $@
 
 $(BUILD)/tests/unit/run: $(UNIT_O) $(OBJ)
@@ -154,18 +154,20 @@ $(FUZZ_B): %: %.o $(OBJ)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $^ -o $@ $(LDLIBS)
 
-# Neighbouring fields as one vector: for kernels. Elsewhere they were stored one by one just before,
-# and the processor waits until all have left its store buffer.
-slp = $(if $(filter data/% net/% node/% sim/% model/learner.c,$(1)),-fno-tree-slp-vectorize)
+# What is compiled otherwise than the rest. Neighbouring fields as one vector: for kernels. Elsewhere
+# they were stored one by one just before, and the processor waits until all have left its store
+# buffer. XXH3 adds two numbers a stripe to its sums, and gcc lines all of them up, each waiting for
+# the one before; told that the processor adds several at a time it does not: 2.6 times as fast with
+# AVX-512.
+slp     := -fno-tree-slp-vectorize
+reassoc := $(if $(findstring clang,$(CC)),,--param tree-reassoc-width=4)
+own_flags = $(if $(filter data/% net/% node/% sim/% model/learner.c,$(1)),$(slp)) \
+            $(if $(filter net/wire.c,$(1)),$(reassoc))
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(CFLAGS) $(call slp,$<) -c $< -o $@
-
-# XXH3 adds two numbers a stripe to its sums. gcc lines all of them up, each waiting for the one
-# before; told that the processor adds several at a time, it does not: 2.6 times as fast with AVX-512.
-$(BUILD)/net/wire.o: CFLAGS += $(if $(findstring clang,$(CC)),,--param tree-reassoc-width=4)
+	$(Q)$(CC) $(CFLAGS) $(call own_flags,$<) -c $< -o $@
 
 # What the assembler reads into it.
 $(BUILD)/sim/page.o: $(wildcard sim/page/*.* sim/page/uplot/*)

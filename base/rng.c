@@ -111,25 +111,31 @@ struct rng_permutation rng_permutation(const struct rng *r, uint32_t n)
     return p;
 }
 
-/* murmur3's finalizer: every bit of x moves every bit of the result. */
-static uint32_t scramble(uint32_t x)
-{
-    x = (x ^ x >> 16) * 0x85EBCA6B;
-    x = (x ^ x >> 13) * 0xC2B2AE35;
-    return x ^ x >> 16;
-}
-
-static inline uint32_t walk(const struct rng_permutation *p, uint32_t index)
-{
-    uint32_t mask = (UINT32_C(1) << p->half_bits) - 1;
-    uint32_t left = index >> p->half_bits, right = index & mask;
-    for (int i = 0; i < FEISTEL_ROUNDS; i++) {
-        uint32_t t = left ^ (scramble(right + p->keys[i]) & mask);
-        left = right;
-        right = t;
+/* For a word and for a vector of them. SCRAMBLE is murmur3's finalizer: every bit of x moves every
+ * bit of the result. */
+#define SCRAMBLE(scramble, words)                                                                  \
+    static inline words scramble(words x)                                                          \
+    {                                                                                              \
+        x = (x ^ x >> 16) * 0x85EBCA6B;                                                            \
+        x = (x ^ x >> 13) * 0xC2B2AE35;                                                            \
+        return x ^ x >> 16;                                                                        \
     }
-    return left << p->half_bits | right;
-}
+#define WALK(walk, scramble, words)                                                                \
+    static inline words walk(const struct rng_permutation *p, words index)                         \
+    {                                                                                              \
+        uint32_t mask = (UINT32_C(1) << p->half_bits) - 1;                                         \
+        words left = index >> p->half_bits, right = index & mask;                                  \
+        for (int i = 0; i < FEISTEL_ROUNDS; i++) {                                                 \
+            words t = left ^ (scramble(right + p->keys[i]) & mask);                                \
+            left = right;                                                                          \
+            right = t;                                                                             \
+        }                                                                                          \
+        return left << p->half_bits | right;                                                       \
+    }
+SCRAMBLE(scramble, uint32_t)
+SCRAMBLE(scramble_lanes, lanes_bits)
+WALK(walk, scramble, uint32_t)
+WALK(walk_lanes, scramble_lanes, lanes_bits)
 
 uint32_t rng_permute(const struct rng_permutation *p, uint32_t index)
 {
@@ -137,22 +143,6 @@ uint32_t rng_permute(const struct rng_permutation *p, uint32_t index)
         index = walk(p, index);
     while (index >= p->n);
     return index;
-}
-
-/* walk of LANES indices at once. */
-static inline lanes_bits walk_lanes(const struct rng_permutation *p, lanes_bits index)
-{
-    uint32_t mask = (UINT32_C(1) << p->half_bits) - 1;
-    lanes_bits left = index >> p->half_bits, right = index & mask;
-    for (int i = 0; i < FEISTEL_ROUNDS; i++) {
-        lanes_bits x = right + p->keys[i];
-        x = (x ^ x >> 16) * 0x85EBCA6B;
-        x = (x ^ x >> 13) * 0xC2B2AE35;
-        lanes_bits t = left ^ ((x ^ x >> 16) & mask);
-        left = right;
-        right = t;
-    }
-    return left << p->half_bits | right;
 }
 
 /* First a step of all of them; few have to walk on. */
